@@ -1,0 +1,90 @@
+"""attendance-hub: what a plugin needs, and nothing else.
+
+A plugin is a module with functions marked ``@hookimpl``; a source is a ``Source`` that one of them
+declares. ``docs/plugins.md`` shows both.
+"""
+
+from hub.domain.delivery import CommittedDelivery, Delivery, Outcome
+from hub.domain.identifiers import (
+    A_NUMBER,
+    EMAIL,
+    MAX_IDENTIFIER_LENGTH,
+    Identifier,
+    is_email,
+    student_identifier,
+)
+from hub.domain.operations import (
+    CheckIn,
+    CheckOut,
+    CreateEvent,
+    CreateStudent,
+    HideEvent,
+    HideStudent,
+    Ignore,
+    Operation,
+    SaveEvent,
+    SaveStudent,
+    UpdateEvent,
+    UpdateStudent,
+    Withdraw,
+)
+from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
+from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds
+from hub.errors import NotFound, Refused
+from hub.plugin.hookspecs import hookimpl
+from hub.plugin.source import Source
+from hub.receive.signatures import (
+    GITHUB_SIGNATURE,
+    ONETAP_SIGNATURE,
+    OPEN,
+    SHARED_SECRET,
+    STANDARD_WEBHOOKS,
+    WEBHOOK_SIGNATURE,
+)
+from hub.receive.validation import is_missing
+from hub.version import __version__
+
+__all__ = [
+    "A_NUMBER",
+    "EMAIL",
+    "GITHUB_SIGNATURE",
+    "MAX_IDENTIFIER_LENGTH",
+    "ONETAP_SIGNATURE",
+    "OPEN",
+    "SHARED_SECRET",
+    "STANDARD_WEBHOOKS",
+    "WEBHOOK_SIGNATURE",
+    "AttendanceRecord",
+    "Change",
+    "CheckIn",
+    "CheckOut",
+    "CommittedDelivery",
+    "CreateEvent",
+    "CreateStudent",
+    "Delivery",
+    "EventRecord",
+    "HideEvent",
+    "HideStudent",
+    "Identifier",
+    "Ignore",
+    "NotFound",
+    "Operation",
+    "Outcome",
+    "Refused",
+    "Result",
+    "SaveEvent",
+    "SaveStudent",
+    "Source",
+    "StudentRecord",
+    "UpdateEvent",
+    "UpdateStudent",
+    "Withdraw",
+    "__version__",
+    "format_utc",
+    "hookimpl",
+    "is_email",
+    "is_missing",
+    "parse_timestamp",
+    "parse_unix_seconds",
+    "student_identifier",
+]

@@ -1,0 +1,94 @@
+"""The command and its subcommands. Expected failures are one line and exit status 2."""
+
+import sys
+from typing import Any
+
+import click
+
+from hub.cli import check as checks
+from hub.cli.options import configuration, setting_options
+from hub.config.load import described, load
+from hub.errors import HubError
+from hub.version import __version__
+
+
+class _Group(click.Group):
+    """The hub's own commands, and those that plugins add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._add_plugin_commands()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands:
+            self._add_plugin_commands()
+        return super().get_command(ctx, cmd_name)
+
+    def _add_plugin_commands(self) -> None:
+        from hub.plugin.plugins import Plugins
+        from hub.receive.validation import Schemas
+
+        settings = load().settings
+        plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+        own = dict(self.commands)
+        plugins.register_commands(self)
+        self.commands.update(own)  # a plugin cannot replace one of the hub's
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except HubError as error:
+            click.echo(f"attendance-hub: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Take in check-ins from everywhere, and keep one truthful attendance record."""
+
+
+@main.command()
+@setting_options()
+def serve(config_file: str | None, **options: Any) -> None:
+    """Serve the webhooks."""
+    from hub.cli.serve import serve as run
+
+    run(configuration(config_file, options))
+
+
+@main.command()
+@setting_options("database")
+def migrate(config_file: str | None, **options: Any) -> None:
+    """Bring the store's schema up to date."""
+    from hub.store.database import parse_address
+    from hub.store.store import migrate as run
+
+    database = configuration(config_file, options).settings.database
+    applied = run(database)
+    done = f"applied {len(applied)} steps" if applied else "it is up to date"
+    click.echo(f"{parse_address(database).shown}: {done}")
+
+
+@main.command()
+@setting_options()
+def config(config_file: str | None, **options: Any) -> None:
+    """Print the settings in force and where each value came from."""
+    for name, value, origin in described(configuration(config_file, options)):
+        click.echo(f"{name} = {value}  ({origin})")
+
+
+@main.command()
+@click.argument("url")
+@click.option("--secret", envvar="WEBHOOK_SECRET", help="Check the secure endpoint too, signed.")
+def check(url: str, secret: str | None) -> None:
+    """Check the hub at URL, as the guide's test scripts do: a line for each check.
+
+    It makes a student, two events and attendances with names of its own that nothing else has.
+    """
+    results = checks.run(url, secret)
+    for result in results:
+        click.echo(str(result))
+    failed = sum(not result.passed for result in results)
+    click.echo(f"{len(results) - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,47 @@
+"""Command-line options made from the table of settings."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from hub.config.load import Configuration, load
+from hub.config.settings import Settings, default_of, settable
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def setting_options(*names: str) -> Callable[[Command], Command]:
+    """Options for the named settings (all, if none is named), and ``--config``."""
+
+    def decorate(command: Command) -> Command:
+        for entry in reversed(settable(Settings)):
+            if names and entry.name not in names:
+                continue
+            is_list = isinstance(default_of(entry), tuple)
+            unit = f" ({entry.metadata['unit']})" if entry.metadata["unit"] else ""
+            command = click.option(
+                f"--{entry.name.replace('_', '-')}",
+                entry.name,
+                multiple=is_list,
+                metavar="VALUE",
+                help=f"{entry.metadata['about']}{unit}. Default: {_default(entry)}.",
+            )(command)
+        return click.option(
+            "--config",
+            "config_file",
+            metavar="FILE",
+            help="TOML file with settings. Default: hub.toml, if there is one.",
+        )(command)
+
+    return decorate
+
+
+def configuration(config_file: str | None, options: dict[str, Any]) -> Configuration:
+    """The settings in force for a command that was called with these options."""
+    return load(options, config_file)
+
+
+def _default(entry: Any) -> str:
+    value = default_of(entry)
+    return str(value) if value not in ("", ()) else "none"

@@ -1,0 +1,45 @@
+"""``attendance-hub serve``: start a hub, say what it is, and serve it until it is told to end."""
+
+import ipaddress
+import os
+import socket
+
+import click
+
+from hub.config.load import Configuration, misspelt
+from hub.http.app import Hub
+from hub.http.server import listen
+from hub.http.server import serve as serve_hub
+from hub.log import configure
+from hub.version import __version__
+
+
+def serve(configuration: Configuration) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises a HubError where it cannot start."""
+    settings = configuration.settings
+    configure(settings.log_level)
+    for warning in misspelt(os.environ):
+        click.echo(f"warning: {warning}", err=True)
+    hub = Hub(settings)
+    with listen(settings.host, settings.port) as listener:
+        _introduce(hub, listener)
+        serve_hub(hub, listener)
+
+
+def _introduce(hub: Hub, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"attendance-hub {__version__} on http://{shown}:{port}")
+    click.echo(f"database: {hub.store.address.shown}")
+    for endpoint in hub.endpoints:
+        click.echo(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
+    for failed in hub.plugins.failed:
+        click.echo(f"plugin {failed.name} ({failed.origin}) is not loaded: {failed.reason}")
+    if not ipaddress.ip_address(host.split("%")[0]).is_loopback:
+        for endpoint in hub.endpoints:
+            if endpoint.is_open:
+                click.echo(
+                    f"warning: source {endpoint.source.name} is open, and anyone who reaches "
+                    f"{host}:{port} may post to it; require a signature for it",
+                    err=True,
+                )

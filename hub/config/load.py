@@ -1,0 +1,217 @@
+"""The settings in force: defaults, then the file, then the environment, then the options."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hub.config.settings import Settings, SourceSettings, default_of, settable
+from hub.errors import SettingError
+
+DEFAULT_FILE = "hub.toml"
+_PREFIX = "HUB_"
+_SOURCE_PREFIX = "HUB_SOURCE_"
+_SECRET = "WEBHOOK_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings, and for each, by its dotted name, where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(
+    options: Mapping[str, Any] | None = None,
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Configuration:
+    """Read the settings. Raises SettingError, naming the first that is wrong.
+
+    ``options`` are those given on the command line; ``file`` is the TOML file to read (None: the
+    working folder's ``hub.toml``, if there is one).
+    """
+    environment = os.environ if environment is None else environment
+    reading = _Reading()
+    reading.file(*_toml(file))
+    reading.environment(environment)
+    reading.options(options or {})
+    return reading.done()
+
+
+class _Reading:
+    """The values read so far; a later layer replaces an earlier one's."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._sources: dict[str, dict[str, Any]] = {}
+        self._origins: dict[str, str] = {}
+
+    def file(self, contents: Mapping[str, Any], path: str) -> None:
+        known = {entry.name for entry in settable(Settings)}
+        for name, value in contents.items():
+            if name == "sources" and isinstance(value, dict):
+                for source, table in value.items():
+                    self._source_table(source, table, path)
+            elif name in ("webhook_secret", "secrets"):
+                raise _secret_in_file(name, path)
+            elif name in known:
+                self._set(name, value, path)
+            else:
+                raise SettingError(f"{name} in {path}: {_no_such(name, known | {'sources'})}")
+
+    def _source_table(self, source: str, table: Any, path: str) -> None:
+        known = {entry.name for entry in settable(SourceSettings)}
+        if not isinstance(table, dict):
+            raise SettingError(f"sources.{source} in {path}: it must be a table")
+        for name, value in table.items():
+            if name in ("secret", "secrets"):
+                raise _secret_in_file(f"sources.{source}.{name}", path)
+            if name not in known:
+                raise SettingError(f"sources.{source}.{name} in {path}: {_no_such(name, known)}")
+            self._set_source(source, name, value, path)
+
+    def environment(self, environment: Mapping[str, str]) -> None:
+        for entry in settable(Settings):
+            variable = _PREFIX + entry.name.upper()
+            if variable in environment:
+                self._set(entry.name, environment[variable], variable)
+        if secrets := _lines(environment.get(_SECRET, "")):
+            self._values["webhook_secret"] = secrets
+            self._origins["webhook_secret"] = _SECRET
+        names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
+        for variable, value in environment.items():
+            if variable.startswith(_SOURCE_PREFIX):
+                self._source_variable(variable, value, names)
+
+    def _source_variable(self, variable: str, value: str, names: list[str]) -> None:
+        rest = variable.removeprefix(_SOURCE_PREFIX).lower()
+        # The longest first: secret_file before file.
+        for name in sorted(names, key=len, reverse=True):
+            source = rest.removesuffix(f"_{name}")
+            if source != rest and source:
+                if name == "secrets":
+                    self._sources.setdefault(source, {})[name] = _lines(value)
+                    self._origins[f"sources.{source}.{name}"] = variable
+                else:
+                    self._set_source(source, name, value, variable)
+                return
+        raise SettingError(
+            f"{variable}: it must end in one of {', '.join('_' + name.upper() for name in names)}"
+        )
+
+    def options(self, options: Mapping[str, Any]) -> None:
+        for name, value in options.items():
+            if value is not None and value != ():
+                self._set(name, value, f"--{name.replace('_', '-')}")
+
+    def _set(self, name: str, value: Any, origin: str) -> None:
+        entry = next(entry for entry in settable(Settings) if entry.name == name)
+        self._values[name] = _read(entry, value, name, origin)
+        self._origins[name] = origin
+
+    def _set_source(self, source: str, name: str, value: Any, origin: str) -> None:
+        entry = next(entry for entry in settable(SourceSettings) if entry.name == name)
+        dotted = f"sources.{source}.{name}"
+        self._sources.setdefault(source, {})[name] = _read(entry, value, dotted, origin)
+        self._origins[dotted] = origin
+
+    def done(self) -> Configuration:
+        values = dict(self._values)
+        self._add_file_secrets(values, "webhook_secret", "")
+        for source, table in self._sources.items():
+            self._add_file_secrets(table, "secrets", f"sources.{source}.")
+        sources = {source: SourceSettings(**table) for source, table in self._sources.items()}
+        return Configuration(Settings(**values, sources=sources), self._origins)
+
+    def _add_file_secrets(self, values: dict[str, Any], name: str, prefix: str) -> None:
+        path = values.get("secret_file")
+        if not path:
+            return
+        try:
+            found = _lines(Path(path).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise SettingError(f"{prefix}secret_file: {path} cannot be read as text") from None
+        if not found:
+            raise SettingError(f"{prefix}secret_file: {path} has no secret; write one a line")
+        values[name] = (*values.get(name, ()), *found)
+        origin = self._origins.get(prefix + name)
+        self._origins[prefix + name] = f"{origin} and {path}" if origin else path
+
+
+def _toml(file: str | None) -> tuple[Mapping[str, Any], str]:
+    path = Path(file or DEFAULT_FILE)
+    try:
+        return tomllib.loads(path.read_text("utf-8")), str(path)
+    except FileNotFoundError:
+        if file is None:
+            return {}, DEFAULT_FILE
+        raise SettingError(f"config: there is no file {file}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"config: {path} cannot be read as TOML: {error}") from None
+
+
+def _read(entry: Any, value: Any, name: str, origin: str) -> Any:
+    try:
+        return entry.metadata["read"](value)
+    except ValueError as error:
+        raise SettingError(f"{name} (from {origin}): {error}") from None
+
+
+def _no_such(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _secret_in_file(name: str, path: str) -> SettingError:
+    return SettingError(
+        f"{name} in {path}: secrets stay out of this file; give them in the environment, or in a "
+        "file of their own that secret_file names"
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip("\r") for line in text.split("\n") if line.strip())
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each variable that looks like a setting and is none."""
+    known = {_PREFIX + entry.name.upper() for entry in settable(Settings)}
+    for variable in sorted(environment):
+        if variable.startswith(_PREFIX) and not variable.startswith(_SOURCE_PREFIX):
+            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
+            if variable not in known and close:
+                yield f"{variable} is no setting; did you mean {close[0]}?"
+
+
+def described(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    """Name, value and origin of every setting in force, secrets masked."""
+    settings = configuration.settings
+    tables: list[tuple[str, Settings | SourceSettings]] = [("", settings)]
+    tables += [(f"sources.{name}.", table) for name, table in sorted(settings.sources.items())]
+    for prefix, table in tables:
+        for entry in settable(type(table)):
+            value = getattr(table, entry.name)
+            if prefix and value == default_of(entry):
+                continue
+            origin = configuration.origins.get(prefix + entry.name, "default")
+            yield prefix + entry.name, _shown(entry.name, value), origin
+        secret = "secrets" if prefix else "webhook_secret"
+        count = len(getattr(table, secret))
+        if count or not prefix:
+            shown = f"{count} set, not shown" if count else "not set"
+            yield prefix + secret, shown, configuration.origins.get(prefix + secret, "default")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "database":
+        from hub.store.database import parse_address
+
+        return parse_address(value).shown
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return str(value) or "none"

@@ -1,0 +1,102 @@
+"""The settings: every one with its type, its default, and why one would change it."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import UTC, tzinfo
+from typing import Any
+
+from hub.config import readers
+from hub.receive.signatures import SCHEMES
+
+
+def _setting(default: Any, read: Any, about: str, unit: str = "") -> Any:
+    metadata = {"read": read, "about": about, "unit": unit}
+    return field(default=default, metadata=metadata)
+
+
+def _secret(about: str) -> Any:
+    return field(default=(), repr=False, metadata={"secret": True, "about": about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """What can be set for one source: ``[sources.<name>]``, or ``HUB_SOURCE_<NAME>_<SETTING>``."""
+
+    signature: str = _setting(
+        "", readers.choice(*SCHEMES), "Signature scheme; none leaves the endpoint open"
+    )
+    required: bool | None = _setting(
+        None, readers.boolean, "Whether a request must be signed; false checks only those that are"
+    )
+    signed: str = _setting(
+        "body",
+        readers.choice("body", "timestamp.body"),
+        "What an onetap signature is made over",
+    )
+    secret_file: str = _setting("", readers.text, "File with the source's secrets, one a line")
+    secrets: tuple[str, ...] = _secret("The source's secrets, one a line; environment only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are in seconds and sizes in bytes where no unit is named."""
+
+    host: str = _setting("127.0.0.1", readers.text, "Address to listen on")
+    port: int = _setting(
+        8000, readers.whole_number(0, 65535), "Port to listen on; 0 takes a free one"
+    )
+    database: str = _setting(
+        "sqlite:///attendance-hub.db",
+        readers.text,
+        "Where the record is kept: sqlite:///<path> or postgresql://…",
+    )
+    time_zone: tzinfo = _setting(
+        UTC, readers.time_zone, "Zone of timestamps without an offset, and of calendar dates"
+    )
+    body_limit: int = _setting(
+        1_048_576, readers.whole_number(1, 1 << 30), "Largest body of a request", "bytes"
+    )
+    connection_limit: int = _setting(
+        1000, readers.whole_number(1, 100_000), "Connections beyond this are answered 503"
+    )
+    body_timeout: int = _setting(
+        30, readers.whole_number(1, 3600), "How long a request's body may take to arrive", "seconds"
+    )
+    drain_timeout: int = _setting(
+        10,
+        readers.whole_number(0, 3600),
+        "How long requests in flight may take at the end",
+        "seconds",
+    )
+    key_retention: int = _setting(
+        30, readers.whole_number(1, 3650), "How long an idempotency key is remembered", "days"
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), readers.origins, "Browser origins whose pages may post (CORS)"
+    )
+    plugins: str = _setting("", readers.text, "Folder of plugins, one a .py file")
+    without: tuple[str, ...] = _setting((), readers.words, "Plugins that are not loaded")
+    log_level: str = _setting(
+        "info",
+        readers.choice("debug", "info", "warning", "error"),
+        "Least important log line shown",
+    )
+    secret_file: str = _setting(
+        "", readers.text, "File with secrets for every source without its own, one a line"
+    )
+    webhook_secret: tuple[str, ...] = _secret(
+        "Secrets for every source without its own, one a line; WEBHOOK_SECRET in the environment"
+    )
+    sources: Mapping[str, SourceSettings] = field(
+        default_factory=dict, metadata={"table": SourceSettings, "about": "Settings by source"}
+    )
+
+
+def settable(table: type[Settings] | type[SourceSettings]) -> list[Field[Any]]:
+    """The fields of a table that a file, the environment or an option may give as a value."""
+    return [entry for entry in fields(table) if "read" in entry.metadata]
+
+
+def default_of(entry: Field[Any]) -> Any:
+    """The default of a setting."""
+    return None if entry.default is MISSING else entry.default

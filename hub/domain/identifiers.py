@@ -1,0 +1,62 @@
+"""What names a student, an event or an attendance: a kind and a value.
+
+A new kind of identifier is a new value of ``kind``, stored as a row; no table changes for it.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+A_NUMBER = "a_number"
+EMAIL = "email"
+
+SINGLE = frozenset({A_NUMBER, EMAIL})
+"""The kinds of which a student has at most one."""
+
+MAX_IDENTIFIER_LENGTH = 254
+"""The longest identifier, in characters: that of an e-mail address (RFC 5321, 4.5.3.1)."""
+
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@(?:[^\s@.\x00-\x1f\x7f]+\.)+[^\s@.\x00-\x1f\x7f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One name of something, for example ``Identifier("card", "04a2b9")``.
+
+    ``value`` is what the sender wrote; two identifiers of one kind are the same when their ``key`` is.
+    """
+
+    kind: str
+    value: str
+
+    @property
+    def key(self) -> str:
+        """The value in the form that is compared: A-numbers and e-mails in Unicode NFC and case
+        folded, the ids of other systems as they are.
+        """
+        if self.kind not in SINGLE:
+            return self.value.strip()
+        if self.value.isascii():
+            return self.value.strip().lower()
+        return unicodedata.normalize("NFC", self.value.strip()).casefold()
+
+    @property
+    def text(self) -> str:
+        """The value as it is shown."""
+        return self.value.strip()
+
+
+def student_identifier(text: str) -> Identifier:
+    """The identifier that a sender means by ``text``: an e-mail if it has an ``@``, else an A-number."""
+    return Identifier(EMAIL if "@" in text else A_NUMBER, text)
+
+
+def is_email(text: str) -> bool:
+    """Whether ``text``, without blanks around it, has the form of an e-mail address."""
+    stripped = text.strip()
+    return len(stripped) <= MAX_IDENTIFIER_LENGTH and _EMAIL.fullmatch(stripped) is not None
+
+
+def is_number(text: str) -> bool:
+    """Whether ``text`` is all ASCII digits, and so may be the id of an event."""
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,165 @@
+"""What a source asks the store to do: the few frozen values that ``normalize`` yields.
+
+A student is named by an ``Identifier``, or by text that means an A-number or, with an ``@``, an
+e-mail. An event is named by an ``Identifier``, or by text that means its id (all digits) or its name.
+A naive datetime is in the hub's time zone. ``source`` and ``metadata`` are kept with what they create.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hub.domain.identifiers import Identifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What all operations have: who sent it (None: the source's label) and the sender's extra data."""
+
+    source: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateStudent(Operation):
+    """A new student. Refused when one of the identifiers is another student's."""
+
+    identifiers: tuple[Identifier, ...]
+    first_name: str
+    last_name: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateStudent(Operation):
+    """Change the student that the first known identifier in ``find`` names.
+
+    ``identifiers`` replace the student's own of the same kind; one that is another student's is
+    refused. None leaves a member as it is.
+    """
+
+    find: tuple[Identifier, ...]
+    identifiers: tuple[Identifier, ...] = ()
+    first_name: str | None = None
+    last_name: str | None = None
+    is_admin: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveStudent(Operation):
+    """Find the student by the first known identifier, or create one; never refused.
+
+    The student gains those of the identifiers that are nobody's and of a kind that the student
+    lacks. With ``update``, the names are changed too and a free e-mail or A-number replaces the old.
+    """
+
+    identifiers: tuple[Identifier, ...]
+    first_name: str = ""
+    last_name: str = ""
+    update: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HideStudent(Operation):
+    """Hide a student from look-ups. No attendance is lost; creating or saving it again shows it."""
+
+    student: str | Identifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateEvent(Operation):
+    """A new event. Refused when one of the same name and start exists."""
+
+    name: str
+    starts_at: datetime
+    event_type: str = "General"
+    points: int = 0
+    description: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateEvent(Operation):
+    """Change the event that ``event`` names, or else the one named ``name`` (starting at ``starts_at``).
+
+    Refused when it means several events, or would make two of one name and start. None leaves a
+    member as it is.
+    """
+
+    event: str | Identifier | None = None
+    name: str | None = None
+    starts_at: datetime | None = None
+    event_type: str | None = None
+    points: int | None = None
+    description: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveEvent(Operation):
+    """Find the event by an identifier, else by name and calendar date, or create it; never refused.
+
+    With ``update``, its name, start, description and location are changed to these.
+    """
+
+    identifiers: tuple[Identifier, ...]
+    name: str
+    starts_at: datetime
+    description: str = ""
+    location: str = ""
+    update: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HideEvent(Operation):
+    """Hide an event from look-ups. No attendance is lost; creating or saving it again shows it."""
+
+    event: str | Identifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckIn(Operation):
+    """A student attends an event, from ``at`` (None: the time of receipt).
+
+    A second check-in is refused, or answered with the first where ``repeatable``. An unknown student
+    or event is refused, or the operation ignored where ``lenient``. ``identifiers`` name the
+    attendance itself, for a later ``CheckOut`` or ``Withdraw``.
+    """
+
+    student: str | Identifier
+    event: str | Identifier
+    at: datetime | None = None
+    repeatable: bool = False
+    lenient: bool = False
+    identifiers: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOut(Operation):
+    """A student leaves an event, at ``at`` (None: the time of receipt).
+
+    The attendance is found by ``attendance``, or else by ``student`` and ``event``; where there is
+    none, the operation is ignored.
+    """
+
+    attendance: Identifier | None = None
+    student: str | Identifier | None = None
+    event: str | Identifier | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(Operation):
+    """Take an attendance back and keep its history. Found as for ``CheckOut``; ignored where absent."""
+
+    attendance: Identifier | None = None
+    student: str | Identifier | None = None
+    event: str | Identifier | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore(Operation):
+    """Knowingly nothing: the delivery is kept, and answered 200 with ``reason``."""
+
+    reason: str

@@ -1,0 +1,69 @@
+"""What the store tells of what it did: frozen values, moments naive and in UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+from hub.domain.operations import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRecord:
+    """A student. ``id`` is the hub's own."""
+
+    id: int
+    first_name: str
+    last_name: str
+    is_admin: bool
+    a_number: str | None
+    email: str | None
+
+    @property
+    def name(self) -> str:
+        """First and last name with a blank between."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event. ``date`` is the calendar date of ``starts_at`` in the hub's time zone."""
+
+    id: int
+    name: str
+    starts_at: datetime
+    date: date
+    event_type: str
+    points: int
+    description: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttendanceRecord:
+    """One student's attendance of one event."""
+
+    id: int
+    checked_in_at: datetime
+    checked_out_at: datetime | None
+
+
+class Change(Enum):
+    """What became of an operation."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An operation, what became of it, and the records it touched. ``source`` is never None here."""
+
+    operation: Operation
+    change: Change
+    source: str
+    student: StudentRecord | None = None
+    event: EventRecord | None = None
+    attendance: AttendanceRecord | None = None
+    reason: str | None = None

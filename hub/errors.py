@@ -1,0 +1,121 @@
+"""Everything that the hub raises on purpose.
+
+HubError
+├── Refused                  400  the request cannot be taken as it is
+│   ├── InvalidPayload       400  it is not JSON, or not what the source's schema describes
+│   ├── Unauthenticated      401  its signature is missing or wrong
+│   ├── NotFound             404  it names a student or an event that the hub does not know
+│   ├── RequestTimeout       408  its body did not arrive in time
+│   ├── KeyReused            409  its idempotency key came before, with another body
+│   ├── PayloadTooLarge      413  its body is over the limit
+│   ├── UnsupportedMediaType 415  its content type is not JSON
+│   └── NotConfigured        503  its source requires a signature and has no secret
+├── StoreUnavailable         503  the store cannot take it now; the sender should try again
+├── StoreConflict                 another writer came first; the hub tries again by itself
+├── StoreVersionError             the store's schema is not the one that this hub works with
+├── SettingError                  a setting is wrong; the hub does not start
+└── PluginError                   a plugin cannot be loaded; the others are
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class HubError(Exception):
+    """The base of every error that the hub raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a payload breaks its schema.
+
+    ``pointer`` is a JSON Pointer (RFC 6901); ``message`` never repeats the value found there.
+    """
+
+    pointer: str
+    message: str
+
+
+class Refused(HubError):
+    """An expected refusal: it becomes the answer to the request, and one log line.
+
+    ``error`` is the sentence that clients match on, ``details`` says how to mend it, and ``errors``
+    lists the violations where a schema rejected the payload.
+    """
+
+    status: ClassVar[int] = 400
+
+    def __init__(
+        self, error: str, details: str | None = None, errors: Sequence[Violation] = ()
+    ) -> None:
+        super().__init__(error)
+        self.error = error
+        self.details = details
+        self.errors = tuple(errors)
+
+
+class InvalidPayload(Refused):
+    """The body is not strict JSON, or not what the source's schema describes."""
+
+
+class Unauthenticated(Refused):
+    """A credential is missing, malformed, wrong or outside its time tolerance."""
+
+    status = 401
+
+
+class NotFound(Refused):
+    """The delivery names a student or an event that the hub does not know."""
+
+    status = 404
+
+
+class RequestTimeout(Refused):
+    """The body did not arrive in time."""
+
+    status = 408
+
+
+class KeyReused(Refused):
+    """The sender's idempotency key was used before, with another body."""
+
+    status = 409
+
+
+class PayloadTooLarge(Refused):
+    """The body is larger than the configured limit."""
+
+    status = 413
+
+
+class UnsupportedMediaType(Refused):
+    """The content type is present and is not JSON in UTF-8."""
+
+    status = 415
+
+
+class NotConfigured(Refused):
+    """The source requires a signature, and no secret is configured for it."""
+
+    status = 503
+
+
+class StoreUnavailable(HubError):
+    """The store cannot take the delivery now (gone, full, or locked too long)."""
+
+
+class StoreConflict(HubError):
+    """Another writer's transaction came first; the same work may be tried again."""
+
+
+class StoreVersionError(HubError):
+    """The store's schema is older or newer than the one that this hub works with."""
+
+
+class SettingError(HubError):
+    """A setting is wrong. The message names it and says how to mend it."""
+
+
+class PluginError(HubError):
+    """A plugin cannot be loaded. The message names the plugin, the fault and the mend."""

@@ -1,0 +1,1 @@
+"""HTTP: the Bottle application, the adapter that batches requests, and the server."""

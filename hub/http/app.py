@@ -1,0 +1,143 @@
+"""The hub as a WSGI application (PEP 3333): a Bottle core with a route for every source."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import bottle
+
+from hub import answers
+from hub.answers import Answer
+from hub.config.settings import Settings
+from hub.domain.delivery import new_delivery_id
+from hub.domain.timestamps import utc_now
+from hub.endpoint import Endpoint, endpoints, unknown_sources
+from hub.errors import StoreConflict, StoreUnavailable
+from hub.http.status import StatusPage
+from hub.log import log_fault
+from hub.pipeline import Pipeline
+from hub.plugin.observers import Observers
+from hub.plugin.plugins import Plugins
+from hub.receive.validation import Schemas
+from hub.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+StartResponse = Callable[..., Any]
+
+
+class Hub:
+    """One hub: its plugins, its endpoints, its store. A WSGI application; several may live side by
+    side in a process.
+
+    Raises SettingError, StoreUnavailable or StoreVersionError where it cannot start.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+        self.endpoints = endpoints(self.plugins, settings)
+        for name in unknown_sources(self.endpoints, settings):
+            _log.warning("sources.%s is configured, and no plugin declares such a source", name)
+        self.store = Store.open(settings.database)
+        self._observers = Observers(self.plugins)
+        self._pipeline = Pipeline(self.store, self.plugins, self._observers, settings)
+        self._origins = frozenset(settings.allowed_origins)
+        self._page = StatusPage(self, utc_now())
+        self._bottle = self._routes()
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            body: Iterable[bytes] = self._bottle(environ, start_response)
+            return body
+        except (StoreConflict, StoreUnavailable):
+            raise  # only out of a batch, which tries again without
+        except Exception as error:
+            if self.store.in_batch:
+                raise
+            delivery = new_delivery_id()
+            log_fault(f"delivery {delivery} failed", error)
+            made = answers.failure(delivery)
+            headers = [("Content-Type", "application/json"), ("X-Delivery-Id", delivery)]
+            start_response("500 Internal Server Error", headers)
+            return [made.body.encode()]
+
+    def close(self, seconds: float = 5) -> None:
+        """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
+        self._observers.close(seconds)
+        self.store.close()
+
+    def _routes(self) -> bottle.Bottle:
+        app = bottle.Bottle()
+        app.config["catchall"] = False
+        app.default_error_handler = _error
+        self._route(app, "/api/webhook/status", "GET", self._status)
+        for endpoint in self.endpoints:
+            path = endpoint.path.rstrip("/")
+            self._route(app, path, "POST", partial(self._webhook, endpoint))
+            self._route(app, f"{path}/status", "GET", partial(self._status, endpoint))
+        return app
+
+    def _route(
+        self, app: bottle.Bottle, path: str, method: str, callback: Callable[[], Any]
+    ) -> None:
+        allow = "GET, HEAD, OPTIONS" if method == "GET" else f"OPTIONS, {method}"
+        for form in (path, f"{path}/"):
+            app.route(form, method, callback)
+            app.route(form, "OPTIONS", partial(self._options, allow))
+
+    def _webhook(self, endpoint: Endpoint) -> bottle.HTTPResponse:
+        delivery, answer = self._pipeline.handle(endpoint, bottle.request.environ)
+        return self._respond(answer, {"X-Delivery-Id": delivery})
+
+    def _status(self, endpoint: Endpoint | None = None) -> bottle.HTTPResponse:
+        return self._respond(self._page.of(endpoint) if endpoint else self._page.hub())
+
+    def _options(self, allow: str) -> bottle.HTTPResponse:
+        headers = {"Allow": allow, **self._cors()}
+        if "Access-Control-Allow-Origin" in headers:
+            headers["Access-Control-Allow-Methods"] = allow
+            headers["Access-Control-Allow-Headers"] = (
+                bottle.request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS") or "Content-Type"
+            )
+        return bottle.HTTPResponse(status=204, headers=headers)
+
+    def _respond(
+        self, answer: Answer, headers: Mapping[str, str] | None = None
+    ) -> bottle.HTTPResponse:
+        all_headers = {
+            "Content-Type": "application/json",
+            **answer.headers,
+            **(headers or {}),
+            **self._cors(),
+        }
+        return bottle.HTTPResponse(answer.body.encode(), answer.status, all_headers)
+
+    def _cors(self) -> dict[str, str]:
+        """The headers that let a page of an allowed origin read the answer (Fetch, "CORS")."""
+        if not self._origins:
+            return {}
+        origin = bottle.request.environ.get("HTTP_ORIGIN")
+        if origin not in self._origins:
+            return {"Vary": "Origin"}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": "X-Delivery-Id, X-Delivery-Replayed, Retry-After",
+            "Vary": "Origin",
+        }
+
+
+_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("Bad request", "The request's path or headers cannot be read"),
+    404: ("Not found", "There is no such path; see /api/webhook/status/ for those there are"),
+    405: ("Method not allowed", "Use a method that the Allow header names"),
+}
+
+
+def _error(error: bottle.HTTPError) -> str:
+    """Bottle's own errors, as JSON. (Their Allow header is kept.)"""
+    sentence, details = _ERRORS.get(error.status_code, ("Bad request", "See the status"))
+    bottle.response.content_type = "application/json"
+    return json.dumps({"error": sentence, "details": details})

@@ -1,0 +1,68 @@
+"""Several requests through one WSGI application in one transaction, each answered on its own."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.errors import StoreUnavailable
+from hub.http.app import Hub
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose body has arrived: a WSGI environ without its input, and the body."""
+
+    environ: dict[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer that may be sent."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def run(hub: Hub, requests: Sequence[Request]) -> list[Response]:
+    """Answer all the requests; what they record is committed before this returns.
+
+    They share one transaction. Should it fail because the store cannot take it now, all that would
+    write are answered 503; should it fail for another reason, each goes again, alone, so that no
+    delivery suffers from another's fault.
+    """
+    if len(requests) > 1:
+        try:
+            with hub.store.batch():
+                return [_call(hub, request) for request in requests]
+        except StoreUnavailable as error:
+            _log.error("a batch of %d waits no longer: the store says %s", len(requests), error)
+            with hub.store.refusing():
+                return [_call(hub, request) for request in requests]
+        except Exception as error:
+            _log.warning("a batch of %d is taken one by one: %s", len(requests), _named(error))
+    return [_call(hub, request) for request in requests]
+
+
+def _named(error: Exception) -> str:
+    """What kind of error it was; not its text, which may name a person."""
+    return type(error).__name__
+
+
+def _call(hub: Hub, request: Request) -> Response:
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        started[:] = [int(status[:3]), headers]
+
+    # Bottle writes to the environ; the request may have to go again.
+    environ = {**request.environ, "wsgi.input": io.BytesIO(request.body)}
+    body = b"".join(hub(environ, start_response))
+    return Response(started[0], started[1], body)

@@ -1,0 +1,67 @@
+"""The HTTP server: uvicorn, with the hub's limits and its way of ending."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from hub.errors import SettingError
+from hub.http.app import Hub
+from hub.http.asgi import Adapter
+
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on ``host`` and ``port``. Raises SettingError where it cannot."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingError(f"host, port: cannot listen on {host}:{port}: {reason}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def serve(hub: Hub, listener: socket.socket) -> None:
+    """Serve the hub until SIGTERM or SIGINT; then refuse new requests, finish those in flight, for at
+    most ``drain_timeout`` seconds, and return.
+    """
+    config = uvicorn.Config(
+        app="",
+        http="httptools",
+        loop="none" if sys.platform == "win32" else "uvloop",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=hub.settings.drain_timeout,
+    )
+    server = uvicorn.Server(config)
+    config.app = Adapter(hub, server.server_state.connections)
+    # uvicorn raises the signal again when it is done; this hub ends by returning.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    try:
+        server.run(sockets=[listener])
+    except asyncio.CancelledError:
+        pass
+    finally:
+        hub.close()

@@ -1,0 +1,325 @@
+"""The way of one request: receive, authenticate, parse, validate, normalise, store, answer.
+
+Everything before the store is pure, so a delivery whose transaction had to be rolled back goes the
+same way again.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from hub import answers
+from hub.answers import Answer
+from hub.config.settings import Settings
+from hub.domain.delivery import CommittedDelivery, Delivery, Outcome, new_delivery_id
+from hub.domain.operations import Operation
+from hub.domain.records import Change, Result
+from hub.domain.timestamps import utc_now
+from hub.endpoint import UNAUTHENTICATED, Endpoint
+from hub.errors import (
+    KeyReused,
+    NotConfigured,
+    Refused,
+    StoreConflict,
+    StoreUnavailable,
+    Unauthenticated,
+)
+from hub.log import log_fault
+from hub.plugin.observers import Observers
+from hub.plugin.plugins import Plugins
+from hub.receive.body import read_body, require_json
+from hub.receive.strict_json import parse
+from hub.receive.validation import validate
+from hub.store import deliveries
+from hub.store.apply import apply
+from hub.store.context import Context
+from hub.store.store import Store
+from hub.store.transaction import Transaction
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+"""How often a delivery is tried when other writers come first, or a fault must be kept."""
+
+_MAX_KEY_LENGTH = 255
+_KEY_HEADERS = ("idempotency-key", "webhook-id")
+_SECRET_WORDS = ("authorization", "cookie", "secret", "token", "signature", "password", "api-key")
+REMOVED = "[removed]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a delivery calls itself. A sender's key is bound to its body; a derived one is not."""
+
+    value: str
+    derived: bool
+
+    @property
+    def stored(self) -> str:
+        return f"{'source' if self.derived else 'sender'}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A delivery before the store: its operations, or why there are none."""
+
+    payload: Any = None
+    operations: tuple[Operation, ...] = ()
+    key: _Key | None = None
+    refused: Refused | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A delivery in the store: what becomes of it, and how it is answered."""
+
+    outcome: Outcome
+    answer: Answer
+    results: tuple[Result, ...] = ()
+
+
+class Pipeline:
+    """The stations that every webhook request passes, in order."""
+
+    def __init__(
+        self, store: Store, plugins: Plugins, observers: Observers, settings: Settings
+    ) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._observers = observers
+        self._body_limit = settings.body_limit
+        self._zone = settings.time_zone
+        self._retention = timedelta(days=settings.key_retention)
+
+    def handle(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> tuple[str, Answer]:
+        """The delivery id and the answer for a request, given as a WSGI environ (PEP 3333).
+
+        Inside of a batch, StoreConflict, StoreUnavailable and faults of the store are let through,
+        for the batch to be undone.
+        """
+        started = time.perf_counter_ns()
+        delivery_id = new_delivery_id()
+        received_at = utc_now()
+        headers = _headers(environ)
+        try:
+            body = read_body(environ, self._body_limit)
+            endpoint.authentication.verify(headers, body, endpoint.secrets, received_at)
+        except Refused as refused:
+            self._turned_away(endpoint, delivery_id, received_at, refused)
+            return delivery_id, answers.refusal(refused)
+        kept_headers = _without_secrets(headers, endpoint.authentication.headers)
+        delivery = Delivery(delivery_id, endpoint.source.name, received_at, kept_headers, body)
+        prepared = self._prepare(endpoint, delivery, headers)
+        return delivery_id, self._commit(endpoint, delivery, prepared, started)
+
+    def _turned_away(
+        self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
+    ) -> None:
+        """A request that is not kept: count it, and say so in one line."""
+        is_credential = isinstance(refused, Unauthenticated | NotConfigured)
+        outcome = UNAUTHENTICATED if is_credential else Outcome.REFUSED
+        endpoint.counters.count(outcome, received_at, refused.status)
+        _log.warning(
+            "delivery %s to %s not kept: %d %s",
+            delivery,
+            endpoint.source.name,
+            refused.status,
+            refused.error,
+        )
+
+    def _prepare(
+        self, endpoint: Endpoint, delivery: Delivery, headers: Mapping[str, str]
+    ) -> _Prepared:
+        source = endpoint.source
+        key = None
+        try:
+            key = _senders_key(headers)
+            require_json(headers.get("content-type", ""))
+            payload = parse(delivery.body)
+            kind = source.kind(payload) if source.kind else ""
+            validate(endpoint.validators[kind], payload)
+            operations = _operations(source.normalize(payload))
+            sentence = self._plugins.veto(delivery, payload)
+            if sentence is not None:
+                raise Refused(sentence)
+            operations = _operations(self._plugins.amend(delivery, operations))
+            if key is None and source.delivery_key is not None:
+                derived = source.delivery_key(payload)
+                key = _Key(derived, derived=True) if derived else None
+        except Refused as refused:
+            return _Prepared(key=key, refused=refused)
+        except Exception as error:
+            log_fault(f"source {source.name} failed on delivery {delivery.id}", error)
+            return _Prepared(failed=True)
+        return _Prepared(payload, operations, key)
+
+    def _commit(
+        self, endpoint: Endpoint, delivery: Delivery, prepared: _Prepared, started: int
+    ) -> Answer:
+        """Apply and keep the delivery in one transaction, trying again where others came first."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._store.writing() as tx:
+                    decided = self._decide(tx, endpoint, delivery, prepared)
+                    self._keep(tx, endpoint, delivery, prepared, decided, started)
+                return decided.answer
+            except StoreConflict:
+                if self._store.in_batch:
+                    raise
+                time.sleep(0.01 * attempt)
+            except StoreUnavailable as error:
+                if self._store.in_batch:
+                    raise
+                _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
+                return answers.unavailable()
+            except Exception as error:
+                if self._store.in_batch or prepared.failed:
+                    raise
+                log_fault(f"delivery {delivery.id} failed in the store", error)
+                prepared = _Prepared(failed=True)
+        _log.error("delivery %s answered 503: other writers always came first", delivery.id)
+        return answers.unavailable()
+
+    def _decide(
+        self, tx: Transaction, endpoint: Endpoint, delivery: Delivery, prepared: _Prepared
+    ) -> _Decided:
+        if prepared.failed:
+            return _Decided(Outcome.FAILED, answers.failure(delivery.id))
+        try:
+            if prepared.key is not None:
+                repeated = self._repeated(tx, delivery, prepared.key)
+                if repeated is not None:
+                    return _Decided(Outcome.REPEATED, repeated)
+            if prepared.refused is not None:
+                raise prepared.refused
+            context = Context(delivery.id, delivery.received_at, endpoint.source.label, self._zone)
+            results = apply(tx, prepared.operations, context)
+        except Refused as refused:
+            return _Decided(Outcome.REFUSED, answers.refusal(refused))
+        made = None
+        if endpoint.source.answer is not None and results:
+            made = endpoint.source.answer(prepared.payload, results)
+        status, body = made or answers.success(results)
+        ignored = all(result.change is Change.IGNORED for result in results)
+        outcome = Outcome.IGNORED if ignored else Outcome.APPLIED
+        return _Decided(outcome, answers.answer(status, body), results)
+
+    def _repeated(self, tx: Transaction, delivery: Delivery, key: _Key) -> Answer | None:
+        """The first answer, if a delivery of this key was answered before.
+
+        Raises KeyReused where the sender's key comes with another body.
+        """
+        first = deliveries.first_answer(
+            tx, delivery.source, key.stored, delivery.received_at, self._retention
+        )
+        if first is None:
+            return None
+        if not key.derived and first.body_digest != _digest(delivery.body):
+            raise KeyReused(
+                "Idempotency key was used with another body",
+                "Use a new key for a new delivery, and the same body for a repeated one",
+            )
+        # A source that derives the key tells senders, by 200, that nothing new was recorded.
+        status = 200 if key.derived and first.status == 201 else first.status
+        return Answer(status, first.answer, {"X-Delivery-Replayed": "true"})
+
+    def _keep(
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        prepared: _Prepared,
+        decided: _Decided,
+        started: int,
+    ) -> None:
+        key = prepared.key if _is_first_answer(prepared.key, decided) else None
+        deliveries.keep(
+            tx,
+            delivery,
+            decided.outcome,
+            decided.answer.status,
+            decided.answer.body,
+            (time.perf_counter_ns() - started) // 1000,
+            key.stored if key else None,
+            _digest(delivery.body) if key else None,
+        )
+        tx.when_committed(lambda: self._committed(endpoint, delivery, decided))
+
+    def _committed(self, endpoint: Endpoint, delivery: Delivery, decided: _Decided) -> None:
+        status = decided.answer.status
+        endpoint.counters.count(decided.outcome, delivery.received_at, status)
+        if decided.outcome in (Outcome.REFUSED, Outcome.FAILED):
+            # Not the sentence: it may name a person.
+            _log.info(
+                "delivery %s to %s %s: %d", delivery.id, delivery.source, decided.outcome, status
+            )
+        self._observers.tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
+
+
+def _is_first_answer(key: _Key | None, decided: _Decided) -> bool:
+    """Whether this answer is the one that later deliveries of the key shall have.
+
+    A derived key remembers only what was recorded: what was refused or ignored may do better when
+    the sender tries again.
+    """
+    if key is None or decided.outcome in (Outcome.REPEATED, Outcome.FAILED):
+        return False
+    if key.derived:
+        return decided.outcome is Outcome.APPLIED
+    return decided.answer.status != KeyReused.status
+
+
+def _operations(given: Any) -> tuple[Operation, ...]:
+    operations = tuple(given)
+    for operation in operations:
+        if not isinstance(operation, Operation):
+            raise TypeError(f"normalize gave a {type(operation).__name__}, not an operation")
+    return operations
+
+
+def _senders_key(headers: Mapping[str, str]) -> _Key | None:
+    for name in _KEY_HEADERS:
+        value = headers.get(name, "").strip()
+        if len(value) > _MAX_KEY_LENGTH:
+            raise Refused(f"Invalid {name} header", f"It has at most {_MAX_KEY_LENGTH} characters")
+        if value:
+            return _Key(value, derived=False)
+    return None
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The request's headers, in lower case, as WSGI has them."""
+    headers = {
+        _header_name(name): value for name, value in environ.items() if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[_header_name(name)] = environ[name]
+    return headers
+
+
+@lru_cache(maxsize=512)
+def _header_name(variable: str) -> str:
+    return variable.removeprefix("HTTP_").replace("_", "-").lower()
+
+
+def _without_secrets(headers: Mapping[str, str], credentials: tuple[str, ...]) -> dict[str, str]:
+    return {
+        name: REMOVED if name in credentials or _is_secret(name) else value
+        for name, value in headers.items()
+    }
+
+
+@lru_cache(maxsize=512)
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in _SECRET_WORDS)

@@ -1,0 +1,56 @@
+"""The hooks: six functions that a plugin may implement, each with ``@hub.hookimpl``.
+
+``docs/plugins.md`` has a section for each, with an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from hub.domain.delivery import CommittedDelivery, Delivery
+from hub.domain.operations import Operation
+from hub.plugin.source import Source
+
+if TYPE_CHECKING:
+    import click
+
+PROJECT = "attendance_hub"
+"""The name of the entry point group, and of the project in pluggy's sense."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def register_sources() -> Iterable[Source]:  # type: ignore[empty-body]
+    """Declare the plugin's sources. Called once, at start-up; an exception disables the plugin."""
+
+
+@hookspec
+def veto_delivery(delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
+    """Return a sentence to refuse the delivery with 400, or None. Called before the transaction."""
+
+
+@hookspec
+def amend_operations(
+    delivery: Delivery, operations: Sequence[Operation]
+) -> Sequence[Operation] | None:
+    """Return other operations to apply instead, or None. Called before the transaction."""
+
+
+@hookspec
+def delivery_committed(delivery: CommittedDelivery) -> None:
+    """Observe a delivery that is on the disk. Called on a thread of its own, after the answer."""
+
+
+@hookspec
+def status_section() -> Mapping[str, Any] | None:
+    """Return what the status page shows under the plugin's name: public, quick to make, JSON."""
+
+
+@hookspec
+def register_commands(group: click.Group) -> None:
+    """Add commands to the ``attendance-hub`` command. Called once, when the command starts."""

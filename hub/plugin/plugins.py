@@ -1,0 +1,258 @@
+"""The plugins of one hub: found, loaded one by one, called with no plugin able to harm another."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from hub.domain.delivery import CommittedDelivery, Delivery
+from hub.domain.operations import Operation
+from hub.errors import PluginError, SettingError
+from hub.log import log_fault
+from hub.plugin import hookspecs
+from hub.plugin.source import Source
+from hub.receive.validation import Schemas
+
+if TYPE_CHECKING:
+    import click
+    from jsonschema.protocols import Validator
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plugin that works: its name, where it came from, its sources and their validators by kind."""
+
+    name: str
+    origin: str
+    sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A plugin that does not: ``reason`` is for the log and the command line, never for a page."""
+
+    name: str
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    name: str
+    origin: str
+    load: Callable[[], object]
+
+
+class Plugins:
+    """The plugins of one hub, in the order: built-ins, entry points, the plugins folder, sorted."""
+
+    def __init__(self, schemas: Schemas, without: Sequence[str] = (), folder: str = "") -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._schemas = schemas
+        self.loaded: list[Loaded] = []
+        self.failed: list[Failed] = []
+        found = [*_built_ins(), *_entry_points(), *_folder(folder)]
+        unknown = set(without) - {one.name for one in found}
+        if unknown:
+            raise SettingError(f"without: there is no plugin named {min(unknown)}")
+        for one in found:
+            if one.name not in without:
+                self._load(one)
+
+    @property
+    def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
+        """The sources of all plugins, in order, with their validators by kind."""
+        for plugin in self.loaded:
+            yield from plugin.sources
+
+    def veto(self, delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
+        """The first plugin's sentence that refuses the delivery, or None. Lets exceptions through."""
+        for implementation in self._implementations("veto_delivery"):
+            sentence = _call(implementation, delivery=delivery, payload=payload)
+            if sentence is not None:
+                return str(sentence)
+        return None
+
+    def amend(self, delivery: Delivery, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        """The operations as the plugins, one after the other, amend them. Lets exceptions through."""
+        for implementation in self._implementations("amend_operations"):
+            amended = _call(implementation, delivery=delivery, operations=operations)
+            if amended is not None:
+                operations = tuple(amended)
+        return operations
+
+    @property
+    def observed(self) -> bool:
+        """Whether any plugin observes committed deliveries."""
+        return bool(self._implementations("delivery_committed"))
+
+    def observe(self, delivery: CommittedDelivery) -> None:
+        """Show a committed delivery to every observer; one that raises is logged by name."""
+        for implementation in self._implementations("delivery_committed"):
+            try:
+                _call(implementation, delivery=delivery)
+            except Exception as error:
+                what = f"delivery_committed failed for delivery {delivery.delivery.id}"
+                log_fault(f"plugin {implementation.plugin_name}: {what}", error)
+
+    def status_sections(self) -> dict[str, Any]:
+        """What the plugins add to the status page, by plugin; one that raises adds nothing."""
+        sections = {}
+        for implementation in self._implementations("status_section"):
+            try:
+                section = _call(implementation)
+            except Exception as error:
+                log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
+                continue
+            if section is not None:
+                sections[implementation.plugin_name] = section
+        return sections
+
+    def register_commands(self, group: click.Group) -> None:
+        """Let the plugins add their commands; one that raises is logged by name."""
+        for implementation in self._implementations("register_commands"):
+            try:
+                _call(implementation, group=group)
+            except Exception as error:
+                log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
+
+    def _implementations(self, hook: str) -> list[Any]:
+        """The implementations of a hook in the order of loading (pluggy keeps the reverse)."""
+        caller = getattr(self._manager.hook, hook)
+        return list(caller.get_hookimpls())
+
+    def _load(self, found: _Found) -> None:
+        plugin: object = None
+        try:
+            plugin = self._register(found)
+            sources = tuple(self._sources(found))
+        except PluginError as error:
+            reason = str(error)
+        # A module that calls sys.exit() must not take the hub with it.
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            self.loaded.append(Loaded(found.name, found.origin, sources))
+            return
+        if self._manager.has_plugin(found.name) and plugin is not None:
+            self._manager.unregister(name=found.name)
+        self.failed.append(Failed(found.name, found.origin, reason))
+        _log.error("plugin %s (%s) is not loaded: %s", found.name, found.origin, reason)
+
+    def _register(self, found: _Found) -> object:
+        if self._manager.has_plugin(found.name):
+            raise PluginError("another plugin has this name; rename one of them")
+        plugin = found.load()
+        try:
+            self._manager.register(plugin, found.name)
+        except pluggy.PluginValidationError as error:
+            if self._manager.has_plugin(found.name):
+                self._manager.unregister(name=found.name)
+            raise PluginError(" ".join(str(error).split())) from None
+        callers = self._manager.get_hookcallers(plugin) or []
+        unknown = sorted(caller.name for caller in callers if not caller.has_spec())
+        problem = None
+        if unknown:
+            known = ", ".join(_hook_names())
+            problem = f"there is no hook named {unknown[0]}; the hooks are {known}"
+        elif not callers:
+            problem = "it implements no hook; mark its functions with @hub.hookimpl"
+        if problem:
+            self._manager.unregister(name=found.name)
+            raise PluginError(problem)
+        return plugin
+
+    def _sources(self, found: _Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
+        taken = list(self.sources)
+        for implementation in self._implementations("register_sources"):
+            if implementation.plugin_name != found.name:
+                continue
+            for source in _call(implementation) or ():
+                if not isinstance(source, Source):
+                    raise PluginError(
+                        f"register_sources gave {source!r}; it must give hub.Source values"
+                    )
+                for other, _ in taken:
+                    if source.path == other.path:
+                        raise PluginError(
+                            f"its path {source.path} is taken by the source {other.name}; "
+                            "choose another"
+                        )
+                    if source.name == other.name:
+                        raise PluginError(f"there is a source named {source.name}; choose another")
+                made = (source, self._validators(source))
+                taken.append(made)
+                yield made
+
+    def _validators(self, source: Source) -> Mapping[str, Validator]:
+        try:
+            return {
+                kind: self._schemas.validator(schema) for kind, schema in source.schemas.items()
+            }
+        except ValueError as error:
+            raise PluginError(f"source {source.name}: {error}") from None
+
+
+def _call(implementation: Any, **arguments: Any) -> Any:
+    return implementation.function(*[arguments[name] for name in implementation.argnames])
+
+
+def _hook_names() -> list[str]:
+    return [
+        name
+        for name, value in vars(hookspecs).items()
+        if hasattr(value, f"{hookspecs.PROJECT}_spec")
+    ]
+
+
+def _built_ins() -> Iterator[_Found]:
+    from hub_plugins import BUILT_INS
+
+    for name in BUILT_INS:
+        yield _Found(name, "built-in", partial(importlib.import_module, f"hub_plugins.{name}"))
+
+
+def _entry_points() -> Iterator[_Found]:
+    for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        distribution = entry_point.dist.name if entry_point.dist else "a distribution"
+        yield _Found(entry_point.name, distribution, entry_point.load)
+
+
+def _folder(folder: str) -> Iterator[_Found]:
+    if not folder:
+        return
+    path = Path(folder)
+    if not path.is_dir():
+        raise SettingError(f"plugins: the folder {folder} does not exist")
+    for file in sorted(path.glob("*.py")):
+        if not file.name.startswith("_"):
+            yield _Found(file.stem, str(file), partial(_module, file))
+
+
+def _module(file: Path) -> object:
+    name = f"attendance_hub_plugin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look a module up by its name while it is being executed.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,75 @@
+"""A source: one system that posts webhooks, described by data and one pure function."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hub.domain.operations import Operation
+from hub.domain.records import Result
+from hub.receive.signatures import Authentication
+
+Schema = str | Path | Mapping[str, Any]
+"""A JSON Schema (draft 2020-12): itself, the path of its file, or the ``$id`` of one the hub ships."""
+
+Answer = tuple[int, Mapping[str, Any]]
+"""The HTTP status and the JSON body of an answer."""
+
+_PATH = re.compile(r"[a-z0-9_-]+(?:/[a-z0-9_-]+)*")
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One webhook endpoint, ``POST /api/webhook/<path>/``.
+
+    name: what configuration, logs and the status page call it.
+    path: below ``/api/webhook/``: lower-case letters, digits, ``-``, ``_`` and ``/``.
+    authenticate: how a request proves where it comes from; ``OPEN`` if it need not. No default: an
+        open endpoint is a choice that somebody wrote down.
+    schema: what a payload must look like; several by kind, where ``kind`` tells a payload's.
+    normalize: turns a valid payload into operations. It is pure: no store, no request, no clock.
+    kind: names the schema that a payload must satisfy; raises ``Refused`` for a payload of none.
+    label: the ``source`` of answers and records where a payload has none (default: the name).
+    delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
+        different for any other, None where it cannot be told.
+    answer: the status and body for a payload and what the store did of it; None, or no function, for
+        the answers of the unified endpoint.
+    """
+
+    name: str
+    path: str
+    authenticate: Authentication
+    schema: Schema | Mapping[str, Schema]
+    normalize: Callable[[Any], Iterable[Operation]]
+    kind: Callable[[Any], str] | None = None
+    label: str = ""
+    delivery_key: Callable[[Any], str | None] | None = None
+    answer: Callable[[Any, Sequence[Result]], Answer | None] | None = None
+    schemas: Mapping[str, Schema] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"source name {self.name!r}: use lower-case letters, digits, '-' and '_', "
+                "beginning with a letter"
+            )
+        if not _PATH.fullmatch(self.path) or self.path.split("/")[-1] == "status":
+            raise ValueError(
+                f"source path {self.path!r}: use lower-case letters, digits, '-', '_' and '/', "
+                "not ending in 'status'"
+            )
+        if not isinstance(self.authenticate, Authentication):
+            raise TypeError(
+                f"source {self.name}: authenticate is {self.authenticate!r}; use hub.OPEN or one of "
+                "the hub's signature schemes"
+            )
+        schemas = self.schema if self.kind is not None else {"": self.schema}
+        if not isinstance(schemas, Mapping):
+            raise TypeError(
+                f"source {self.name}: with kind, schema is a mapping of kinds to schemas"
+            )
+        object.__setattr__(self, "schemas", schemas)
+        if not self.label:
+            object.__setattr__(self, "label", self.name)

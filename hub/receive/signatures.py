@@ -1,0 +1,245 @@
+"""Authentication: the signature schemes that a source can require. Constant time, over raw bytes.
+
+The HMAC schemes are those of RFC 2104 with SHA-256, as GitHub and OneTap send them; Standard Webhooks
+is the specification of that name (standardwebhooks.com), checked by its own library.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from hub.domain.timestamps import parse_timestamp, to_utc
+from hub.errors import NotConfigured, Unauthenticated
+
+TOLERANCE = timedelta(minutes=5)
+"""How far a signed timestamp may be from the hub's clock (Standard Webhooks, "Verifying webhooks")."""
+
+
+@runtime_checkable
+class Authentication(Protocol):
+    """A way to prove where a request comes from.
+
+    ``scheme`` is its name in the configuration; ``headers`` are those that carry credentials, in
+    lower case, and are never stored.
+    """
+
+    @property
+    def scheme(self) -> str: ...
+
+    @property
+    def headers(self) -> tuple[str, ...]: ...
+
+    def check_secret(self, secret: str) -> None:
+        """Raise ValueError, without repeating the secret, if it cannot be one of this scheme."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """Raise Unauthenticated unless one of ``secrets`` made the request's credential.
+
+        ``headers`` has lower-case names; ``now`` is naive and in UTC. Raises NotConfigured where
+        there is no secret.
+        """
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name.lower(), "").strip()
+    if not value:
+        raise Unauthenticated(
+            f"Missing {name} header", f"Sign the raw body and send the signature as {name}"
+        )
+    return value
+
+
+def _require(secrets: Sequence[str]) -> None:
+    if not secrets:
+        raise NotConfigured("Signature verification is not configured")
+
+
+INVALID = "Invalid signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """No authentication: anyone who reaches the endpoint may post."""
+
+    scheme: str = "none"
+    headers: tuple[str, ...] = ()
+
+    def check_secret(self, secret: str) -> None:
+        """Any secret will do; none is used."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """Accept every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class HmacSha256:
+    """``<header>: sha256=<hex HMAC-SHA256>``, or the bare hex digest.
+
+    Signed is the raw body or, with ``signs_timestamp``, ``<timestamp header>.<raw body>``; the
+    timestamp (ISO 8601) must then be within the tolerance.
+    """
+
+    scheme: str
+    header: str
+    timestamp_header: str | None = None
+    signs_timestamp: bool = False
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return (self.header.lower(),)
+
+    def check_secret(self, secret: str) -> None:
+        """Any text is a secret of this scheme."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """See ``Authentication.verify``."""
+        _require(secrets)
+        given = _header(headers, self.header).removeprefix("sha256=").lower().encode()
+        signed = body
+        if self.signs_timestamp and self.timestamp_header:
+            timestamp = _header(headers, self.timestamp_header)
+            _check_tolerance(timestamp, now)
+            signed = timestamp.encode() + b"." + body
+        matches = [hmac.compare_digest(_hex_digest(secret, signed), given) for secret in secrets]
+        if not any(matches):
+            raise Unauthenticated(INVALID)
+
+
+def _hex_digest(secret: str, signed: bytes) -> bytes:
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+
+
+def _check_tolerance(timestamp: str, now: datetime) -> None:
+    try:
+        sent = to_utc(parse_timestamp(timestamp), UTC)
+    except ValueError:
+        raise Unauthenticated(INVALID, "The signature's timestamp is not ISO 8601") from None
+    if abs(now - sent) > TOLERANCE:
+        raise Unauthenticated(INVALID, "The signature's timestamp is outside the tolerance")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSecret:
+    """The secret itself in a header. Only as safe as the connection: use it over TLS."""
+
+    header: str = "X-Webhook-Secret"
+    scheme: str = "shared-secret"
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return (self.header.lower(),)
+
+    def check_secret(self, secret: str) -> None:
+        """Any text is a secret of this scheme."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """See ``Authentication.verify``."""
+        _require(secrets)
+        # WSGI hands header bytes over as latin-1; back to the bytes, to compare those.
+        given = _header(headers, self.header).encode("latin-1", "replace")
+        matches = [hmac.compare_digest(secret.encode(), given) for secret in secrets]
+        if not any(matches):
+            raise Unauthenticated(INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class StandardWebhooks:
+    """Standard Webhooks: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``."""
+
+    scheme: str = "standard-webhooks"
+    headers: tuple[str, ...] = ("webhook-signature",)
+
+    def check_secret(self, secret: str) -> None:
+        """A secret is Base64, with or without ``whsec_`` before it."""
+        from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+
+        try:
+            Webhook(secret)
+        except (ValueError, EmptyWebhookSecretError):
+            raise ValueError("a Standard Webhooks secret is Base64, often after 'whsec_'") from None
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """See ``Authentication.verify``. The library reads the clock itself."""
+        from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+        _require(secrets)
+        credentials = {
+            name: _header(headers, name)
+            for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        }
+        for secret in secrets:
+            try:
+                Webhook(secret).verify(body, credentials, json_parse=False)
+                return
+            # A malformed credential leaves the library as some ValueError.
+            except (WebhookVerificationError, ValueError):
+                continue
+        raise Unauthenticated(INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class WhenSigned:
+    """Another scheme, checked where the credential is there; a request without one passes.
+
+    For the time in which a sender moves to signing its requests.
+    """
+
+    inner: Authentication
+
+    @property
+    def scheme(self) -> str:
+        return self.inner.scheme
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return self.inner.headers
+
+    def check_secret(self, secret: str) -> None:
+        """See the inner scheme."""
+        self.inner.check_secret(secret)
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """See ``Authentication.verify``."""
+        if any(headers.get(name) is not None for name in self.headers):
+            self.inner.verify(headers, body, secrets, now)
+
+
+OPEN = Open()
+WEBHOOK_SIGNATURE = HmacSha256("webhook", "X-Webhook-Signature")
+GITHUB_SIGNATURE = HmacSha256("github", "X-Hub-Signature-256")
+ONETAP_SIGNATURE = HmacSha256("onetap", "X-Onetap-Signature", "X-Onetap-Timestamp")
+SHARED_SECRET = SharedSecret()
+STANDARD_WEBHOOKS = StandardWebhooks()
+
+SCHEMES: Mapping[str, Authentication] = {
+    scheme.scheme: scheme
+    for scheme in (
+        OPEN,
+        WEBHOOK_SIGNATURE,
+        GITHUB_SIGNATURE,
+        ONETAP_SIGNATURE,
+        SHARED_SECRET,
+        STANDARD_WEBHOOKS,
+    )
+}
+"""The schemes by the name that the configuration uses."""
+
+
+def signing_timestamp(scheme: HmacSha256) -> HmacSha256:
+    """The same scheme, with the timestamp as a part of what is signed."""
+    return replace(scheme, signs_timestamp=True)

@@ -1,0 +1,116 @@
+"""Attendances in the store: check-in, check-out and withdrawal."""
+
+from datetime import datetime
+
+from hub.domain.identifiers import Identifier
+from hub.domain.operations import CheckIn, CheckOut, Withdraw
+from hub.domain.records import AttendanceRecord, Change, Result
+from hub.domain.timestamps import to_utc
+from hub.errors import Refused
+from hub.store import events, students
+from hub.store.context import Context
+from hub.store.transaction import Row, Transaction
+
+INSERT = """
+    INSERT INTO attendance (student, event, checked_in_at, source, metadata, delivery)
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (student, event) DO NOTHING RETURNING id"""
+BY_STUDENT_AND_EVENT = """
+    SELECT id, checked_in_at, checked_out_at FROM attendance WHERE student = ? AND event = ?"""
+BY_IDENTIFIER = """
+    SELECT a.id, a.checked_in_at, a.checked_out_at
+    FROM attendance_identifier i JOIN attendance a ON a.id = i.attendance
+    WHERE i.kind = ? AND i.value = ?"""
+ADD_IDENTIFIER = """
+    INSERT INTO attendance_identifier (kind, value, attendance) VALUES (?, ?, ?)
+    ON CONFLICT (kind, value) DO UPDATE SET attendance = excluded.attendance"""
+CHECK_OUT = "UPDATE attendance SET checked_out_at = ? WHERE id = ?"
+KEEP_WITHDRAWN = """
+    INSERT INTO withdrawn_attendance (attendance, student, event, checked_in_at, checked_out_at,
+        source, metadata, delivery, withdrawn_at, withdrawn_by)
+    SELECT id, student, event, checked_in_at, checked_out_at, source, metadata, delivery, ?, ?
+    FROM attendance WHERE id = ?"""
+DROP_IDENTIFIERS = "DELETE FROM attendance_identifier WHERE attendance = ?"
+DROP = "DELETE FROM attendance WHERE id = ?"
+
+
+def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
+    """Record an attendance. The database's unique key decides who was first."""
+    moment = _moment(operation.at, context)
+    student = students.find(tx, operation.student)
+    if student is None:
+        if operation.lenient:
+            return context.ignored(operation, "The student is not known yet")
+        raise students.unknown(operation.student)
+    event = events.find(tx, operation.event, moment, context)
+    if event is None:
+        if operation.lenient:
+            return context.ignored(operation, "The event is not known yet")
+        raise events.unknown(operation.event)
+    made = tx.row(
+        INSERT,
+        student.id,
+        event.id,
+        moment,
+        context.source_of(operation),
+        context.metadata_of(operation),
+        context.delivery,
+    )
+    if made:
+        attendance, change = AttendanceRecord(made[0], moment, None), Change.CREATED
+    else:
+        if not operation.repeatable:
+            raise Refused("Student already checked in to this event")
+        row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
+        assert row is not None
+        attendance, change = _record(tx, row), Change.UNCHANGED
+    for identifier in operation.identifiers:
+        tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, attendance.id)
+    return context.result(operation, change, student=student, event=event, attendance=attendance)
+
+
+def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
+    """Set the check-out time of an attendance; ignored where there is none."""
+    found = _find(tx, operation, context)
+    if found is None:
+        return context.ignored(operation, "There is no attendance to check out of")
+    moment = _moment(operation.at, context)
+    tx.run(CHECK_OUT, moment, found.id)
+    left = AttendanceRecord(found.id, found.checked_in_at, moment)
+    return context.result(operation, Change.UPDATED, attendance=left)
+
+
+def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
+    """Move an attendance to the withdrawn ones; ignored where there is none."""
+    found = _find(tx, operation, context)
+    if found is None:
+        return context.ignored(operation, "There is no attendance to withdraw")
+    tx.run(KEEP_WITHDRAWN, context.received_at, context.delivery, found.id)
+    tx.run(DROP_IDENTIFIERS, found.id)
+    tx.run(DROP, found.id)
+    return context.result(operation, Change.UPDATED, attendance=found)
+
+
+def _moment(given: datetime | None, context: Context) -> datetime:
+    """The moment in UTC; the time of receipt, in whole seconds, where none is given."""
+    if given is None:
+        return context.received_at.replace(microsecond=0)
+    return to_utc(given, context.zone)
+
+
+def _find(
+    tx: Transaction, operation: CheckOut | Withdraw, context: Context
+) -> AttendanceRecord | None:
+    row: Row | None = None
+    if isinstance(operation.attendance, Identifier):
+        row = tx.row(BY_IDENTIFIER, operation.attendance.kind, operation.attendance.key)
+    if row is None and operation.student is not None and operation.event is not None:
+        student = students.find(tx, operation.student)
+        event = events.find(tx, operation.event, context.received_at, context)
+        if student and event:
+            row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
+    return _record(tx, row) if row else None
+
+
+def _record(tx: Transaction, row: Row) -> AttendanceRecord:
+    checked_out_at = None if row[2] is None else tx.moment(row[2])
+    return AttendanceRecord(row[0], tx.moment(row[1]), checked_out_at)

@@ -1,0 +1,37 @@
+"""What an operation needs to know of its delivery while it is applied."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+from hub.domain.operations import Operation
+from hub.domain.records import Change, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One delivery: its id, when it came (naive, UTC), its source's label, and the hub's time zone."""
+
+    delivery: str
+    received_at: datetime
+    label: str
+    zone: tzinfo
+
+    def source_of(self, operation: Operation) -> str:
+        """The source to keep and to echo."""
+        return operation.source or self.label
+
+    def metadata_of(self, operation: Operation) -> str:
+        """The sender's extra data, as JSON."""
+        return json.dumps(operation.metadata, ensure_ascii=False) if operation.metadata else "{}"
+
+    def result(self, operation: Operation, change: Change, **records: Any) -> Result:
+        """The result of an operation."""
+        return Result(
+            operation=operation, change=change, source=self.source_of(operation), **records
+        )
+
+    def ignored(self, operation: Operation, reason: str) -> Result:
+        """The result of an operation that had nothing to do."""
+        return self.result(operation, Change.IGNORED, reason=reason)

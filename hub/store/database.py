@@ -1,0 +1,190 @@
+"""The database behind a store: its address, its connections, and which of its errors mean what."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pony.orm import Database, core
+
+from hub.errors import SettingError, StoreConflict, StoreUnavailable
+
+LOCK_TIMEOUT = 5
+"""Seconds that a transaction waits for the other writers of the same store."""
+
+_STATEMENT_TIMEOUT = 10
+_CONNECT_TIMEOUT = 3
+
+_TRY_AGAIN = frozenset({"23505", "40001", "40P01"})
+"""PostgreSQL: unique violation, serialization failure, deadlock."""
+
+_CANNOT_NOW = ("08", "53", "57", "55P03", "25006", "25P03", "58")
+"""PostgreSQL: connection, resources, shutdown or time-out, lock, read-only, idle, system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a store is. ``dialect`` is ``sqlite`` or ``postgres``."""
+
+    dialect: str
+    target: str
+
+    @property
+    def shown(self) -> str:
+        """The address without a password, for people to read."""
+        if self.dialect == "sqlite":
+            return f"sqlite:///{self.target}"
+        parts = urlsplit(self.target)
+        user, _, host = parts.netloc.rpartition("@")
+        if user:
+            host = f"{user.split(':')[0]}@{host}"
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def parse_address(url: str) -> Address:
+    """The address that ``sqlite:///<path>`` or ``postgresql://…`` names. Raises SettingError.
+
+    Three slashes begin a path relative to the working folder, four an absolute one.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
+        return Address("sqlite", str(Path(rest[1:]).absolute()))
+    if separator and scheme in ("postgresql", "postgres"):
+        return Address("postgres", f"postgresql://{rest}")
+    raise SettingError(
+        "database: use sqlite:///<path> (four slashes for an absolute path) or "
+        "postgresql://<user>@<host>/<name>"
+    )
+
+
+def bind(address: Address) -> Database:
+    """A Pony database bound to ``address``, without entities. Raises StoreUnavailable."""
+    database = Database()
+    if address.dialect == "sqlite":
+        arguments, options = _sqlite(database, address)
+    else:
+        arguments, options = _postgres(address)
+    try:
+        database.bind(address.dialect, *arguments, **options)
+    except ImportError:
+        raise SettingError(
+            "database: PostgreSQL needs its driver; pip install 'attendance-hub[postgres]'"
+        ) from None
+    except Exception as error:
+        raise StoreUnavailable(
+            f"The store {address.shown} cannot be opened: {root(error)}"
+        ) from error
+    _guard(database)
+    return database
+
+
+def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
+    if not Path(address.target).parent.is_dir():
+        raise SettingError(
+            f"database: the folder of {address.target} does not exist; make it first"
+        )
+
+    @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
+    def _durable(_: Database, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA synchronous = FULL")
+        # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
+        connection.text_factory = str
+
+    return (address.target,), {"create_db": True, "timeout": LOCK_TIMEOUT}
+
+
+def _postgres(address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
+    # Pony resets a session when it returns its connection, so settings go with the connection.
+    settings = {
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "lock_timeout": f"{LOCK_TIMEOUT}s",
+        "statement_timeout": f"{_STATEMENT_TIMEOUT}s",
+        "idle_in_transaction_session_timeout": f"{_STATEMENT_TIMEOUT}s",
+    }
+    return (address.target,), {
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "application_name": "attendance-hub",
+    }
+
+
+def _guard(database: Database) -> None:
+    """Keep Pony from going on, on a new connection, with a transaction whose connection was lost.
+
+    Pony 0.7.20 would commit the second half alone.
+    """
+    provider = database.provider
+    reconnects = provider.should_reconnect
+
+    def should_reconnect(error: Exception) -> bool:
+        cache = core.local.db2cache.get(database)
+        if cache is not None and cache.in_transaction:
+            return False
+        return bool(reconnects(error))
+
+    provider.should_reconnect = should_reconnect
+
+
+def root(error: BaseException) -> BaseException:
+    """The driver's error below those that Pony wraps around it."""
+    while (inner := getattr(error, "original_exc", None)) is not None:
+        error = inner
+    return error
+
+
+def classified(error: BaseException) -> Exception | None:
+    """StoreConflict or StoreUnavailable if that is what ``error`` means, else None (a fault)."""
+    for cause in _chain(error):
+        code = getattr(cause, "pgcode", None)
+        if isinstance(cause, sqlite3.IntegrityError) or code in _TRY_AGAIN:
+            return StoreConflict(type(cause).__name__)
+        if isinstance(cause, sqlite3.OperationalError) and _is_sqlite_trouble(cause):
+            return StoreUnavailable(str(cause))
+        if code is not None and str(code).startswith(_CANNOT_NOW):
+            return StoreUnavailable(f"{type(cause).__name__} {code}")
+        if code is None and _is_lost_connection(cause):
+            return StoreUnavailable(type(cause).__name__)
+    return None
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Whether psycopg2, which may not be installed, says so; such an error has no code."""
+    kind = type(error)
+    of_driver = kind.__module__.startswith("psycopg2")
+    return of_driver and kind.__name__ in ("OperationalError", "InterfaceError")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, what Pony wrapped, and what it was raised from or while handling."""
+    seen: set[int] = set()
+    queue = [error]
+    while queue:
+        current = queue.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        for name in ("original_exc", "__cause__", "__context__"):
+            inner = getattr(current, name, None)
+            if isinstance(inner, BaseException):
+                queue.append(inner)
+
+
+_SQLITE_TROUBLE: Mapping[str, str] = {
+    "SQLITE_BUSY": "locked",
+    "SQLITE_LOCKED": "locked",
+    "SQLITE_FULL": "full",
+    "SQLITE_IOERR": "input or output failed",
+    "SQLITE_CANTOPEN": "cannot be opened",
+    "SQLITE_READONLY": "read-only",
+    "SQLITE_NOMEM": "out of memory",
+    "SQLITE_PROTOCOL": "locked",
+}
+
+
+def _is_sqlite_trouble(error: sqlite3.OperationalError) -> bool:
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return any(name.startswith(prefix) for prefix in _SQLITE_TROUBLE)

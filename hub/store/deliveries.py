@@ -1,0 +1,72 @@
+"""Deliveries in the store: kept with their answers, and recognised when they come again."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hub.domain.delivery import Delivery, Outcome
+from hub.store.transaction import Transaction
+
+KEEP = """
+    INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
+        idempotency_key, body_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+BY_KEY = """
+    SELECT id, received_at, status, answer, body_digest FROM delivery
+    WHERE source = ? AND idempotency_key = ?"""
+RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """The answer to the first delivery of an idempotency key, and the digest of that one's body."""
+
+    status: int
+    answer: str
+    body_digest: str | None
+
+
+def keep(
+    tx: Transaction,
+    delivery: Delivery,
+    outcome: Outcome,
+    status: int,
+    answer: str,
+    duration: int,
+    idempotency_key: str | None,
+    body_digest: str | None,
+) -> None:
+    """Keep a delivery with what became of it. ``duration`` is in microseconds.
+
+    With a key, the database refuses a second row of it (StoreConflict, when another hub was first).
+    """
+    tx.run(
+        KEEP,
+        delivery.id,
+        delivery.source,
+        delivery.received_at,
+        json.dumps(dict(delivery.headers), ensure_ascii=False),
+        delivery.body,
+        outcome.value,
+        status,
+        answer,
+        duration,
+        idempotency_key,
+        body_digest,
+    )
+
+
+def first_answer(
+    tx: Transaction, source: str, key: str, now: datetime, retention: timedelta
+) -> FirstAnswer | None:
+    """The answer given to the first delivery of this key, within the retention time.
+
+    A key whose time is over is released, so that it may be used anew.
+    """
+    row = tx.row(BY_KEY, source, key)
+    if row is None:
+        return None
+    identifier, received_at, status, answer, body_digest = row
+    if now - tx.moment(received_at) > retention:
+        tx.run(RELEASE_KEY, identifier)
+        return None
+    return FirstAnswer(status, answer, body_digest)

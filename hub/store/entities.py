@@ -1,0 +1,118 @@
+"""The tables as Pony entities: the model that reading goes through, and that the tests hold the
+migrations and the hand-written SQL to.
+
+Writing goes through SQL on Pony's own connection (``students``, ``events``, ``attendances``,
+``deliveries``): deliveries share a transaction, and one that is refused is undone to a savepoint,
+which Pony's identity map would not notice.
+"""
+
+from datetime import datetime
+
+from pony.orm import Database, Optional, PrimaryKey, Required, Set, composite_key
+
+
+def define(db: Database) -> None:
+    """Declare the entities on ``db``. Afterwards they are ``db.Student`` and so on."""
+
+    class Student(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "student"
+        id = PrimaryKey(int, auto=True, size=64)
+        first_name = Optional(str, autostrip=False)
+        last_name = Optional(str, autostrip=False)
+        is_admin = Required(bool)
+        source = Optional(str, autostrip=False)
+        metadata = Required(str, autostrip=False)
+        delivery = Required(str)
+        created_at = Required(datetime, precision=6)
+        updated_at = Required(datetime, precision=6)
+        hidden_at = Optional(datetime, precision=6)
+        identifiers = Set("StudentIdentifier")
+        attendances = Set("Attendance")
+        withdrawn = Set("WithdrawnAttendance")
+
+    class StudentIdentifier(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "student_identifier"
+        id = PrimaryKey(int, auto=True, size=64)
+        kind = Required(str)
+        value = Required(str, autostrip=False)
+        shown = Required(str, autostrip=False)
+        student = Required(Student)
+        composite_key(kind, value)
+
+    class Event(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "event"
+        id = PrimaryKey(int, auto=True, size=64)
+        name = Required(str, autostrip=False)
+        starts_at = Required(datetime, precision=6)
+        event_type = Optional(str, autostrip=False)
+        points = Required(int)
+        description = Optional(str, autostrip=False)
+        location = Optional(str, autostrip=False)
+        source = Optional(str, autostrip=False)
+        metadata = Required(str, autostrip=False)
+        delivery = Required(str)
+        created_at = Required(datetime, precision=6)
+        updated_at = Required(datetime, precision=6)
+        hidden_at = Optional(datetime, precision=6)
+        identifiers = Set("EventIdentifier")
+        attendances = Set("Attendance")
+        withdrawn = Set("WithdrawnAttendance")
+        composite_key(name, starts_at)
+
+    class EventIdentifier(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "event_identifier"
+        id = PrimaryKey(int, auto=True, size=64)
+        kind = Required(str)
+        value = Required(str, autostrip=False)
+        shown = Required(str, autostrip=False)
+        event = Required(Event)
+        composite_key(kind, value)
+
+    class Attendance(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "attendance"
+        id = PrimaryKey(int, auto=True, size=64)
+        student = Required(Student)
+        event = Required(Event)
+        checked_in_at = Required(datetime, precision=6)
+        checked_out_at = Optional(datetime, precision=6)
+        source = Optional(str, autostrip=False)
+        metadata = Required(str, autostrip=False)
+        delivery = Required(str)
+        identifiers = Set("AttendanceIdentifier")
+        composite_key(student, event)
+
+    class AttendanceIdentifier(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "attendance_identifier"
+        id = PrimaryKey(int, auto=True, size=64)
+        kind = Required(str)
+        value = Required(str, autostrip=False)
+        attendance = Required(Attendance)
+        composite_key(kind, value)
+
+    class WithdrawnAttendance(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "withdrawn_attendance"
+        id = PrimaryKey(int, auto=True, size=64)
+        attendance = Required(int, size=64)
+        student = Required(Student)
+        event = Required(Event)
+        checked_in_at = Required(datetime, precision=6)
+        checked_out_at = Optional(datetime, precision=6)
+        source = Optional(str, autostrip=False)
+        metadata = Required(str, autostrip=False)
+        delivery = Required(str)
+        withdrawn_at = Required(datetime, precision=6)
+        withdrawn_by = Required(str)
+
+    class Delivery(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "delivery"
+        id = PrimaryKey(str)
+        source = Required(str)
+        received_at = Required(datetime, precision=6)
+        headers = Required(str, autostrip=False)
+        body = Optional(bytes)
+        outcome = Required(str)
+        status = Required(int)
+        answer = Required(str, autostrip=False)
+        duration = Required(int, size=64)
+        idempotency_key = Optional(str, nullable=True, autostrip=False)
+        body_digest = Optional(str, nullable=True)

@@ -1,0 +1,251 @@
+"""Events in the store: found by id, name, date or identifiers, created, changed, hidden."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from hub.domain.identifiers import Identifier, is_number
+from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
+from hub.domain.records import Change, EventRecord, Result
+from hub.domain.timestamps import calendar_date, to_utc
+from hub.errors import NotFound, Refused
+from hub.store.context import Context
+from hub.store.transaction import Row, Transaction
+
+_COLUMNS = "e.id, e.name, e.starts_at, e.event_type, e.points, e.description, e.location"
+BY_ID = f"SELECT {_COLUMNS} FROM event e WHERE e.id = ? AND e.hidden_at IS NULL"
+BY_NAME = f"SELECT {_COLUMNS} FROM event e WHERE e.name = ? AND e.hidden_at IS NULL LIMIT 2"
+NEAREST = f"""
+    SELECT * FROM (SELECT {_COLUMNS} FROM event e
+        WHERE e.name = ? AND e.starts_at <= ? AND e.hidden_at IS NULL
+        ORDER BY e.starts_at DESC LIMIT 1) AS before
+    UNION ALL
+    SELECT * FROM (SELECT {_COLUMNS} FROM event e
+        WHERE e.name = ? AND e.starts_at > ? AND e.hidden_at IS NULL
+        ORDER BY e.starts_at LIMIT 1) AS after"""
+BY_IDENTIFIER = f"""
+    SELECT {_COLUMNS}, e.hidden_at IS NOT NULL
+    FROM event_identifier i JOIN event e ON e.id = i.event WHERE i.kind = ? AND i.value = ?"""
+BY_NAME_AND_START = f"""
+    SELECT {_COLUMNS}, e.hidden_at IS NOT NULL FROM event e WHERE e.name = ? AND e.starts_at = ?"""
+BY_NAME_AND_DAY = f"""
+    SELECT {_COLUMNS}, e.hidden_at IS NOT NULL FROM event e
+    WHERE e.name = ? AND e.starts_at >= ? AND e.starts_at < ?
+        AND NOT EXISTS (SELECT 1 FROM event_identifier i WHERE i.event = e.id AND i.kind = ?)
+    ORDER BY e.hidden_at IS NOT NULL, e.starts_at LIMIT 1"""
+INSERT = """
+    INSERT INTO event (name, starts_at, event_type, points, description, location, source, metadata,
+        delivery, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+UPDATE = """
+    UPDATE event SET name = ?, starts_at = ?, event_type = ?, points = ?, description = ?,
+        location = ?, hidden_at = NULL, updated_at = ? WHERE id = ?"""
+HIDE = "UPDATE event SET hidden_at = ?, updated_at = ? WHERE id = ?"
+ADD_IDENTIFIER = "INSERT INTO event_identifier (kind, value, shown, event) VALUES (?, ?, ?, ?)"
+
+_LARGEST_ID_DIGITS = 18
+
+
+def find(
+    tx: Transaction, named: str | Identifier, near: datetime, context: Context
+) -> EventRecord | None:
+    """The event that ``named`` names, unless hidden.
+
+    Of several with the name, the one whose start is nearest to ``near``, the later one on a tie.
+    """
+    if isinstance(named, Identifier):
+        row = tx.row(BY_IDENTIFIER, named.kind, named.key)
+        return _record(tx, row, context) if row and not row[-1] else None
+    if is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
+        row = tx.row(BY_ID, int(named))
+        if row:
+            return _record(tx, row, context)
+    rows = tx.rows(NEAREST, named, near, named, near)
+    records = [_record(tx, row, context) for row in rows]
+    if not records:
+        return None
+    return min(records, key=lambda event: (abs(event.starts_at - near), near - event.starts_at))
+
+
+def unknown(named: str | Identifier) -> NotFound:
+    """The refusal for an event that nobody knows, named as the sender wrote it."""
+    text = named.value if isinstance(named, Identifier) else named
+    return NotFound(f"Event with identifier {text} not found")
+
+
+def create(tx: Transaction, operation: CreateEvent, context: Context) -> Result:
+    """Create an event, or show a hidden one again. Refused where name and start exist."""
+    starts_at = to_utc(operation.starts_at, context.zone)
+    same = tx.row(BY_NAME_AND_START, operation.name, starts_at)
+    if same and not same[-1]:
+        raise _taken(operation.name, starts_at, context)
+    members = (
+        operation.name,
+        starts_at,
+        operation.event_type,
+        operation.points,
+        operation.description,
+        operation.location,
+    )
+    if same:
+        event = _record(tx, same, context).id
+        tx.run(UPDATE, *members, context.received_at, event)
+    else:
+        event = _insert(tx, operation, members, context)
+    return context.result(operation, Change.CREATED, event=_made(event, members, context))
+
+
+def update(tx: Transaction, operation: UpdateEvent, context: Context) -> Result:
+    """Change the members that are given. Refused where it is not clear which event is meant."""
+    starts_at = None
+    if operation.starts_at is not None:
+        starts_at = to_utc(operation.starts_at, context.zone)
+    found = _meant(tx, operation, starts_at, context)
+    members = (
+        found.name if operation.name is None else operation.name,
+        found.starts_at if starts_at is None else starts_at,
+        found.event_type if operation.event_type is None else operation.event_type,
+        found.points if operation.points is None else operation.points,
+        found.description if operation.description is None else operation.description,
+        found.location if operation.location is None else operation.location,
+    )
+    same = tx.row(BY_NAME_AND_START, members[0], members[1])
+    if same and same[0] != found.id:
+        raise _taken(members[0], members[1], context)
+    tx.run(UPDATE, *members, context.received_at, found.id)
+    return context.result(operation, Change.UPDATED, event=_made(found.id, members, context))
+
+
+def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
+    """Find an event by identifier, else by name and date, or create it."""
+    starts_at = to_utc(operation.starts_at, context.zone)
+    row = _saved(tx, operation, starts_at, context)
+    if row is None:
+        members = (
+            operation.name, starts_at, "General", 0, operation.description, operation.location,
+        )  # fmt: skip
+        event = _insert(tx, operation, members, context)
+        _learn(tx, event, operation)
+        return context.result(operation, Change.CREATED, event=_made(event, members, context))
+    found, hidden = _record(tx, row, context), bool(row[-1])
+    learnt = _learn(tx, found.id, operation)
+    members = _members(found)
+    if operation.update:
+        name, start = operation.name, starts_at
+        same = tx.row(BY_NAME_AND_START, name, start)
+        if same and same[0] != found.id:
+            name, start = found.name, found.starts_at
+        members = (
+            name,
+            start,
+            found.event_type,
+            found.points,
+            operation.description or found.description,
+            operation.location or found.location,
+        )
+    if hidden or members != _members(found):
+        tx.run(UPDATE, *members, context.received_at, found.id)
+        learnt = True
+    change = Change.UPDATED if learnt else Change.UNCHANGED
+    return context.result(operation, change, event=_made(found.id, members, context))
+
+
+def hide(tx: Transaction, operation: HideEvent, context: Context) -> Result:
+    """Hide an event from look-ups; ignored where nobody knows it."""
+    found = find(tx, operation.event, context.received_at, context)
+    if found is None:
+        return context.ignored(operation, "No such event")
+    tx.run(HIDE, context.received_at, context.received_at, found.id)
+    return context.result(operation, Change.UPDATED, event=found)
+
+
+def _meant(
+    tx: Transaction, operation: UpdateEvent, starts_at: datetime | None, context: Context
+) -> EventRecord:
+    named = operation.event if operation.event is not None else operation.name
+    if named is None:
+        raise Refused("event_identifier or event_name is required")
+    is_name = isinstance(named, str) and not (operation.event is not None and is_number(named))
+    rows = tx.rows(BY_NAME, named) if is_name else []
+    if len(rows) > 1:
+        row = tx.row(BY_NAME_AND_START, named, starts_at) if starts_at is not None else None
+        if row is None or row[-1]:
+            raise Refused(f"Several events are named {named}; give event_identifier or event_date")
+        return _record(tx, row, context)
+    if rows:
+        return _record(tx, rows[0], context)
+    found = None if is_name else find(tx, named, starts_at or context.received_at, context)
+    if found is None:
+        raise unknown(named)
+    return found
+
+
+def _saved(
+    tx: Transaction, operation: SaveEvent, starts_at: datetime, context: Context
+) -> Row | None:
+    for identifier in operation.identifiers:
+        row = tx.row(BY_IDENTIFIER, identifier.kind, identifier.key)
+        if row:
+            return row
+    row = tx.row(BY_NAME_AND_START, operation.name, starts_at)
+    if row:
+        return row
+    # Another of the sender's events on the same day has an identifier of its own; it is not this.
+    kind = operation.identifiers[0].kind if operation.identifiers else ""
+    begin, end = _day(starts_at, context)
+    return tx.row(BY_NAME_AND_DAY, operation.name, begin, end, kind)
+
+
+def _day(moment: datetime, context: Context) -> tuple[datetime, datetime]:
+    """Begin and end, in UTC, of the calendar day in the hub's zone that ``moment`` is on."""
+    day = calendar_date(moment, context.zone)
+    try:
+        begin = to_utc(datetime.combine(day, time()), context.zone)
+        end = to_utc(datetime.combine(day + timedelta(days=1), time()), context.zone)
+    except (OverflowError, ValueError):  # the first or the last day that a datetime can tell
+        return datetime.min, datetime.max
+    return begin, end
+
+
+def _learn(tx: Transaction, event: int, operation: SaveEvent) -> bool:
+    learnt = False
+    for identifier in operation.identifiers:
+        if tx.row(BY_IDENTIFIER, identifier.kind, identifier.key) is None:
+            tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, identifier.text, event)
+            learnt = True
+    return learnt
+
+
+def _insert(
+    tx: Transaction, operation: CreateEvent | SaveEvent, members: tuple[Any, ...], context: Context
+) -> int:
+    return tx.insert(
+        INSERT,
+        *members,
+        context.source_of(operation),
+        context.metadata_of(operation),
+        context.delivery,
+        context.received_at,
+        context.received_at,
+    )
+
+
+def _members(event: EventRecord) -> tuple[Any, ...]:
+    return (
+        event.name, event.starts_at, event.event_type, event.points, event.description,
+        event.location,
+    )  # fmt: skip
+
+
+def _made(identifier: int, members: tuple[Any, ...], context: Context) -> EventRecord:
+    name, starts_at, event_type, points, description, location = members
+    date = calendar_date(starts_at, context.zone)
+    return EventRecord(identifier, name, starts_at, date, event_type, points, description, location)
+
+
+def _record(tx: Transaction, row: Row, context: Context) -> EventRecord:
+    starts_at = tx.moment(row[2])
+    return _made(row[0], (row[1], starts_at, *row[3:7]), context)
+
+
+def _taken(name: str, starts_at: datetime, context: Context) -> Refused:
+    date = calendar_date(starts_at, context.zone)
+    return Refused(f"Event with name {name} already exists on {date}")

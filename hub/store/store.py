@@ -1,0 +1,210 @@
+"""The store: opened once, written to in transactions that deliveries share."""
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from pony.orm import Database, db_session
+from pony.orm.core import TransactionError
+
+from hub.errors import HubError, StoreUnavailable, StoreVersionError
+from hub.store import migrations
+from hub.store.database import Address, bind, classified, parse_address
+from hub.store.entities import define
+from hub.store.transaction import Transaction
+
+_WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
+"""One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """Everything the hub keeps, behind one address.
+
+    Each thread has its own connection. Several stores may be open in one process, and several
+    processes may have one store open.
+    """
+
+    def __init__(self, database: Database, address: Address) -> None:
+        self.database = database
+        self.address = address
+        self._local = threading.local()
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Open the store at ``url``; a new one gets its tables.
+
+        Raises SettingError for a wrong address, StoreUnavailable where it cannot be reached, and
+        StoreVersionError where its schema is not this hub's.
+        """
+        address = parse_address(url)
+        database = bind(address)
+        try:
+            with _translated():
+                version = migrations.current_version(database)
+                if version is None:
+                    migrations.migrate(database, address)
+                else:
+                    _require_version(version, address)
+                define(database)
+                database.generate_mapping(check_tables=True, create_tables=False)
+        except BaseException:
+            database.disconnect()
+            raise
+        return cls(database, address)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self.database.disconnect()
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction: this thread's open batch, or one of its own that ends with the block.
+
+        Committed, and on the disk, when the block ends; rolled back when it raises. Raises
+        StoreUnavailable where the store cannot take it now, StoreConflict where another writer came
+        first and the same work may be tried again.
+        """
+        if getattr(self._local, "refusing", False):
+            raise StoreUnavailable("it was just found unavailable")
+        batch: _Batch | None = getattr(self._local, "batch", None)
+        if batch is not None:
+            with _translated():
+                yield batch.transaction()
+            return
+        with _translated(), self._transaction() as transaction:
+            yield transaction
+        transaction.committed()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Let all that this thread writes in the block share one transaction and one commit.
+
+        The transaction begins with the first write; what raises out of the block undoes all of it.
+        """
+        with _translated(), ExitStack() as stack:
+            batch = self._local.batch = _Batch(self, stack)
+            try:
+                yield
+            finally:
+                self._local.batch = None
+        if batch.opened is not None:
+            batch.opened.committed()
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether this thread is inside of ``batch``."""
+        return getattr(self._local, "batch", None) is not None
+
+    def is_reachable(self) -> bool:
+        """Whether the store answers."""
+        try:
+            with _translated(), db_session:
+                self.database.select("SELECT 1")
+        except HubError:
+            return False
+        return True
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Let all that this thread would write in the block be refused at once: it would only wait
+        for a store that has just been found unavailable.
+        """
+        self._local.refusing = True
+        try:
+            yield
+        finally:
+            self._local.refusing = False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        stack = ExitStack()
+        try:
+            transaction = self._begin(stack)
+        except Exception as error:
+            if not isinstance(classified(error), StoreUnavailable):
+                raise
+            if self.address.dialect != "postgres":
+                raise
+            # A connection lost while idle: nothing was done on it, so another will do.
+            self.database.disconnect()
+            transaction = self._begin(stack)
+        with stack:
+            yield transaction
+
+    def _begin(self, stack: ExitStack) -> Transaction:
+        try:
+            stack.enter_context(db_session(optimistic=False))
+            connection = self.database.get_connection()
+            transaction = Transaction(connection, self.address.dialect)
+            if self.address.dialect == "postgres":
+                transaction.run(_WRITERS)
+        except BaseException:
+            stack.__exit__(*sys.exc_info())
+            raise
+        return transaction
+
+
+class _Batch:
+    """A transaction that begins when it is first asked for, and ends with ``stack``."""
+
+    def __init__(self, store: Store, stack: ExitStack) -> None:
+        self._store = store
+        self._stack = stack
+        self.opened: Transaction | None = None
+
+    def transaction(self) -> Transaction:
+        if self.opened is None:
+            self.opened = self._stack.enter_context(self._store._transaction())
+        return self.opened
+
+
+def migrate(url: str) -> list[int]:
+    """Bring the schema of the store at ``url`` up to date; tell the steps that were applied.
+
+    Raises as ``Store.open`` does; a newer store than this hub is left as it is.
+    """
+    address = parse_address(url)
+    database = bind(address)
+    try:
+        with _translated():
+            version = migrations.current_version(database)
+            if version is not None and version > migrations.LATEST:
+                _require_version(version, address)
+            return migrations.migrate(database, address)
+    finally:
+        database.disconnect()
+
+
+def _require_version(version: int, address: Address) -> None:
+    wanted = migrations.LATEST
+    if version < wanted:
+        raise StoreVersionError(
+            f"The store {address.shown} has schema version {version}, this hub needs {wanted}; "
+            "run: attendance-hub migrate"
+        )
+    if version > wanted:
+        raise StoreVersionError(
+            f"The store {address.shown} has schema version {version}, this hub knows {wanted}; "
+            "install the newer attendance-hub that made it"
+        )
+
+
+@contextmanager
+def _translated() -> Iterator[Any]:
+    """Raise the store's trouble in the hub's own words; let everything else pass."""
+    try:
+        yield
+    except HubError:
+        raise
+    except Exception as error:
+        meant = classified(error)
+        if meant is None and isinstance(error, TransactionError):
+            meant = StoreUnavailable(type(error).__name__)
+        if meant is None:
+            raise
+        raise meant from error

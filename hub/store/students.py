@@ -1,0 +1,224 @@
+"""Students in the store: found by identifiers, created, changed, hidden."""
+
+from typing import NamedTuple
+
+from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_identifier
+from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
+from hub.domain.records import Change, Result, StudentRecord
+from hub.errors import NotFound, Refused
+from hub.store.context import Context
+from hub.store.transaction import Transaction
+
+_RECORD = """
+    SELECT s.id, s.first_name, s.last_name, s.is_admin,
+        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'a_number'),
+        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'email')
+    FROM student s"""
+FIND = f"""{_RECORD}
+    JOIN student_identifier i ON i.student = s.id
+    WHERE i.kind = ? AND i.value = ? AND s.hidden_at IS NULL"""
+BY_ID = f"{_RECORD} WHERE s.id = ?"
+OWNER = """
+    SELECT s.id, s.hidden_at IS NOT NULL FROM student_identifier i JOIN student s ON s.id = i.student
+    WHERE i.kind = ? AND i.value = ?"""
+OWN = "SELECT kind, value, shown FROM student_identifier WHERE student = ?"
+INSERT = """
+    INSERT INTO student (first_name, last_name, is_admin, source, metadata, delivery, created_at,
+        updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+UPDATE = """
+    UPDATE student SET first_name = ?, last_name = ?, is_admin = ?, hidden_at = NULL, updated_at = ?
+    WHERE id = ?"""
+HIDE = "UPDATE student SET hidden_at = ?, updated_at = ? WHERE id = ?"
+ADD_IDENTIFIER = "INSERT INTO student_identifier (kind, value, shown, student) VALUES (?, ?, ?, ?)"
+RESPELL_IDENTIFIER = "UPDATE student_identifier SET shown = ? WHERE kind = ? AND value = ?"
+DROP_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ? AND kind = ?"
+
+
+class _Owner(NamedTuple):
+    student: int
+    hidden: bool
+
+
+def find(tx: Transaction, named: str | Identifier) -> StudentRecord | None:
+    """The student that ``named`` names, unless hidden."""
+    identifier = named if isinstance(named, Identifier) else student_identifier(named)
+    row = tx.row(FIND, identifier.kind, identifier.key)
+    return _record(row) if row else None
+
+
+def unknown(named: str | Identifier) -> NotFound:
+    """The refusal for a student that nobody knows, named as the sender wrote it."""
+    text = named.value if isinstance(named, Identifier) else named
+    return NotFound(f"Student with identifier {text} not found")
+
+
+def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
+    """Create a student, or show a hidden one again. Refused where an identifier is taken."""
+    hidden = _require_free(tx, operation.identifiers)
+    if hidden is None:
+        student = _insert(tx, operation, operation.is_admin, context)
+    else:
+        student = hidden
+        _rewrite(tx, student, operation, operation.is_admin, context)
+        for identifier in operation.identifiers:
+            _set_identifier(tx, student, identifier)
+    return _result(tx, operation, Change.CREATED, student, context)
+
+
+def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Result:
+    """Change the members that are given. Refused where a new identifier is another student's."""
+    found = next(filter(None, (find(tx, identifier) for identifier in operation.find)), None)
+    if found is None:
+        raise unknown(operation.find[0])
+    for identifier in sorted(operation.identifiers, key=_emails_first):
+        owner = _owner(tx, identifier)
+        if owner is not None and owner.student != found.id:
+            raise _taken(identifier)
+    for identifier in operation.identifiers:
+        _set_identifier(tx, found.id, identifier)
+    tx.run(
+        UPDATE,
+        found.first_name if operation.first_name is None else operation.first_name,
+        found.last_name if operation.last_name is None else operation.last_name,
+        found.is_admin if operation.is_admin is None else operation.is_admin,
+        context.received_at,
+        found.id,
+    )
+    return _result(tx, operation, Change.UPDATED, found.id, context)
+
+
+def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
+    """Find or create a student, and learn the identifiers that are nobody's."""
+    owners = [_owner(tx, identifier) for identifier in operation.identifiers]
+    owner = next(filter(None, owners), None)
+    if owner is None:
+        student = _insert(tx, operation, False, context)
+        return _result(tx, operation, Change.CREATED, student, context)
+    change = Change.UNCHANGED
+    own_kinds = {row[0] for row in tx.rows(OWN, owner.student)}
+    for identifier, holder in zip(operation.identifiers, owners, strict=True):
+        missing = identifier.kind not in SINGLE or identifier.kind not in own_kinds
+        if holder is None and (missing or operation.update):
+            _set_identifier(tx, owner.student, identifier)
+            change = Change.UPDATED
+    renamed = operation.update and (operation.first_name or operation.last_name)
+    if renamed or owner.hidden:
+        _rewrite(tx, owner.student, operation if renamed else None, None, context)
+        change = Change.UPDATED
+    return _result(tx, operation, change, owner.student, context)
+
+
+def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
+    """Hide a student from look-ups; ignored where nobody knows the student."""
+    found = find(tx, operation.student)
+    if found is None:
+        return context.ignored(operation, "No such student")
+    tx.run(HIDE, context.received_at, context.received_at, found.id)
+    return context.result(operation, Change.UPDATED, student=found)
+
+
+def _record(row: tuple[object, ...]) -> StudentRecord:
+    identifier, first_name, last_name, is_admin, a_number, email = row
+    return StudentRecord(
+        int(identifier),  # type: ignore[call-overload]
+        str(first_name),
+        str(last_name),
+        bool(is_admin),
+        None if a_number is None else str(a_number),
+        None if email is None else str(email),
+    )
+
+
+def _result(
+    tx: Transaction,
+    operation: CreateStudent | UpdateStudent | SaveStudent,
+    change: Change,
+    student: int,
+    context: Context,
+) -> Result:
+    row = tx.row(BY_ID, student)
+    assert row is not None
+    return context.result(operation, change, student=_record(row))
+
+
+def _owner(tx: Transaction, identifier: Identifier) -> _Owner | None:
+    """Whose the identifier is, hidden students included."""
+    row = tx.row(OWNER, identifier.kind, identifier.key)
+    return _Owner(int(row[0]), bool(row[1])) if row else None
+
+
+def _require_free(tx: Transaction, identifiers: tuple[Identifier, ...]) -> int | None:
+    """Refuse identifiers that are taken; tell the one hidden student that they name, if any."""
+    hidden: int | None = None
+    for identifier in sorted(identifiers, key=_emails_first):
+        owner = _owner(tx, identifier)
+        if owner is None:
+            continue
+        if not owner.hidden or hidden not in (None, owner.student):
+            raise _taken(identifier)
+        hidden = owner.student
+    return hidden
+
+
+def _emails_first(identifier: Identifier) -> bool:
+    return identifier.kind != EMAIL
+
+
+def _taken(identifier: Identifier) -> Refused:
+    if identifier.kind == EMAIL:
+        return Refused(f"Student with email {identifier.text} already exists")
+    if identifier.kind == A_NUMBER:
+        return Refused(f"User with identifier {identifier.text} already exists")
+    return Refused(f"Student with {identifier.kind} {identifier.text} already exists")
+
+
+def _insert(
+    tx: Transaction, operation: CreateStudent | SaveStudent, is_admin: bool, context: Context
+) -> int:
+    student = tx.insert(
+        INSERT,
+        operation.first_name,
+        operation.last_name,
+        is_admin,
+        context.source_of(operation),
+        context.metadata_of(operation),
+        context.delivery,
+        context.received_at,
+        context.received_at,
+    )
+    for identifier in operation.identifiers:
+        tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, identifier.text, student)
+    return student
+
+
+def _rewrite(
+    tx: Transaction,
+    student: int,
+    names: CreateStudent | SaveStudent | None,
+    is_admin: bool | None,
+    context: Context,
+) -> None:
+    """Give a student these names (None: keep them) and show the student again."""
+    row = tx.row(BY_ID, student)
+    assert row is not None
+    kept = _record(row)
+    tx.run(
+        UPDATE,
+        names.first_name if names else kept.first_name,
+        names.last_name if names else kept.last_name,
+        kept.is_admin if is_admin is None else is_admin,
+        context.received_at,
+        student,
+    )
+
+
+def _set_identifier(tx: Transaction, student: int, identifier: Identifier) -> None:
+    """Make the identifier the student's; of the single kinds it replaces the student's own."""
+    own = {(kind, value): shown for kind, value, shown in tx.rows(OWN, student)}
+    shown = own.get((identifier.kind, identifier.key))
+    if shown is None:
+        if identifier.kind in SINGLE:
+            tx.run(DROP_IDENTIFIERS, student, identifier.kind)
+        tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, identifier.text, student)
+    elif shown != identifier.text:
+        tx.run(RESPELL_IDENTIFIER, identifier.text, identifier.kind, identifier.key)

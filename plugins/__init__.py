@@ -1,0 +1,4 @@
+"""The built-in sources, each an ordinary plugin."""
+
+BUILT_INS = ("unified", "legacy", "secure", "onetap")
+"""The modules of this package that are loaded as plugins, in this order."""

@@ -1,0 +1,144 @@
+"""The command line, as a person types it."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from conftest import STORE
+from hubtest import Rows
+from serving import Server
+
+from hub.cli import main
+from hub.config.settings import Settings
+from hub.http.app import Hub
+from hub.store import migrations
+from hub.version import __version__
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HUB_DATABASE", raising=False)
+
+    def run(*arguments, **environment):
+        return CliRunner().invoke(main, arguments, env=environment)
+
+    return run
+
+
+def test_python_m_hub_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "--version"], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, __version__ in done.stdout) == (0, True)
+
+
+def test_help_names_the_commands(run):
+    text = run("--help").output
+    for command in ("serve", "migrate", "config", "check"):
+        assert command in text
+    options = run("serve", "--help").output
+    assert "--port" in options
+    assert "--without" in options
+
+
+def test_config_prints_values_and_origins(run):
+    output = run("config", "--port", "9", WEBHOOK_SECRET="hush").output
+    assert "port = 9  (--port)" in output
+    assert "webhook_secret = 1 set, not shown  (WEBHOOK_SECRET)" in output
+    assert "hush" not in output
+
+
+def test_a_wrong_setting_is_one_line_and_status_2(run):
+    result = run("config", "--port", "x")
+    assert result.exit_code == 2
+    assert result.output == (
+        "attendance-hub: port (from --port): it must be a whole number from 0 to 65535\n"
+    )
+
+
+def test_migrate_makes_and_updates_a_store(run, empty_url, monkeypatch):
+    steps = run("migrate", "--database", empty_url)
+    assert steps.output.endswith(f": applied {migrations.LATEST} steps\n")
+    assert run("migrate", "--database", empty_url).output.endswith(": it is up to date\n")
+
+
+def test_a_store_of_another_version_is_one_line(run, empty_url, monkeypatch):
+    run("migrate", "--database", empty_url)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ()))
+    monkeypatch.setattr(migrations, "LATEST", 2)
+    result = run("serve", "--database", empty_url)
+    assert result.exit_code == 2
+    assert "run: attendance-hub migrate" in result.output
+
+
+def test_a_plugin_adds_a_command_and_replaces_none(run, tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "hello.py").write_text(
+        "import click\n"
+        "from hub import hookimpl\n"
+        "@hookimpl\n"
+        "def register_commands(group):\n"
+        "    group.add_command(click.Command('hello', callback=lambda: click.echo('hello you')))\n"
+        "    group.add_command(click.Command('migrate', callback=lambda: click.echo('mine')))\n"
+    )
+    try:
+        assert run("hello", HUB_PLUGINS=str(folder)).output == "hello you\n"
+        assert "hello" in run("--help", HUB_PLUGINS=str(folder)).output
+        assert "Bring the store" in run("migrate", "--help").output
+    finally:
+        main.commands.pop("hello", None)
+    assert run("nonsense").exit_code == 2
+
+
+class TestCheck:
+    @pytest.fixture
+    def server(self, url, tmp_path):
+        server = Server(url, cwd=tmp_path, environment={"WEBHOOK_SECRET": "s"})
+        yield server
+        server.stop()
+
+    def test_a_hub_that_works_passes_as_often_as_one_likes(self, server, run):
+        for _ in range(2):
+            result = run("check", server.url)
+            assert result.exit_code == 0, result.output
+            assert result.output.splitlines()[-1] == "9 passed, 0 failed"
+        assert len([line for line in result.output.splitlines() if "unified:" in line]) == 5
+
+    def test_the_secure_endpoint_is_checked_with_its_secret(self, server, run):
+        endpoint = f"{server.url}/api/webhook/unified/"
+        assert run("check", endpoint, "--secret", "s").output.endswith("11 passed, 0 failed\n")
+        wrong = run("check", endpoint, WEBHOOK_SECRET="other")
+        assert wrong.exit_code == 1
+        assert "FAIL  secure: a signed delivery is accepted: expected 400, got 401" in wrong.output
+
+    def test_what_it_makes_is_recognised(self, server, run, url):
+        run("check", server.url)
+        hub = Hub(Settings(database=url))
+        rows = Rows(hub)
+        identifiers = [row["value"] for row in rows("StudentIdentifier")]
+        assert all(value.startswith("check-") for value in identifiers)
+        hub.close()
+
+    def test_a_hub_that_misbehaves_fails(self, url, tmp_path, run):
+        server = Server(url, "--without", "legacy", "--without", "onetap", cwd=tmp_path)
+        try:
+            result = run("check", server.url.removeprefix("http://"))
+        finally:
+            server.stop()
+        assert result.exit_code == 1
+        assert "FAIL  legacy: an attendance is recorded: expected 201, got 404" in result.output
+
+    def test_no_hub_at_all_fails(self, run):
+        result = run("check", "http://127.0.0.1:9/")
+        assert result.exit_code == 1
+        assert "no answer" in result.output
+
+
+@pytest.mark.skipif(STORE != "sqlite", reason="about the default store")
+def test_serve_with_nothing_set_keeps_its_store_in_the_working_folder(tmp_path):
+    server = Server("sqlite:///attendance-hub.db", cwd=tmp_path)
+    assert (tmp_path / "attendance-hub.db").exists()
+    assert server.stop() == 0

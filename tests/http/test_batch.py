@@ -1,0 +1,185 @@
+"""Batches: one transaction for those who are there, and nobody suffers from another's fault."""
+
+import asyncio
+import json
+
+import pytest
+from hubtest import STATUS, UNIFIED
+
+from hub.errors import StoreConflict, StoreUnavailable
+from hub.http import asgi
+from hub.http.asgi import Adapter
+from hub.http.batch import Request, run
+from hub.store import apply, deliveries
+
+
+def request(payload, method="POST", path=UNIFIED):
+    body = json.dumps(payload).encode()
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": "application/json",
+        "wsgi.errors": None,
+    }
+    return Request(environ, body)
+
+
+def student(number):
+    data = {
+        "student_identifier": f"a{number}",
+        "email": f"a{number}@example.edu",
+        "first_name": f"N{number}",
+        "last_name": "Example",
+    }
+    return request({"type": "student", "data": data})
+
+
+def test_a_batch_is_committed_once(hub, rows, monkeypatch):
+    commits = []
+    transaction = hub.store._transaction
+    monkeypatch.setattr(hub.store, "_transaction", lambda: commits.append(1) or transaction())
+    responses = run(hub, [student(n) for n in range(10)] + [request({}, "GET", STATUS)])
+    assert [response.status for response in responses] == [201] * 10 + [200]
+    assert (rows.count("Student"), rows.count("Delivery"), len(commits)) == (10, 10, 1)
+
+
+def test_what_one_records_the_next_one_sees(hub):
+    responses = run(hub, [student(1), student(1), request({"type": "x"})])
+    assert [response.status for response in responses] == [201, 400, 400]
+
+
+def test_reading_opens_no_transaction(hub, monkeypatch):
+    monkeypatch.setattr(hub.store, "_transaction", None)
+    responses = run(hub, [request({}, "GET", STATUS)] * 3)
+    assert [response.status for response in responses] == [200] * 3
+
+
+def test_a_fault_of_one_is_its_own(hub, rows, monkeypatch, caplog):
+    create = apply._APPLIED_BY[apply.operations.CreateStudent]
+
+    def broken(tx, operation, context):
+        result = create(tx, operation, context)
+        if operation.first_name == "N3":
+            raise RuntimeError(operation.first_name)
+        return result
+
+    monkeypatch.setitem(apply._APPLIED_BY, apply.operations.CreateStudent, broken)
+    responses = run(hub, [student(n) for n in range(6)])
+    assert [response.status for response in responses] == [201, 201, 201, 500, 201, 201]
+    assert (rows.count("Student"), rows.count("Delivery")) == (5, 6)
+    assert "a batch of 6 is taken one by one: RuntimeError" in caplog.text
+    assert "N3" not in caplog.text
+
+
+@pytest.fixture
+def troubled(monkeypatch):
+    """Makes the store have trouble once, in the middle of a transaction."""
+    keep = deliveries.keep
+
+    def trouble_once(trouble):
+        troubles = [trouble]
+
+        def troubled(*arguments):
+            keep(*arguments)
+            if troubles:
+                raise troubles.pop()
+
+        monkeypatch.setattr(deliveries, "keep", troubled)
+
+    return trouble_once
+
+
+def test_where_another_hub_came_first_each_goes_again_alone(hub, rows, troubled):
+    troubled(StoreConflict("first"))
+    responses = run(hub, [student(n) for n in range(3)])
+    assert [response.status for response in responses] == [201] * 3
+    assert (rows.count("Student"), rows.count("Delivery")) == (3, 3)
+
+
+def test_where_the_store_is_gone_all_are_answered_503_without_waiting(hub, rows, troubled):
+    troubled(StoreUnavailable("gone"))
+    status = request({}, "GET", STATUS)
+    responses = run(hub, [student(1), status, student(2)])
+    assert [response.status for response in responses] == [503, 200, 503]
+    assert all(dict(response.headers).get("Retry-After") for response in responses[::2])
+    assert (rows.count("Student"), rows.count("Delivery")) == (0, 0)
+    assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
+
+
+class TestAdapter:
+    @staticmethod
+    def scope(path=UNIFIED, headers=(), method="POST"):
+        return {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "http_version": "1.1",
+            "headers": [(b"content-type", b"application/json"), *headers],
+        }
+
+    @staticmethod
+    def call(adapter, requests):
+        """The answers to requests that arrive together: (scope, messages)."""
+
+        async def one(scope, messages):
+            incoming, sent = iter(messages), []
+
+            async def receive():
+                message = next(incoming, None)
+                if message is None:
+                    await asyncio.sleep(60)
+                return message
+
+            async def send(message):
+                sent.append(message)
+
+            await adapter(scope, receive, send)
+            return sent
+
+        async def all_of_them():
+            return await asyncio.gather(*(one(*request) for request in requests))
+
+        return asyncio.run(all_of_them())
+
+    @staticmethod
+    def body(data, more=False):
+        return {"type": "http.request", "body": data, "more_body": more}
+
+    def test_what_arrives_together_goes_in_batches(self, hub, rows, monkeypatch):
+        monkeypatch.setattr(asgi, "_LARGEST_BATCH", 4)
+        batches = []
+        original = asgi.run
+        monkeypatch.setattr(asgi, "run", lambda *a: batches.append(len(a[1])) or original(*a))
+        requests = [(self.scope(), [self.body(student(n).body)]) for n in range(10)]
+        answers = self.call(Adapter(hub), requests)
+        assert [answer[0]["status"] for answer in answers] == [201] * 10
+        assert (batches, rows.count("Student")) == ([4, 4, 2], 10)
+
+    def test_a_body_in_parts_and_doubled_headers(self, hub, rows):
+        whole = student(1).body
+        headers = [(b"x-a", b"1"), (b"x-a", b"2")]
+        messages = [self.body(whole[:9], more=True), self.body(whole[9:])]
+        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), messages)])
+        assert start["status"] == 201
+        assert json.loads(rows("Delivery")[0]["headers"])["x-a"] == "1,2"
+
+    def test_a_body_over_the_limit_is_not_read_to_its_end(self, make_hub):
+        adapter = Adapter(make_hub(body_limit=10))
+        by_length = (self.scope(headers=[(b"content-length", b"11")]), [])
+        endless = (self.scope(), [self.body(b"x" * 6, more=True)] * 2)
+        answers = self.call(adapter, [by_length, endless])
+        assert [answer[0]["status"] for answer in answers] == [413, 413]
+
+    def test_a_client_that_left_gets_nothing(self, hub, rows):
+        assert self.call(Adapter(hub), [(self.scope(), [{"type": "http.disconnect"}])]) == [[]]
+        assert rows.count("Delivery") == 0
+
+    def test_a_bug_in_the_batch_answers_all_of_it(self, hub, monkeypatch):
+        def broken(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(asgi, "run", broken)
+        with pytest.raises(ZeroDivisionError):
+            self.call(Adapter(hub), [(self.scope(), [self.body(b"{}")])])

@@ -1,0 +1,346 @@
+"""The hub as a process: its start, its limits, its end, and other servers in front of it."""
+
+import http.client
+import json
+import shutil
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from conftest import STORE
+from hubtest import STATUS, UNIFIED
+from serving import Server, eventually
+
+
+@pytest.fixture
+def serve(url, tmp_path):
+    servers = []
+
+    def serve(*options, **arguments):
+        server = Server(url, *options, cwd=tmp_path, **arguments)
+        servers.append(server)
+        return server
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+def student(number):
+    data = {
+        "student_identifier": f"a{number}",
+        "email": f"a{number}@example.edu",
+        "first_name": "Ada",
+        "last_name": "Example",
+    }
+    return {"type": "student", "data": data}
+
+
+EVENT = {"type": "event", "data": {"event_name": "M", "event_date": "2024-01-15T10:00:00Z"}}
+
+
+def attendance(number, event="M"):
+    data = {"student_identifier": f"a{number}", "event_identifier": event}
+    return {"type": "attendance", "data": data}
+
+
+def test_the_start_says_what_the_hub_is(serve):
+    server = serve(environment={"WEBHOOK_SECRET": "hush"})
+    lines = "\n".join(server.lines)
+    assert f"on {server.url}" in lines
+    assert "database: " in lines
+    assert "source unified: /api/webhook/unified/  open" in lines
+    assert "source secure: /api/webhook/attendance/secure/  signed (webhook)" in lines
+    assert "warning" not in lines
+    assert "hush" not in lines
+
+
+def test_open_sources_are_warned_of_on_anything_but_loopback(serve):
+    server = serve("--host", "0.0.0.0")
+    warnings = [line for line in server.lines if line.startswith("warning: source")]
+    assert len(warnings) == 3
+    assert "unified is open, and anyone who reaches 0.0.0.0" in warnings[0]
+
+
+def test_a_failed_plugin_is_named_at_the_start(serve, tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "bad.py").write_text("1/0")
+    server = serve("--plugins", str(folder), "--without", "onetap")
+    (line,) = [line for line in server.lines if line.startswith("plugin bad")]
+    assert "is not loaded: ZeroDivisionError" in line
+    assert (
+        requests.post(f"{server.url}/api/webhook/onetap/", json={}, timeout=10).status_code == 404
+    )
+
+
+def test_sigterm_ends_it_with_0_and_requests_in_flight_finish(serve):
+    server = serve()
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    body = json.dumps(student(1)).encode()
+    head = (
+        f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 100")  # it is in flight now
+    server.terminate()
+
+    def refused():
+        try:
+            socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+        except OSError:
+            return True
+        return False
+
+    eventually(refused)
+    connection.sendall(body)
+    answer = b""
+    while chunk := connection.recv(65536):
+        answer += chunk
+    connection.close()
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert server.stop() == 0
+
+
+def test_ctrl_c_ends_it_with_0(serve):
+    server = serve()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(20) == 0
+
+
+def test_its_end_is_bounded(serve):
+    server = serve("--drain-timeout", "1")
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    head = (
+        f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 100")
+    assert server.stop() == 0
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--port", "x"], "port (from --port): it must be a whole number"),
+        (["--database", "mysql://x"], "database: use sqlite:///"),
+        (["--plugins", "/nowhere"], "plugins: the folder /nowhere does not exist"),
+        (["--host", "192.0.2.1"], "host, port: cannot listen on 192.0.2.1"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence(url, options, sentence, tmp_path):
+    with pytest.raises(RuntimeError) as ended:
+        Server(url, *options, cwd=tmp_path)
+    assert "ended with 2" in str(ended.value)
+    assert sentence in str(ended.value)
+    assert "Traceback" not in str(ended.value)
+
+
+def test_a_port_that_is_taken_is_named(url, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match="cannot listen on 127.0.0.1"):
+            Server(url, "--port", str(port), cwd=tmp_path)
+
+
+def raw(port, data, timeout=20):
+    """Send bytes, and read until the server closes or has answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.sendall(data)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, json.loads(response.read())
+
+
+def chunked(*chunks):
+    parts = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(parts) + b"0\r\n\r\n"
+
+
+BODY = json.dumps(student(1)).encode()
+SERVERS = {
+    "own": None,
+    "gunicorn": [
+        "gunicorn",
+        "hub.wsgi:create_app()",
+        "-b",
+        "127.0.0.1:{port}",
+        "--threads=4",
+        "--no-control-socket",
+    ],
+    "granian": [
+        "granian",
+        "--interface=wsgi",
+        "--factory",
+        "--port={port}",
+        "hub.wsgi:create_app",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_bodies_arrive_whole_or_are_refused_on_every_server(serve, name):
+    command = SERVERS[name]
+    if command:
+        program = shutil.which(command[0], path=sys.executable.rpartition("/")[0])
+        command = [program, *command[1:]]
+    server = serve(command=command, environment={"HUB_BODY_LIMIT": "1000"})
+    status, answer = raw(server.port, chunked(BODY[:7], BODY[7:]))
+    assert (status, answer["success"]) == (201, True)
+    status, answer = raw(server.port, chunked(BODY, b" " * 1000))
+    assert (status, answer["error"]) == (413, "Payload too large")
+    with requests.Session() as session:
+        for _ in range(2):
+            big = session.post(server.url + UNIFIED, data=b" " * 1001, timeout=10)
+            assert (big.status_code, big.json()["error"]) == (413, "Payload too large")
+            assert session.get(server.url + STATUS, timeout=10).status_code == 200
+        assert session.post(server.url + UNIFIED, json=student(2), timeout=10).status_code == 201
+
+
+def test_a_body_that_never_arrives_is_408(serve):
+    server = serve("--body-timeout", "1")
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()
+    status, answer = raw(server.port, head + b"{")
+    assert (status, answer["error"]) == (408, "Request timeout")
+
+
+def test_connections_beyond_the_limit_are_503(serve):
+    server = serve("--connection-limit", "3")
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
+    replies = []
+
+    def answered(status):
+        replies.append(requests.post(server.url + UNIFIED, json={}, timeout=10))
+        return replies[-1].status_code == status
+
+    eventually(lambda: answered(503))
+    assert replies[-1].json()["error"] == "Temporarily unavailable"
+    assert replies[-1].headers["retry-after"]
+    for connection in idle:
+        connection.close()
+    eventually(lambda: answered(400))
+
+
+def test_a_client_that_leaves_harms_nobody(serve):
+    server = serve()
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode()
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head)
+    assert requests.get(server.url + STATUS, timeout=10).status_code == 200
+
+
+def post_all(servers, payloads, connections=40):
+    """Post all payloads at once, to the servers in turn; the statuses and errors."""
+    local = threading.local()
+    barrier = threading.Barrier(connections)
+
+    def post(numbered):
+        number, payload = numbered
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+            barrier.wait(30)
+        reply = local.session.post(
+            servers[number % len(servers)].url + UNIFIED, json=payload, timeout=30
+        )
+        return reply.status_code, reply.json().get("error")
+
+    with ThreadPoolExecutor(connections) as pool:
+        return list(pool.map(post, enumerate(payloads)))
+
+
+@pytest.mark.parametrize("hubs", [1, 2])
+def test_of_the_same_check_in_from_forty_connections_exactly_one_is_recorded(serve, hubs):
+    servers = [serve() for _ in range(hubs)]
+    for payload in (student(1), student(2), EVENT):
+        assert requests.post(servers[0].url + UNIFIED, json=payload, timeout=10).status_code == 201
+    answers = post_all(servers, [attendance(1)] * 80)
+    assert sorted(set(answers), key=str) == [
+        (201, None),
+        (400, "Student already checked in to this event"),
+    ]
+    assert sum(status == 201 for status, _ in answers) == 1
+
+
+def test_the_same_student_from_two_hubs_at_once_is_one(serve):
+    servers = [serve(), serve()]
+    answers = post_all(servers, [student(n // 8) for n in range(80)])
+    assert sum(status == 201 for status, _ in answers) == 10
+    assert {status for status, _ in answers} == {201, 400}
+
+
+def test_what_was_acknowledged_survives_a_kill_exactly_once(serve):
+    server = serve()
+    post = requests.post
+    assert post(server.url + UNIFIED, json=EVENT, timeout=10).status_code == 201
+    acknowledged = []
+
+    def load(numbers):
+        with requests.Session() as session:
+            for number in numbers:
+                try:
+                    reply = session.post(server.url + UNIFIED, json=student(number), timeout=10)
+                    if reply.status_code == 201:
+                        reply = session.post(
+                            server.url + UNIFIED, json=attendance(number), timeout=10
+                        )
+                except requests.RequestException:
+                    return
+                if reply.status_code == 201:
+                    acknowledged.append(number)
+
+    threads = [
+        threading.Thread(target=load, args=(range(start, 100_000, 8),)) for start in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(acknowledged) > 50)
+    server.kill()
+    for thread in threads:
+        thread.join()
+    assert acknowledged
+    again = serve()
+    answers = post_all([again], [attendance(number) for number in acknowledged], connections=8)
+    assert set(answers) == {(400, "Student already checked in to this event")}
+
+
+@pytest.mark.skipif(STORE != "sqlite", reason="reads the file")
+def test_a_delivery_and_what_it_changed_are_there_together_after_a_kill(serve, tmp_path):
+    server = serve()
+
+    def stored():
+        status = requests.get(server.url + STATUS, timeout=10).json()
+        return status["sources"][0]["deliveries"]["total"]
+
+    def load(start):
+        with requests.Session() as session:
+            for number in range(start, 100_000, 4):
+                try:
+                    session.post(server.url + UNIFIED, json=student(number), timeout=10)
+                except requests.RequestException:
+                    return
+
+    threads = [threading.Thread(target=load, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: stored() > 50)
+    server.kill()
+    for thread in threads:
+        thread.join()
+    connection = sqlite3.connect(tmp_path / "hub.db")
+    kept, students, matched = connection.execute(
+        "SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM student), "
+        "(SELECT count(*) FROM student JOIN delivery ON delivery.id = student.delivery)"
+    ).fetchone()
+    connection.close()
+    assert kept == students == matched > 0

@@ -1,0 +1,443 @@
+"""Plugins: found, loaded one by one, and none able to harm another."""
+
+import ast
+import importlib.metadata
+import threading
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hubtest import STATUS, UNIFIED, Calls, Client
+
+import hub_plugins
+from hub.errors import SettingError
+
+DOOR = """
+from hub import OPEN, CheckIn, Source, hookimpl
+
+SCHEMA = {
+    "type": "object",
+    "required": ["badge", "room"],
+    "properties": {"badge": {"type": "string"}, "room": {"type": "string"}},
+}
+
+
+def normalize(payload):
+    yield CheckIn(student=payload["badge"], event=payload["room"])
+
+
+@hookimpl
+def register_sources():
+    return [
+        Source(name="door", path="door", authenticate=OPEN, schema=SCHEMA, normalize=normalize)
+    ]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "plugins"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def make(folder, make_hub):
+    """A hub with these plugins in its folder, by name."""
+
+    def make(settings=None, /, **plugins):
+        for name, text in plugins.items():
+            (folder / f"{name}.py").write_text(dedent(text))
+        return make_hub(plugins=str(folder), **(settings or {}))
+
+    return make
+
+
+def test_the_built_ins_import_nothing_but_the_hub_and_the_standard_library():
+    import sys
+
+    for path in Path(hub_plugins.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            else:
+                continue
+            for module in modules:
+                assert module == "hub" or module.split(".")[0] in sys.stdlib_module_names
+
+
+def test_the_core_names_no_source():
+    import hub
+
+    names = {f'"{name}"' for name in hub_plugins.BUILT_INS}
+    for path in Path(hub.__file__).parent.rglob("*.py"):
+        if path.name not in ("check.py", "signatures.py", "load.py"):
+            text = path.read_text()
+            assert not [name for name in names if name in text], path
+
+
+def test_a_file_in_the_folder_is_a_source(make):
+    client = Client(make(door=DOOR))
+    Calls(client).student("a1")
+    Calls(client).event("Lab")
+    reply = client.post("/api/webhook/door/", {"badge": "a1", "room": "Lab"})
+    assert (reply.status, reply.json["source"]) == (201, "door")
+    missing = client.post("/api/webhook/door", {"badge": "a1", "room": ""})
+    assert (missing.status, missing.error) == (400, "Invalid payload")
+    assert missing.json["errors"] == [{"pointer": "/room", "message": "is required"}]
+    assert client.get("/api/webhook/door/status/").status == 200
+    assert "door" in client.get(STATUS).json["plugins"]["loaded"]
+
+
+@pytest.mark.parametrize("name", hub_plugins.BUILT_INS)
+def test_a_hub_without_a_plugin_has_not_its_endpoint(make_hub, name):
+    path = {"legacy": "attendance", "secure": "attendance/secure"}.get(name, name)
+    client = Client(make_hub(without=(name,)))
+    assert client.post(f"/api/webhook/{path}/", {}).status == 404
+    status = client.get(STATUS).json
+    assert name not in status["plugins"]["loaded"]
+    assert len(status["sources"]) == 3
+
+
+def test_without_names_a_plugin_that_there_is(make_hub):
+    with pytest.raises(SettingError, match="without: there is no plugin named nothing"):
+        make_hub(without=("onetap", "nothing"))
+
+
+def test_the_folder_must_be_there(make_hub):
+    with pytest.raises(SettingError, match="plugins: the folder /nowhere does not exist"):
+        make_hub(plugins="/nowhere")
+
+
+def source(body="", **arguments):
+    arguments = {
+        "name": '"x"',
+        "path": '"x"',
+        "authenticate": "OPEN",
+        "schema": "{}",
+        "normalize": "lambda payload: []",
+    } | arguments
+    given = ", ".join(f"{name}={value}" for name, value in arguments.items() if value)
+    return f"""
+from hub import OPEN, Ignore, Source, hookimpl
+{body}
+@hookimpl
+def register_sources():
+    return [Source({given})]
+"""
+
+
+BROKEN = {
+    "syntax error": ("def x(:", "SyntaxError"),
+    "import error": ("import nothing_of_this_name", "No module named"),
+    "exit": ("import sys; sys.exit(1)", "SystemExit"),
+    "no hook": ("x = 1", "implements no hook"),
+    "misspelt hook": (
+        "from hub import hookimpl\n@hookimpl\ndef register_source(): ...",
+        "there is no hook named register_source; the hooks are register_sources",
+    ),
+    "misspelt argument": (
+        "from hub import hookimpl\n@hookimpl\ndef veto_delivery(delivry): ...",
+        "delivry",
+    ),
+    "raises": ("from hub import hookimpl\n@hookimpl\ndef register_sources(): 1/0", "ZeroDivision"),
+    "no source": (
+        "from hub import hookimpl\n@hookimpl\ndef register_sources(): return [1]",
+        "it must give hub.Source values",
+    ),
+    "no authenticate": (source(authenticate=None), "authenticate"),
+    "wrong authenticate": (source(authenticate='"none"'), "use hub.OPEN or one of"),
+    "taken path": (source(path='"unified"'), "its path unified is taken by the source unified"),
+    "taken name": (source(name='"legacy"'), "there is a source named legacy"),
+    "status path": (source(path='"x/status"'), "not ending in 'status'"),
+    "bad path": (source(path='"../x"'), "source path '../x'"),
+    "bad name": (source(name='"X Y"'), "source name 'X Y'"),
+    "bad schema": (source(schema='{"type": "objekt"}'), "not valid JSON Schema"),
+    "bad reference": (source(schema='{"$ref": "#/none"}'), "#/none resolves nowhere"),
+    "kind without schemas": (
+        source(kind="lambda payload: ''", schema="'x'"),
+        "schema is a mapping of kinds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_named_and_harms_no_other(make, text, reason, caplog):
+    hub = make(aardvark=text, door=DOOR)
+    (failed,) = hub.plugins.failed
+    assert (failed.name, failed.origin.endswith("aardvark.py")) == ("aardvark", True)
+    assert reason in failed.reason
+    assert "plugin aardvark" in caplog.text
+    client = Client(hub)
+    status = client.get(STATUS)
+    assert status.json["plugins"]["failed"] == ["aardvark"]
+    assert reason.encode() not in status.body
+    assert b"aardvark.py" not in status.body
+    assert client.post("/api/webhook/door/", {}).status == 400
+    assert client.post(UNIFIED, {}).status == 400
+
+
+def test_a_failed_plugin_leaves_no_hook_behind(make):
+    text = """
+        from hub import hookimpl
+
+        @hookimpl
+        def register_sources():
+            return [1]
+
+        @hookimpl
+        def veto_delivery(delivery):
+            return "never"
+    """
+    assert Calls(Client(make(bad=text))).student().status == 201
+
+
+def test_two_plugins_of_one_name(make):
+    hub = make(onetap=DOOR)
+    (failed,) = hub.plugins.failed
+    assert failed.reason == "another plugin has this name; rename one of them"
+
+
+def test_hidden_files_are_no_plugins(make, folder):
+    (folder / "_draft.py").write_text("1/0")
+    assert not make(door=DOOR).plugins.failed
+
+
+class FakeEntryPoint:
+    def __init__(self, name, plugin):
+        self.name, self._plugin = name, plugin
+        self.dist = None
+
+    def load(self):
+        if isinstance(self._plugin, Exception):
+            raise self._plugin
+        return self._plugin
+
+
+def test_entry_points_are_loaded_one_by_one(make_hub, monkeypatch):
+    class Plugin:
+        @staticmethod
+        def register():
+            scope = {}
+            exec(DOOR, scope)
+            return type("Module", (), {"register_sources": staticmethod(scope["register_sources"])})
+
+    found = [
+        FakeEntryPoint("broken", ModuleNotFoundError("nothing")),
+        FakeEntryPoint("door", Plugin.register()),
+    ]
+
+    def entry_points(group):
+        assert group == "attendance_hub"
+        return found
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    hub = make_hub()
+    assert [plugin.name for plugin in hub.plugins.loaded][-1] == "door"
+    assert [failed.name for failed in hub.plugins.failed] == ["broken"]
+
+
+def test_a_normalize_that_raises_is_500_for_its_source_and_kept(make, caplog):
+    text = source(normalize="lambda payload: 1 / 0")
+    hub = make(x=text)
+    client = Client(hub)
+    reply = client.post("/api/webhook/x/", {"person": "Ada Example"})
+    assert (reply.status, reply.error) == (500, "Internal server error")
+    assert f"source x failed on delivery {reply.headers['x-delivery-id']}" in caplog.text
+    assert "Ada" not in caplog.text
+    assert client.get("/api/webhook/x/status").json["source"]["deliveries"]["failed"] == 1
+    assert client.post(UNIFIED, {}).status == 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"normalize": "lambda payload: ['nonsense']"},
+        {"normalize": "lambda payload: None"},
+        {"kind": "lambda payload: 'other'", "schema": "{'one': {}}"},
+        {"delivery_key": "lambda payload: 1 / 0"},
+        {"answer": "lambda payload, results: 1 / 0", "normalize": "lambda p: [Ignore(reason='x')]"},
+        {
+            "answer": "lambda payload, results: (200, {'x': object()})",
+            "normalize": "lambda p: [Ignore(reason='x')]",
+        },
+    ],
+)
+def test_whatever_a_source_gets_wrong_is_500_and_kept(make, arguments):
+    from hubtest import Rows
+
+    hub = make(x=source(**arguments))
+    reply = Client(hub).post("/api/webhook/x/", {})
+    assert (reply.status, reply.error) == (500, "Internal server error")
+    assert [row["outcome"] for row in Rows(hub)("Delivery")] == ["failed"]
+
+
+def test_a_source_that_asks_for_nothing_is_answered_200(make):
+    reply = Client(make(x=source())).post("/api/webhook/x/", {})
+    assert (reply.status, reply.json["message"]) == (200, "Delivery received; nothing to record")
+
+
+def test_several_operations_are_all_applied_or_none(make, rows):
+    text = source(
+        "from hub import CreateEvent, CheckIn, parse_timestamp",
+        normalize="""lambda payload: [
+            CreateEvent(name="New", starts_at=parse_timestamp("2024-01-15T10:00:00Z")),
+            CheckIn(student=payload["who"], event="New"),
+        ]""",
+    )
+    client = Client(make(x=text))
+    reply = client.post("/api/webhook/x/", {"who": "a1"})
+    assert (reply.status, reply.error) == (404, "Student with identifier a1 not found")
+    assert (rows.count("Event"), rows.count("Delivery")) == (0, 1)
+    Calls(client).student("a1")
+    assert client.post("/api/webhook/x/", {"who": "a1"}).status == 201
+
+
+class TestHooks:
+    def test_a_veto_refuses_with_the_plugins_sentence(self, make):
+        text = """
+            from hub import hookimpl
+
+            @hookimpl
+            def veto_delivery(delivery, payload):
+                if delivery.source == "unified" and payload.get("type") == "event":
+                    return "No events on Sundays"
+        """
+        calls = Calls(Client(make(sundays=text)))
+        reply = calls.event()
+        assert (reply.status, reply.error) == (400, "No events on Sundays")
+        assert calls.student().status == 201
+
+    def test_operations_are_amended(self, make):
+        text = """
+            from dataclasses import replace
+            from hub import CheckIn, hookimpl
+
+            CARDS = {"card-7": "a1"}
+
+            @hookimpl
+            def amend_operations(operations):
+                return [
+                    replace(one, student=CARDS.get(one.student, one.student))
+                    if isinstance(one, CheckIn) else one
+                    for one in operations
+                ]
+        """
+        calls = Calls(Client(make(cards=text)))
+        calls.student("a1")
+        calls.event()
+        assert calls.attend("card-7").status == 201
+
+    def test_an_observer_sees_what_was_committed_and_cannot_harm_the_answer(self, make, caplog):
+        text = """
+            from hub import hookimpl
+
+            seen = []
+
+            @hookimpl
+            def delivery_committed(delivery):
+                seen.append(delivery)
+        """
+        broken = """
+            from hub import hookimpl
+
+            @hookimpl
+            def delivery_committed(delivery):
+                raise RuntimeError
+        """
+        hub = make(a_broken=broken, observer=text)
+        reply = Calls(Client(hub)).student()
+        hub.close()
+        import sys
+
+        (seen,) = sys.modules["attendance_hub_plugin_observer"].seen
+        assert (reply.status, seen.status, seen.outcome) == (201, 201, "applied")
+        assert seen.delivery.id == reply.headers["x-delivery-id"]
+        assert seen.results[0].student.id == 1
+        assert "plugin a_broken: delivery_committed failed" in caplog.text
+
+    def test_observers_that_are_too_slow_are_left_behind(self, make, monkeypatch, caplog):
+        from hub.plugin import observers
+
+        monkeypatch.setattr(observers, "_CAPACITY", 1)
+        text = """
+            import threading
+            from hub import hookimpl
+
+            go, started = threading.Event(), threading.Event()
+
+            @hookimpl
+            def delivery_committed(delivery):
+                started.set()
+                go.wait(10)
+        """
+        hub = make(slow=text)
+        calls = Calls(Client(hub))
+        calls.student("a0")
+        import sys
+
+        slow = sys.modules["attendance_hub_plugin_slow"]
+        assert slow.started.wait(10)
+        for number in range(1, 4):
+            assert calls.student(f"a{number}").status == 201
+        assert hub._observers.dropped == 2
+        assert "observers are too slow" in caplog.text
+        hub._observers.close(0.01)
+        slow.go.set()
+        for thread in threading.enumerate():
+            if thread.name == "observers":
+                hub._observers.close(10)
+
+    def test_a_section_of_the_status_page(self, make, caplog):
+        text = """
+            from hub import hookimpl
+
+            @hookimpl
+            def status_section():
+                return {"readers": 3}
+        """
+        broken = """
+            from hub import hookimpl
+
+            @hookimpl
+            def status_section():
+                raise RuntimeError
+        """
+        status = Client(make(readers=text, worse=broken)).get(STATUS)
+        assert status.json["sections"] == {"readers": {"readers": 3}}
+        assert "plugin worse: status_section failed" in caplog.text
+
+    def test_commands(self, make, caplog):
+        import click
+
+        text = """
+            import click
+            from hub import hookimpl
+
+            @hookimpl
+            def register_commands(group):
+                @group.command()
+                def hello():
+                    click.echo("hello")
+        """
+        broken = """
+            from hub import hookimpl
+
+            @hookimpl
+            def register_commands(group):
+                raise RuntimeError
+        """
+        group = click.Group()
+        make(hello=text, worse=broken).plugins.register_commands(group)
+        assert list(group.commands) == ["hello"]
+        assert "plugin worse: register_commands failed" in caplog.text
+
+
+def test_every_name_that_the_hub_exports_is_there():
+    import hub
+
+    assert sorted(hub.__all__) == sorted(set(hub.__all__))
+    for name in hub.__all__:
+        assert getattr(hub, name) is not None

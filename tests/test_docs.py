@@ -1,0 +1,126 @@
+"""What the documents show is what the hub does."""
+
+import ast
+import inspect
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hubtest import UNIFIED, Calls, Client
+
+from hub.config.settings import Settings, default_of, settable
+from hub.plugin import hookspecs
+from hub.plugin.plugins import _hook_names
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+
+
+def block(text, language, after=""):
+    return re.search(rf"{re.escape(after)}.*?```{language}\n(.*?)```", text, re.DOTALL)[1]
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 125
+
+
+def test_the_curl_of_the_readme_is_answered_as_shown(client):
+    command = next(
+        text for text in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if "curl" in text
+    )
+    words = shlex.split(command)
+    assert words[words.index("POST") + 1].endswith(UNIFIED)
+    reply = client.post(UNIFIED, body=words[words.index("-d") + 1].encode())
+    assert reply.status == 201
+    assert reply.json == json.loads(block(README, "json"))
+
+
+def test_the_plugin_of_the_readme_works(make_hub, tmp_path):
+    code = block(README, "python", "<!-- plugin -->")
+    (tmp_path / "door.py").write_text(code)
+    client = Client(make_hub(plugins=str(tmp_path)))
+    calls = Calls(client)
+    calls.student("a12345678")
+    calls.event()
+    payload = json.loads(re.search(r'`(\{"badge".*?\})`', README)[1])
+    assert client.post("/api/webhook/door/", payload).status == 201
+
+
+def test_the_table_of_settings_is_the_settings():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in README.splitlines()
+        if line.startswith("| `") and "HUB_" in line
+    ]
+    expected = []
+    for entry in settable(Settings):
+        default = default_of(entry)
+        unit = f" ({entry.metadata['unit']})" if entry.metadata["unit"] else ""
+        expected.append(
+            [
+                f"`{entry.name}`",
+                f"`HUB_{entry.name.upper()}`",
+                "none" if default in ("", ()) else f"`{default}`",
+                entry.metadata["about"] + unit,
+            ]
+        )
+    assert rows == expected
+
+
+def test_the_table_of_endpoints_is_the_endpoints(hub):
+    paths = re.findall(r"^\| `POST (\S+)`", README, re.MULTILINE)
+    assert paths == [endpoint.path for endpoint in hub.endpoints]
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=str)
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text("utf-8")):
+        assert (path.parent / link).exists(), link
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    command = block(README, "bash", "<!-- test command -->").strip()
+    assert command.count("\n") == 0
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "<!-- test command -->" in script
+    assert 'eval "$command"' in script
+
+
+class TestHooks:
+    @pytest.mark.parametrize("name", _hook_names())
+    def test_each_is_documented_with_its_signature(self, name):
+        arguments = ", ".join(inspect.signature(getattr(hookspecs, name)).parameters)
+        assert f"### `{name}({arguments}) -> " in PLUGINS
+
+    def test_none_is_documented_that_is_not_there(self):
+        assert sorted(re.findall(r"### `(\w+)\(", PLUGINS)) == sorted(_hook_names())
+
+    @pytest.mark.parametrize("name", _hook_names())
+    def test_each_is_tested(self, name):
+        tests = "".join(path.read_text("utf-8") for path in ROOT.glob("tests/plugin/*.py"))
+        assert f"def {name}(" in tests
+
+    def test_examples_are_implementations(self):
+        for code in re.findall(r"```python\n(@hookimpl.*?)```", PLUGINS, re.DOTALL):
+            (function,) = ast.parse(code).body
+            spec = inspect.signature(getattr(hookspecs, function.name))
+            assert {argument.arg for argument in function.args.args} <= set(spec.parameters)
+            compile(code, "plugins.md", "exec")
+
+
+def test_the_documented_servers_are_those_that_are_tested():
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    tests = (ROOT / "tests" / "http" / "test_server.py").read_text("utf-8")
+    for target in ("hub.wsgi:create_app()", "hub.wsgi:create_app"):
+        assert target in text
+        assert target in tests
+
+
+def test_every_released_version_is_in_the_changelog():
+    from hub.version import __version__
+
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"## [{__version__}]" in changelog or "## [Unreleased]" in changelog
