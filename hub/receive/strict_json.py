@@ -5,12 +5,16 @@ no duplicate names in an object, no nesting deeper than 64, no lone surrogates, 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from hub.errors import InvalidPayload
 
 MAX_DEPTH = 64
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_PAIR = re.compile(rb"\[\]|\{\}")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ERROR = "Invalid JSON payload"
 
 
@@ -22,16 +26,19 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _invalid(f"The body is not UTF-8: byte {error.start} cannot be decoded") from None
     if text.startswith("\ufeff"):
         raise _invalid("The body begins with a byte order mark; send UTF-8 without one")
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(text)
+    too_deep = _invalid(f"Nested deeper than {MAX_DEPTH} levels")
     try:
         payload = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise _invalid(f"{error.msg} at {where}" if text.strip() else "The body is empty") from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise too_deep from None
+    except ValueError:
         # int() refuses numbers of more than some thousand digits.
         raise _invalid("A number has too many digits") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(body):
+        raise too_deep
     if not isinstance(payload, dict):
         raise _invalid("The body must be a JSON object")
     if b"\\u" in body:
@@ -68,25 +75,17 @@ def _float(digits: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
-    in_string = escaped = False
-    for position, character in enumerate(text):
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _invalid(f"Nested deeper than {MAX_DEPTH} levels at character {position}")
-        elif character in "]}":
-            depth -= 1
+def _is_deep(body: bytes) -> bool:
+    """Whether the brackets of a body, if they are balanced, nest deeper than the limit.
+
+    Each step takes time in proportion to the body, whatever is in it.
+    """
+    brackets = _STRING.sub(b"", body).translate(None, delete=_NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = _PAIR.sub(b"", brackets)
+    return bool(brackets)
 
 
 def _check_characters(payload: dict[str, Any]) -> None:
