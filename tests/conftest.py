@@ -53,9 +53,9 @@ def url(request, tmp_path):
         yield f"sqlite:///{tmp_path / 'hub.db'}"
         return
     cluster = request.getfixturevalue("cluster")
-    url = cluster.create("template_hub")
+    url = cluster.take()
     yield url
-    cluster.drop(url)
+    cluster.give(url)
 
 
 @pytest.fixture

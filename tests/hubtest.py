@@ -127,7 +127,8 @@ class Rows:
 
     def __call__(self, entity):
         with db_session:
-            return [row.to_dict() for row in self._database.entities[entity].select()[:]]
+            rows = [row.to_dict() for row in self._database.entities[entity].select()[:]]
+        return sorted(rows, key=lambda row: row["id"])
 
     def count(self, entity):
         return len(self(entity))

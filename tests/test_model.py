@@ -2,8 +2,10 @@
 
 import itertools
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from conftest import STORE
 from hubtest import LEGACY, ONETAP, SECURE, UNIFIED, Calls, Client, Rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,20 +145,23 @@ def post(calls, step):
 databases = itertools.count()
 
 
+@contextmanager
 def fresh(request, tmp_path):
     """A hub over a store of its own, for one example of many."""
-    from conftest import STORE
-
-    if STORE == "sqlite":
-        return Hub(Settings(database=f"sqlite:///{tmp_path / f'{next(databases)}.db'}"))
-    cluster = request.getfixturevalue("cluster")
-    return Hub(Settings(database=cluster.create("template_hub")))
+    cluster = None if STORE == "sqlite" else request.getfixturevalue("cluster")
+    url = cluster.take() if cluster else f"sqlite:///{tmp_path / f'{next(databases)}.db'}"
+    hub = Hub(Settings(database=url))
+    try:
+        yield hub
+    finally:
+        hub.close()
+        if cluster:
+            cluster.give(url)
 
 
 @given(st.lists(steps, max_size=25))
 def test_answers_and_rows_are_those_of_the_model(request, tmp_path, sequence):
-    hub = fresh(request, tmp_path)
-    try:
+    with fresh(request, tmp_path) as hub:
         calls, model, rows = Calls(Client(hub)), Model(), Rows(hub)
         for step in sequence:
             expected = getattr(model, step[0])(*step[1:])
@@ -177,8 +182,6 @@ def test_answers_and_rows_are_those_of_the_model(request, tmp_path, sequence):
         attended = {(row["student"] - 1, row["event"] - 1) for row in rows("Attendance")}
         assert attended == model.attendances
         assert rows.count("Delivery") == len(sequence)
-    finally:
-        hub.close()
 
 
 values = st.recursive(

@@ -21,12 +21,12 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError, val
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from referencing import Registry
-from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from hub.domain.identifiers import is_email
 from hub.domain.timestamps import parse_timestamp, to_utc
 from hub.errors import InvalidPayload, Violation
+from hub.receive.references import inlined
 
 GENERAL = "Invalid payload"
 _MAX_VIOLATIONS = 50
@@ -119,9 +119,9 @@ class Schemas:
                 raise ValueError(
                     f"its schema is not valid JSON Schema at {error.json_path}: {error.message[:200]}"
                 ) from None
-            self._check_references(contents)
+        whole = _in_dialect(inlined(contents, self._registry))
         validator: Validator = _Dialect(
-            _in_dialect(contents), registry=self._registry, format_checker=self._formats
+            whole, registry=self._registry, format_checker=self._formats
         )
         return validator
 
@@ -137,15 +137,6 @@ class Schemas:
                 raise ValueError(f"its schema {schema} cannot be read: {error}") from None
             return loaded
         return schema
-
-    def _check_references(self, contents: Mapping[str, Any]) -> None:
-        resource = DRAFT202012.create_resource(contents)
-        resolver = self._registry.resolver_with_root(resource)
-        for reference in _references(contents):
-            try:
-                resolver.lookup(reference)
-            except Unresolvable:
-                raise ValueError(f"its schema's $ref {reference} resolves nowhere") from None
 
 
 def _shipped_schemas() -> Iterator[dict[str, Any]]:
@@ -163,17 +154,6 @@ def _shipped_schemas() -> Iterator[dict[str, Any]]:
 def _in_dialect(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema without ``$schema``: by that jsonschema would go back to the plain draft."""
     return {name: member for name, member in schema.items() if name != "$schema"}
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"]
-        for member in schema.values():
-            yield from _references(member)
-    elif isinstance(schema, list):
-        for item in schema:
-            yield from _references(item)
 
 
 def validate(validator: Validator, payload: Mapping[str, Any]) -> None:

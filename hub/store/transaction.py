@@ -67,8 +67,10 @@ class Transaction:
     def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
         if self._is_sqlite:
             values = tuple(
-                value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
-                for value in values
+                [
+                    value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
+                    for value in values
+                ]
             )
         else:
             sql = _format_style(sql)

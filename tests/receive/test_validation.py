@@ -105,6 +105,30 @@ def test_a_broken_schema_is_named(schemas, schema, problem):
         schemas.validator(schema)
 
 
+def test_references_are_inlined_and_mean_the_same(schemas):
+    schema = {
+        "$defs": {"short": {"maxLength": 2}, "word": {"$ref": "#/$defs/short", "type": "string"}},
+        "properties": {"$ref": {"$ref": "#/$defs/word"}, "b": {"enum": [{"$ref": "x"}]}},
+    }
+    validator = schemas.validator(schema)
+    assert "'$ref': '#" not in str(validator.schema)
+    validate(validator, {"$ref": "ab", "b": {"$ref": "x"}})
+    refused = check(schemas, schema, {"$ref": "abc", "b": 1})
+    assert {one.pointer for one in refused.errors} == {"/$ref", "/b"}
+    assert check(schemas, schema, {"$ref": 5}).details == "/$ref must be a string"
+
+
+def test_a_schema_may_refer_back_to_itself(schemas):
+    schema = {
+        "$id": "https://club.example/tree.json",
+        "type": "object",
+        "properties": {"left": {"$ref": "#"}, "value": {"type": "integer"}},
+    }
+    validate(schemas.validator(schema), {"left": {"left": {"value": 1}}})
+    refused = check(schemas, schema, {"left": {"left": {"left": {"value": "x"}}}})
+    assert refused.errors[0].pointer == "/left/left/left/value"
+
+
 def test_a_schema_may_be_a_file(schemas, tmp_path):
     path = tmp_path / "schema.json"
     path.write_text('{"required": ["a"]}')

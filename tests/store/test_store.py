@@ -76,7 +76,8 @@ class TestMigrations:
             with pytest.raises(StoreVersionError, match="install the newer attendance-hub"):
                 attempt(empty_url)
 
-    def test_an_older_store_asks_for_the_command(self, url, monkeypatch):
+    def test_an_older_store_asks_for_the_command(self, empty_url, monkeypatch):
+        url = empty_url
         Store.open(url).close()
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
         monkeypatch.setattr(migrations, "STEPS", newer)
@@ -85,7 +86,8 @@ class TestMigrations:
             Store.open(url)
         assert migrate(url) == [len(newer)]
 
-    def test_a_step_that_fails_leaves_nothing(self, url, monkeypatch):
+    def test_a_step_that_fails_leaves_nothing(self, empty_url, monkeypatch):
+        url = empty_url
         Store.open(url).close()
         broken = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)", "CREATE nonsense"))
         monkeypatch.setattr(migrations, "STEPS", broken)
