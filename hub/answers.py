@@ -14,6 +14,9 @@ RETRY_AFTER = 2
 """Seconds after which a sender should try again when the store could not take a delivery."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer with a JSON body, ready to send and to keep."""
@@ -25,8 +28,7 @@ class Answer:
 
 def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:
     """An answer with ``body`` as JSON. Raises ValueError or TypeError for what JSON cannot tell."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return Answer(status, text, headers)
+    return Answer(status, _ENCODER.encode(body), headers)
 
 
 def refusal(refused: Refused) -> Answer:

@@ -74,8 +74,9 @@ class Cluster:
             return False
         return True
 
-    def stop(self):
-        self._process.send_signal(signal.SIGINT)  # "fast": clients are cut off
+    def stop(self, how="SIGINT"):
+        """SIGINT is "fast": clients are cut off. SIGKILL is a crash."""
+        self._process.send_signal(getattr(signal, how))
         self._process.wait(30)
 
     def remove(self):

@@ -13,6 +13,9 @@ from referencing.jsonschema import DRAFT202012
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 """Keywords whose value is a mapping of names to schemas."""
 
+_OWN = frozenset({"$id", "$schema", "$defs"})
+"""Keywords that mean nothing where a definition was put in a reference's place."""
+
 _PLAIN = frozenset({"const", "enum", "default", "examples", "required", "errorMessage", "$comment"})
 """Keywords whose value is no schema."""
 
@@ -59,6 +62,8 @@ class _Inliner:
             self.is_recursive = True
             return whole
         target = self.schema(found.contents, found.resolver, (*above, id(found.contents)))
+        if isinstance(target, dict):
+            target = {name: value for name, value in target.items() if name not in _OWN}
         if not whole:
             return target
         # Beside other keywords a $ref means: and that, too.

@@ -55,28 +55,42 @@ def _required(
             yield error
 
 
-def _properties(
-    validator: Any, properties: Any, instance: Any, schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    sentences = _messages(schema).get("properties", {})
-    for name, subschema in properties.items():
-        if name in instance:
-            for error in validator.descend(instance[name], subschema, path=name, schema_path=name):
-                if len(error.relative_path) == 1 and name in sentences:
-                    error.sentence = sentences[name]
+class _Properties:
+    """The keyword ``properties``, with the sentences of ``errorMessage``.
+
+    Keeps a validator for each subschema, which jsonschema would make anew for each payload.
+    """
+
+    def __init__(self) -> None:
+        # By identity, with the subschema kept, so that no other can get the same one.
+        self._validators: dict[int, tuple[object, Validator]] = {}
+
+    def __call__(
+        self, validator: Any, properties: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Iterator[ValidationError]:
+        if not isinstance(instance, dict):
+            return
+        sentences = _messages(schema).get("properties", {})
+        for name, subschema in properties.items():
+            if name not in instance:
+                continue
+            for error in self._validator(validator, subschema).iter_errors(instance[name]):
+                error.path.appendleft(name)
+                if len(error.path) == 1 and name in sentences:
+                    error.sentence = sentences[name]  # type: ignore[attr-defined]
                 yield error
+
+    def _validator(self, parent: Any, subschema: Any) -> Validator:
+        kept = self._validators.get(id(subschema))
+        if kept is None:
+            kept = subschema, parent.evolve(schema=subschema)
+            self._validators[id(subschema)] = kept
+        return kept[1]
 
 
 def _messages(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     messages: Mapping[str, Any] = schema.get("errorMessage", {})
     return messages
-
-
-_Dialect = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"required": _required, "properties": _properties}
-)
 
 
 class Schemas:
@@ -99,6 +113,9 @@ class Schemas:
             return not isinstance(value, str) or is_missing(value) or is_email(value)
 
         self._formats = formats
+        self._dialect = validators.extend(  # type: ignore[no-untyped-call]
+            Draft202012Validator, {"required": _required, "properties": _Properties()}
+        )
         self._shipped = {schema["$id"]: _in_dialect(schema) for schema in _shipped_schemas()}
         self._registry: Registry[Any] = Registry().with_resources(
             (identifier, DRAFT202012.create_resource(schema))
@@ -120,7 +137,7 @@ class Schemas:
                     f"its schema is not valid JSON Schema at {error.json_path}: {error.message[:200]}"
                 ) from None
         whole = _in_dialect(inlined(contents, self._registry))
-        validator: Validator = _Dialect(
+        validator: Validator = self._dialect(
             whole, registry=self._registry, format_checker=self._formats
         )
         return validator

@@ -13,6 +13,7 @@ KEEP = """
 BY_KEY = """
     SELECT id, received_at, status, answer, body_digest FROM delivery
     WHERE source = ? AND idempotency_key = ?"""
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
 
 
@@ -44,7 +45,7 @@ def keep(
         delivery.id,
         delivery.source,
         delivery.received_at,
-        json.dumps(dict(delivery.headers), ensure_ascii=False),
+        _ENCODER.encode(delivery.headers),
         delivery.body,
         outcome.value,
         status,
