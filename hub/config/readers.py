@@ -21,13 +21,6 @@ def text(value: Any) -> str:
     return value
 
 
-def optional_text(value: Any) -> str:
-    """Text, which may be empty."""
-    if not isinstance(value, str):
-        raise ValueError("it must be text")
-    return value
-
-
 def whole_number(least: int, most: int) -> Callable[[Any], int]:
     """A whole number from ``least`` to ``most``."""
 

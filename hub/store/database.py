@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,18 @@ def parse_address(url: str) -> Address:
 def bind(address: Address) -> Database:
     """A Pony database bound to ``address``, without entities. Raises StoreUnavailable."""
     database = Database()
-    if address.dialect == "sqlite":
-        arguments, options = _sqlite(database, address)
-    else:
-        arguments, options = _postgres(address)
     try:
+        if address.dialect == "sqlite":
+            arguments, options = _sqlite(database, address)
+        else:
+            arguments, options = _postgres(address)
         database.bind(address.dialect, *arguments, **options)
     except ImportError:
         raise SettingError(
             "database: PostgreSQL needs its driver; pip install 'attendance-hub[postgres]'"
         ) from None
+    except SettingError:
+        raise
     except Exception as error:
         raise StoreUnavailable(
             f"The store {address.shown} cannot be opened: {root(error)}"
@@ -85,6 +88,9 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
         raise SettingError(
             f"database: the folder of {address.target} does not exist; make it first"
         )
+    # Tried first, because Pony leaves its connection open when it cannot use the file.
+    with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
 
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:

@@ -79,6 +79,10 @@ def test_a_password_in_the_database_is_not_shown():
     ("toml", "environment", "sentence"),
     [
         ("port = 'x'", {}, r"port \(from hub.toml\): it must be a whole number from 0 to 65535"),
+        ("port = 1.5", {}, r"port .* whole number"),
+        ("secret_file = 5", {}, r"secret_file .* text, and not empty"),
+        ("without = [1]", {}, r"without .* list of texts"),
+        ("config = 'x'", {}, r"config in hub.toml: there is no such setting"),
         ("port = true", {}, r"port .* whole number"),
         ("port = 70000", {}, r"port .* from 0 to 65535"),
         ("host = ''", {}, r"host .* text, and not empty"),

@@ -1,10 +1,15 @@
 """Nothing acknowledged is lost: full disks, cut connections, a store that is gone, power cuts."""
 
+import os
 import random
 import resource
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import requests
@@ -126,6 +131,62 @@ def test_kills_at_random_moments_lose_and_double_nothing(serve, query):
     check(server, sorted(acknowledged))
     (doubled,) = query("SELECT count(*) - count(DISTINCT student) FROM attendance")
     assert doubled[0] == 0
+
+
+@pytest.fixture(scope="session")
+def powercut(tmp_path_factory):
+    """The shim that keeps aside what was synced."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler here")
+    library = tmp_path_factory.mktemp("powercut") / "powercut.so"
+    source = Path(__file__).parent / "powercut.c"
+    command = [compiler, "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    subprocess.run(command, check=True)
+    return library
+
+
+@sqlite_only
+def test_a_power_cut_loses_nothing_that_was_acknowledged(serve, powercut, tmp_path, url):
+    durable = tmp_path / "durable"
+    durable.mkdir()
+    shim = {"LD_PRELOAD": str(powercut), "DURABLE": str(durable)}
+    server = serve(environment=shim)
+    assert requests.post(server.url + UNIFIED, json=EVENT, timeout=10).status_code == 201
+    load = Load([server])
+    eventually(lambda: len(load.acknowledged) > 100)
+    server.kill()
+    load.stop()
+    for path in tmp_path.glob("hub.db*"):
+        path.unlink()
+    for path in durable.glob("hub.db*"):
+        if not path.name.endswith(".fresh"):
+            shutil.copy(path, tmp_path)
+    check(serve(), load.acknowledged)
+
+
+@sqlite_only
+def test_the_power_cut_is_one(powercut, tmp_path):
+    """Without the syncs of ``synchronous=FULL`` a commit would be lost by it."""
+    durable = tmp_path / "durable"
+    durable.mkdir()
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect('x.db'); c.execute('PRAGMA journal_mode=WAL');"
+        "c.execute('PRAGMA synchronous=' + sys.argv[1]); c.execute('CREATE TABLE t (a)');"
+        "c.execute('INSERT INTO t VALUES (1)'); c.commit(); import os; os._exit(0)"
+    )
+    kept = {}
+    for synchronous in ("FULL", "OFF"):
+        subprocess.run(
+            [sys.executable, "-c", code, synchronous],
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, "LD_PRELOAD": str(powercut), "DURABLE": str(durable)},
+        )
+        kept[synchronous] = (durable / "x.db-wal").exists()
+        for path in [*tmp_path.glob("x.db*"), *durable.glob("x.db*")]:
+            path.unlink()
+    assert kept == {"FULL": True, "OFF": False}
 
 
 @sqlite_only

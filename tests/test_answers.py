@@ -1,0 +1,97 @@
+"""The usual answers, for each operation that a source may ask for."""
+
+import pytest
+from hubtest import Calls, Client
+
+SOURCE = """
+from hub import (
+    OPEN, CheckIn, CheckOut, HideEvent, HideStudent, Identifier, Ignore, SaveEvent, SaveStudent,
+    Source, UpdateEvent, Withdraw, hookimpl, parse_timestamp,
+)
+
+AT = parse_timestamp("2024-01-15T12:00:00Z")
+CARD = Identifier("card", "04A2")
+ROOM = Identifier("room", "7")
+WHO = {"student": "a1", "event": "Weekly Meeting"}
+OPERATIONS = {
+    "save student": SaveStudent(identifiers=(CARD,), first_name="Grace", last_name="Example"),
+    "save event": SaveEvent(identifiers=(ROOM,), name="Lab", starts_at=AT, location="Room 7"),
+    "first": SaveEvent(identifiers=(), name="First", starts_at=parse_timestamp("0001-01-01T00:00Z")),
+    "by card": CheckIn(student=CARD, event=ROOM),
+    "unknown card": CheckIn(student=Identifier("card", "x"), event=ROOM),
+    "unknown room": CheckIn(student=CARD, event=Identifier("room", "x")),
+    "check out": CheckOut(**WHO, at=AT),
+    "check out now": CheckOut(**WHO),
+    "check out by name": CheckOut(student="a1", event="No Meeting"),
+    "withdraw": Withdraw(**WHO),
+    "hide student": HideStudent(student="a1"),
+    "hide event": HideEvent(event="Weekly Meeting"),
+    "update nothing": UpdateEvent(points=1),
+    "ignore": Ignore(reason="Not today"),
+}
+
+
+def normalize(payload):
+    yield OPERATIONS[payload["do"]]
+
+
+@hookimpl
+def register_sources():
+    yield Source(name="any", path="any", authenticate=OPEN, schema={}, normalize=normalize)
+"""
+
+
+@pytest.fixture
+def do(make_hub, tmp_path):
+    (tmp_path / "any.py").write_text(SOURCE)
+    client = Client(make_hub(plugins=str(tmp_path)))
+    calls = Calls(client)
+    calls.student("a1")
+    calls.event()
+    calls.attend("a1")
+    return lambda what: client.post("/api/webhook/any/", {"do": what})
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "message"),
+    [
+        ("save student", 201, "Student created successfully"),
+        ("save event", 201, "Event created successfully"),
+        ("first", 201, "Event created successfully"),
+        ("check out", 200, "Check-out recorded successfully"),
+        ("check out now", 200, "Check-out recorded successfully"),
+        ("check out by name", 200, "Delivery received; nothing to record"),
+        ("withdraw", 200, "Attendance withdrawn successfully"),
+        ("hide student", 200, "Student deleted successfully"),
+        ("hide event", 200, "Event deleted successfully"),
+        ("ignore", 200, "Delivery received; nothing to record"),
+    ],
+)
+def test_each_operation_has_its_answer(do, operation, status, message):
+    reply = do(operation)
+    assert (reply.status, reply.json["message"]) == (status, message)
+    assert reply.json["source"] == "any"
+
+
+def test_saving_again_creates_nothing(do):
+    for operation in ("save student", "save event"):
+        first, again = do(operation), do(operation)
+        assert (first.status, again.status) == (201, 200)
+
+
+def test_a_new_kind_of_identifier_needs_no_new_column(do):
+    do("save student")
+    do("save event")
+    reply = do("by card")
+    assert (reply.status, reply.json["event"]["name"]) == (201, "Lab")
+    assert reply.json["student"] == {"id": 2, "name": "Grace Example", "email": None}
+    assert do("unknown card").error == "Student with identifier x not found"
+    assert do("unknown room").error == "Event with identifier x not found"
+
+
+def test_a_check_out_shows_its_time(do):
+    assert do("check out").json["checked_out_at"] == "2024-01-15T12:00:00Z"
+
+
+def test_an_update_that_names_nothing_is_refused(do):
+    assert do("update nothing").error == "event_identifier or event_name is required"
