@@ -4,6 +4,7 @@ A plugin is a module with functions marked ``@hookimpl``; a source is a ``Source
 declares. ``docs/plugins.md`` shows both.
 """
 
+from hub import payloads
 from hub.domain.delivery import CommittedDelivery, Delivery, Outcome
 from hub.domain.identifiers import (
     A_NUMBER,
@@ -30,7 +31,7 @@ from hub.domain.operations import (
 )
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds
-from hub.errors import NotFound, Refused
+from hub.errors import NotConfigured, NotFound, Refused, Unauthenticated
 from hub.plugin.hookspecs import hookimpl
 from hub.plugin.source import Source
 from hub.receive.signatures import (
@@ -40,6 +41,7 @@ from hub.receive.signatures import (
     SHARED_SECRET,
     STANDARD_WEBHOOKS,
     WEBHOOK_SIGNATURE,
+    Authentication,
 )
 from hub.receive.validation import is_missing
 from hub.version import __version__
@@ -55,6 +57,7 @@ __all__ = [
     "STANDARD_WEBHOOKS",
     "WEBHOOK_SIGNATURE",
     "AttendanceRecord",
+    "Authentication",
     "Change",
     "CheckIn",
     "CheckOut",
@@ -67,6 +70,7 @@ __all__ = [
     "HideStudent",
     "Identifier",
     "Ignore",
+    "NotConfigured",
     "NotFound",
     "Operation",
     "Outcome",
@@ -76,6 +80,7 @@ __all__ = [
     "SaveStudent",
     "Source",
     "StudentRecord",
+    "Unauthenticated",
     "UpdateEvent",
     "UpdateStudent",
     "Withdraw",
@@ -86,5 +91,6 @@ __all__ = [
     "is_missing",
     "parse_timestamp",
     "parse_unix_seconds",
+    "payloads",
     "student_identifier",
 ]

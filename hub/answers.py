@@ -65,7 +65,7 @@ def success(results: Sequence[Result]) -> tuple[int, Mapping[str, Any]]:
         message = "Delivery received; nothing to record"
         return 200, {"success": True, "message": message, "details": reason, **source}
     result = done[-1]
-    status = 201 if result.change is Change.CREATED else 200
+    status = 201 if any(one.change is Change.CREATED for one in done) else 200
     body: dict[str, Any] = {"success": True, "message": _message(result)}
     if result.attendance is not None:
         body["attendance_id"] = result.attendance.id
@@ -99,8 +99,10 @@ def _message(result: Result) -> str:
         case HideEvent():
             return "Event deleted successfully"
     subject = "Student" if result.student else "Event"
-    done = "created" if result.change is Change.CREATED else "updated"
-    return f"{subject} {done} successfully"
+    return {
+        Change.CREATED: f"{subject} created successfully",
+        Change.UNCHANGED: f"{subject} already up to date",
+    }.get(result.change, f"{subject} updated successfully")
 
 
 def _student(student: StudentRecord) -> dict[str, Any]:

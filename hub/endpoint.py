@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonschema.protocols import Validator
 
+from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
 from hub.domain.timestamps import format_utc
 from hub.errors import SettingError
@@ -26,6 +27,8 @@ from hub.receive.signatures import (
 )
 
 UNAUTHENTICATED = "unauthenticated"
+UNAVAILABLE = "unavailable"
+"""What is counted beside the outcomes of deliveries: requests of which nothing is kept."""
 
 
 class Counters:
@@ -40,7 +43,7 @@ class Counters:
         """Count one delivery. ``at`` is naive and in UTC."""
         with self._lock:
             self._counts[outcome] += 1
-            if outcome != UNAUTHENTICATED:
+            if outcome not in (UNAUTHENTICATED, UNAVAILABLE):
                 self._last = {
                     "received_at": format_utc(at.replace(microsecond=0)),
                     "outcome": outcome,
@@ -51,14 +54,9 @@ class Counters:
         """The counts by outcome, and the last delivery."""
         with self._lock:
             return {
-                "deliveries": {"total": self._counts.total(), **sorted_counts(self._counts)},
+                "deliveries": {"total": self._counts.total(), **dict(sorted(self._counts.items()))},
                 "last_delivery": self._last,
             }
-
-
-def sorted_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts in the order of their names."""
-    return dict(sorted(counts.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +97,17 @@ def endpoints(plugins: Plugins, settings: Settings) -> tuple[Endpoint, ...]:
 
 def unknown_sources(found: tuple[Endpoint, ...], settings: Settings) -> list[str]:
     """The sources that are configured and that no plugin declares."""
-    names = {_key(endpoint.source.name) for endpoint in found}
-    return sorted(name for name in settings.sources if _key(name) not in names)
-
-
-def _key(name: str) -> str:
-    # An environment variable cannot tell a hyphen from an underscore.
-    return name.lower().replace("-", "_")
+    names = {source_key(endpoint.source.name) for endpoint in found}
+    return sorted(name for name in settings.sources if source_key(name) not in names)
 
 
 def _endpoint(source: Source, validators: Mapping[str, Validator], settings: Settings) -> Endpoint:
-    own = SourceSettings()
-    for name, table in settings.sources.items():
-        if _key(name) == _key(source.name):
-            own = table
+    own = settings.sources.get(source_key(source.name), SourceSettings())
     authentication = _authentication(source, own)
+    if own.secrets and isinstance(authentication, Open):
+        raise SettingError(
+            f"sources.{source.name}.secrets: nothing checks them; set its signature, or required"
+        )
     secrets = own.secrets or settings.webhook_secret
     for secret in secrets:
         try:

@@ -21,6 +21,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+FAULTS = (Exception, SystemExit, GeneratorExit)
+"""What a plugin's code may raise that must not end the hub."""
+
 
 class HubError(Exception):
     """The base of every error that the hub raises on purpose."""

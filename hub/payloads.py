@@ -4,6 +4,7 @@ Each function takes a ``data`` object that satisfies the schema of its kind, and
 it for ``source`` and ``metadata``. A member that is null, empty or blank counts as absent.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -105,6 +106,12 @@ def check_in(data: Object, payload: Object) -> CheckIn:
 def present(data: Object) -> dict[str, Any]:
     """The members of ``data`` that have a value."""
     return {name: value for name, value in data.items() if not is_missing(value)}
+
+
+def shown(value: object) -> str:
+    """A member's value as it may stand in an answer's sentence: JSON where it is no text, and short."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def _common(payload: Object) -> dict[str, Any]:

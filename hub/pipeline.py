@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from hub import answers
@@ -20,8 +21,9 @@ from hub.domain.delivery import CommittedDelivery, Delivery, Outcome, new_delive
 from hub.domain.operations import Operation
 from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
-from hub.endpoint import UNAUTHENTICATED, Endpoint
+from hub.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.errors import (
+    FAULTS,
     KeyReused,
     NotConfigured,
     Refused,
@@ -46,9 +48,12 @@ _log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 """How often a delivery is tried when other writers come first, or a fault must be kept."""
 
+DELIVERY_ID = "hub.delivery_id"
+"""The name under which an environ may have the id of its delivery."""
+
 _MAX_KEY_LENGTH = 255
 _KEY_HEADERS = ("idempotency-key", "webhook-id")
-_SECRET_WORDS = ("authorization", "cookie", "secret", "token", "signature", "password", "api-key")
+_SECRET_WORDS = ("auth", "cookie", "secret", "token", "signature", "password", "api-key")
 REMOVED = "[removed]"
 
 
@@ -104,7 +109,7 @@ class Pipeline:
         for the batch to be undone.
         """
         started = time.perf_counter_ns()
-        delivery_id = new_delivery_id()
+        delivery_id = environ.get(DELIVERY_ID) or new_delivery_id()
         received_at = utc_now()
         headers = _headers(environ)
         try:
@@ -114,7 +119,9 @@ class Pipeline:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return delivery_id, answers.refusal(refused)
         kept_headers = _without_secrets(headers, endpoint.authentication.headers)
-        delivery = Delivery(delivery_id, endpoint.source.name, received_at, kept_headers, body)
+        delivery = Delivery(
+            delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
+        )
         prepared = self._prepare(endpoint, delivery, headers)
         return delivery_id, self._commit(endpoint, delivery, prepared, started)
 
@@ -124,14 +131,13 @@ class Pipeline:
         """A request that is not kept: count it, and say so in one line."""
         is_credential = isinstance(refused, Unauthenticated | NotConfigured)
         outcome = UNAUTHENTICATED if is_credential else Outcome.REFUSED
-        endpoint.counters.count(outcome, received_at, refused.status)
-        _log.warning(
-            "delivery %s to %s not kept: %d %s",
-            delivery,
-            endpoint.source.name,
-            refused.status,
-            refused.error,
-        )
+
+        def tell() -> None:
+            endpoint.counters.count(outcome, received_at, refused.status)
+            name, status = endpoint.source.name, refused.status
+            _log.warning("delivery %s to %s not kept: %d %s", delivery, name, status, refused.error)
+
+        self._store.when_done(tell)
 
     def _prepare(
         self, endpoint: Endpoint, delivery: Delivery, headers: Mapping[str, str]
@@ -154,7 +160,7 @@ class Pipeline:
                 key = _Key(derived, derived=True) if derived else None
         except Refused as refused:
             return _Prepared(key=key, refused=refused)
-        except Exception as error:
+        except FAULTS as error:
             log_fault(f"source {source.name} failed on delivery {delivery.id}", error)
             return _Prepared(failed=True)
         return _Prepared(payload, operations, key)
@@ -176,13 +182,15 @@ class Pipeline:
             except StoreUnavailable as error:
                 if self._store.in_batch:
                     raise
+                endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
                 _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
                 return answers.unavailable()
-            except Exception as error:
+            except FAULTS as error:
                 if self._store.in_batch or prepared.failed:
                     raise
                 log_fault(f"delivery {delivery.id} failed in the store", error)
                 prepared = _Prepared(failed=True)
+        endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
         _log.error("delivery %s answered 503: other writers always came first", delivery.id)
         return answers.unavailable()
 
@@ -206,6 +214,8 @@ class Pipeline:
         if endpoint.source.answer is not None and results:
             made = endpoint.source.answer(prepared.payload, results)
         status, body = made or answers.success(results)
+        if not 200 <= status < 300 or status == 204:
+            raise ValueError(f"the source's answer has the status {status}")
         ignored = all(result.change is Change.IGNORED for result in results)
         outcome = Outcome.IGNORED if ignored else Outcome.APPLIED
         return _Decided(outcome, answers.answer(status, body), results)

@@ -2,6 +2,8 @@
 --factory hub.wsgi:create_app``. Settings come from ``hub.toml`` and the environment.
 """
 
+import atexit
+
 from hub.config.load import load
 from hub.config.settings import Settings
 from hub.http.app import Hub
@@ -13,4 +15,6 @@ def create_app(settings: Settings | None = None) -> Hub:
     if settings is None:
         settings = load().settings
         configure(settings.log_level)
-    return Hub(settings)
+    hub = Hub(settings)
+    atexit.register(hub.close)
+    return hub

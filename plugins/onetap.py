@@ -5,7 +5,6 @@ documents show, with flat ids (``data.participantId``, ``profileId``, ``listId``
 identifiers, so that a renamed list or a corrected profile stays the same event and the same student.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -41,6 +40,7 @@ from hub import (
 Object = Mapping[str, Any]
 
 PROFILE, LIST, PARTICIPANT = "onetap_profile", "onetap_list", "onetap_participant"
+NAMED_LIST = "onetap_list_name"  # of a list that has no id: its date and name
 
 _SCHEMAS = "https://attendance-hub.example/schemas/"
 _ACTIONS = {
@@ -57,7 +57,7 @@ def kind(payload: Object) -> str:
     if not is_missing(action):
         if not isinstance(action, str) or action not in _ACTIONS:
             raise Refused(
-                f"Unknown action: {_shown(action)}. Valid actions are: {', '.join(_ACTIONS)}"
+                f"Unknown action: {payloads.shown(action)}. Valid actions are: {', '.join(_ACTIONS)}"
             )
         return action
     if is_missing(event):
@@ -117,7 +117,8 @@ def _profile_saved(payload: Object) -> Iterator[Operation]:
 
 
 def _profile_deleted(payload: Object) -> Iterator[Operation]:
-    yield HideStudent(student=_Parts(payload).student())
+    parts = _Parts(payload)
+    yield HideStudent(student=parts.student(), source=parts.source)
 
 
 def _list_saved(payload: Object) -> Iterator[Operation]:
@@ -129,7 +130,8 @@ def _list_saved(payload: Object) -> Iterator[Operation]:
 
 
 def _list_deleted(payload: Object) -> Iterator[Operation]:
-    yield HideEvent(event=_Parts(payload).event())
+    parts = _Parts(payload)
+    yield HideEvent(event=parts.event(), source=parts.source)
 
 
 def _passport(payload: Object) -> Iterator[Operation]:
@@ -164,6 +166,8 @@ class _Parts:
         self.participant: Object = data.get("participant") or {}
         self.profile: Object = data.get("profile") or whole["profile"]
         self.list: Object = data.get("list") or whole["list"]
+        source = payload.get("source")
+        self.source = None if is_missing(source) else str(source)
         self._profile_id = _first(self.profile.get("id"), data.get("profileId"))
         self._list_id = _first(self.list.get("id"), data.get("listId"))
         self._participant_id = _first(self.participant.get("id"), data.get("participantId"))
@@ -180,7 +184,7 @@ class _Parts:
         found = []
         if self._profile_id:
             found.append(Identifier(PROFILE, self._profile_id))
-        if number := _a_number(self.profile.get("customFields") or {}):
+        if number := _a_number(self.profile.get("customFields")):
             found.append(Identifier(A_NUMBER, number))
         email = self.profile.get("email")
         if isinstance(email, str) and is_email(email):
@@ -197,10 +201,13 @@ class _Parts:
         return identifiers[0]
 
     def event(self) -> Identifier:
-        """The list's id as the event's identifier."""
-        if not self._list_id:
-            raise Refused("list is required", "Send data.list with an id")
-        return Identifier(LIST, self._list_id)
+        """The list's id as the event's identifier, or else its name and date."""
+        name, date = self.list.get("name"), _moment(self.list.get("date"))
+        if self._list_id:
+            return Identifier(LIST, self._list_id)
+        if is_missing(name) or date is None:
+            raise Refused("list is required", "Send data.list with an id, or a name and a date")
+        return Identifier(NAMED_LIST, f"{date.date()} {name}")
 
     def save_student(self, update: bool = False) -> SaveStudent:
         """Find or create the student."""
@@ -211,6 +218,7 @@ class _Parts:
             first_name=(first_name or last_name).strip(),
             last_name=last_name if first_name else "",
             update=update,
+            source=self.source,
             metadata=_kept(self.profile, ("phone", "customFields")),
         )
 
@@ -228,6 +236,7 @@ class _Parts:
             starts_at=starts_at,
             description="" if is_missing(description) else str(description),
             update=update,
+            source=self.source,
         )
 
     def check_in(self, lenient: bool = False) -> CheckIn:
@@ -239,15 +248,16 @@ class _Parts:
             repeatable=True,
             lenient=lenient,
             identifiers=self._attendance_identifiers(),
+            source=self.source,
             metadata=_kept(self.participant, ("checkInMethod", "checkInLocation")),
         )
 
     def attendance(self) -> dict[str, Any]:
         """By what an attendance is found."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"source": self.source}
         if self._participant_id:
             found["attendance"] = Identifier(PARTICIPANT, self._participant_id)
-        if self.student_identifiers() and self._list_id:
+        if self.student_identifiers() and (self._list_id or self.list):
             found.update(student=self.student(), event=self.event())
         return found
 
@@ -307,22 +317,27 @@ def answer(payload: Object, results: Sequence[Result]) -> tuple[int, Object] | N
             if attendance.checked_out_at:
                 data["attendance"]["checked_out_at"] = format_utc(attendance.checked_out_at)
     status = 201 if any(result.change is Change.CREATED for result in done) else 200
-    message = _MESSAGES[type(done[-1].operation)]
+    message = _MESSAGES[payload["event"]]
     return status, {"success": True, "message": message, "data": data, "source": source}
 
 
-_MESSAGES: Mapping[type[Operation], str] = {
-    CheckIn: "Check-in processed successfully",
-    CheckOut: "Check-out processed successfully",
-    Withdraw: "Check-in withdrawn successfully",
-    SaveStudent: "Profile processed successfully",
-    SaveEvent: "List processed successfully",
-    HideStudent: "Profile deleted successfully",
-    HideEvent: "List deleted successfully",
+_MESSAGES = {
+    "participant.created": "Registration processed successfully",
+    "participant.checkin": "Check-in processed successfully",
+    "participant.checkout": "Check-out processed successfully",
+    "participant.deleted": "Check-in withdrawn successfully",
+    "profile.created": "Profile processed successfully",
+    "profile.updated": "Profile processed successfully",
+    "profile.deleted": "Profile deleted successfully",
+    "list.created": "List processed successfully",
+    "list.updated": "List processed successfully",
+    "list.deleted": "List deleted successfully",
 }
 
 
-def _a_number(fields: Object) -> str | None:
+def _a_number(fields: object) -> str | None:
+    if not isinstance(fields, Mapping):
+        return None
     for name, value in fields.items():
         plain = "".join(character for character in name.lower() if character not in " -_")
         if plain in _A_NUMBER_FIELDS and isinstance(value, str | int) and not is_missing(value):
@@ -340,18 +355,13 @@ def _moment(*values: Any) -> datetime | None:
     for value in values:
         if isinstance(value, str) and not is_missing(value):
             return parse_timestamp(value)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return parse_unix_seconds(value)
     return None
 
 
 def _kept(part: Object, names: Iterable[str]) -> dict[str, Any]:
     return {name: part[name] for name in names if not is_missing(part.get(name))}
-
-
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 100 else text[:97] + "..."
 
 
 @hookimpl

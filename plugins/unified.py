@@ -1,6 +1,5 @@
 """The unified endpoint: students, events and attendances, told apart by ``type`` and ``action``."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,25 +21,24 @@ def kind(payload: Mapping[str, Any]) -> str:
     if is_missing(type_):
         raise Refused("type field is required. Valid types: student, event, attendance")
     if not isinstance(type_, str) or type_ not in _TYPES:
-        raise Refused(f"Unknown type: {_shown(type_)}. Valid types are: student, event, attendance")
+        raise Refused(
+            f"Unknown type: {payloads.shown(type_)}. Valid types are: student, event, attendance"
+        )
     action = payload.get("action")
     if is_missing(action):
         action = "create"
     several, actions = _TYPES[type_]
     if not isinstance(action, str) or action not in actions:
         valid = ", ".join(actions)
-        raise Refused(f"Unknown action: {_shown(action)}. Valid actions for {several}: {valid}")
+        raise Refused(
+            f"Unknown action: {payloads.shown(action)}. Valid actions for {several}: {valid}"
+        )
     return f"{type_}-{action}"
 
 
 def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:
     type_, action = kind(payload).split("-")
     yield _TYPES[type_][1][action](payload["data"], payload)
-
-
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 100 else text[:97] + "..."
 
 
 @hookimpl

@@ -10,17 +10,6 @@ import tempfile
 import time
 from pathlib import Path
 
-TABLES = [
-    "student",
-    "student_identifier",
-    "event",
-    "event_identifier",
-    "attendance",
-    "attendance_identifier",
-    "withdrawn_attendance",
-    "delivery",
-]
-
 
 def binaries():
     """The folder of PostgreSQL's server binaries, or None."""
@@ -103,7 +92,13 @@ class Cluster:
             "WHERE application_name = 'attendance-hub'"
         )
         # Emptying is several times faster than making a database.
-        self.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY", url)
+        tables = self.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            " AND tablename <> 'schema_version'",
+            url,
+        )
+        names = ", ".join(name for (name,) in tables)
+        self.execute(f"TRUNCATE {names} RESTART IDENTITY", url)
         self._spare.append(url)
 
     def drop(self, url):

@@ -111,16 +111,9 @@ class TestHooks:
             compile(code, "plugins.md", "exec")
 
 
-def test_the_documented_servers_are_those_that_are_tested():
-    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
-    tests = (ROOT / "tests" / "http" / "test_server.py").read_text("utf-8")
-    for target in ("hub.wsgi:create_app()", "hub.wsgi:create_app"):
-        assert target in text
-        assert target in tests
-
-
 def test_every_released_version_is_in_the_changelog():
     from hub.version import __version__
 
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert f"## [{__version__}]" in changelog or "## [Unreleased]" in changelog
+    released = re.findall(r"^## \[(\d\S*)\]", changelog, re.MULTILINE)
+    assert not released or released[0] == __version__

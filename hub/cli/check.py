@@ -8,8 +8,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
+
+from hub.errors import SettingError
 
 _TIMEOUT = 10
 _EVENT_DATE = "2024-01-15T10:00:00Z"
@@ -39,7 +42,13 @@ class _Client:
     """Posts to the hub's endpoints, with names of its own that nothing else has."""
 
     def __init__(self, url: str, secret: str | None) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            valid = parts.scheme in ("http", "https") and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid or not parts.hostname:
+            raise SettingError(f"url: {url} is no address such as http://127.0.0.1:8000")
         self._base = (
             f"{parts.scheme}://{parts.netloc}{parts.path.split('/api/webhook')[0].rstrip('/')}"
         )
@@ -78,7 +87,7 @@ class _Client:
         except urllib.error.HTTPError as error:
             with error:
                 status, body = error.code, error.read()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise _Unexpected(f"no answer: {getattr(error, 'reason', error)}") from None
         try:
             return status, json.loads(body)
@@ -89,8 +98,10 @@ class _Client:
 def run(url: str, secret: str | None = None) -> list[Checked]:
     """Check the hub at ``url`` (its address, or any of its endpoints).
 
-    With ``secret``, the secure endpoint is checked too. Later checks use what earlier ones made.
+    With ``secret`` (the first line of it), the secure endpoint is checked too. Later checks use what
+    earlier ones made. Raises SettingError for a URL that is none.
     """
+    secret = next(iter((secret or "").splitlines()), None)
     client = _Client(url, secret)
     checks = _UNIFIED + _LEGACY + (_SECURE if secret else ())
     return [_checked(name, check, client) for name, check in checks]

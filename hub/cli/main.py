@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hub.cli import check as checks
-from hub.cli.options import configuration, setting_options
+from hub.cli.options import setting_options
 from hub.config.load import described, load
 from hub.errors import HubError
 from hub.version import __version__
@@ -28,8 +28,11 @@ class _Group(click.Group):
         from hub.plugin.plugins import Plugins
         from hub.receive.validation import Schemas
 
-        settings = load().settings
-        plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+        try:
+            settings = load().settings
+            plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+        except HubError:
+            return  # the command itself will tell, if it needs the settings
         own = dict(self.commands)
         plugins.register_commands(self)
         self.commands.update(own)  # a plugin cannot replace one of the hub's
@@ -54,7 +57,7 @@ def serve(config_file: str | None, **options: Any) -> None:
     """Serve the webhooks."""
     from hub.cli.serve import serve as run
 
-    run(configuration(config_file, options))
+    run(load(options, config_file))
 
 
 @main.command()
@@ -64,7 +67,7 @@ def migrate(config_file: str | None, **options: Any) -> None:
     from hub.store.database import parse_address
     from hub.store.store import migrate as run
 
-    database = configuration(config_file, options).settings.database
+    database = load(options, config_file).settings.database
     applied = run(database)
     done = f"applied {len(applied)} steps" if applied else "it is up to date"
     click.echo(f"{parse_address(database).shown}: {done}")
@@ -74,7 +77,8 @@ def migrate(config_file: str | None, **options: Any) -> None:
 @setting_options()
 def config(config_file: str | None, **options: Any) -> None:
     """Print the settings in force and where each value came from."""
-    for name, value, origin in described(configuration(config_file, options)):
+    lines = list(described(load(options, config_file)))
+    for name, value, origin in lines:
         click.echo(f"{name} = {value}  ({origin})")
 
 

@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 import click
 
-from hub.config.load import Configuration, load
 from hub.config.settings import Settings, default_of, settable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,11 +34,6 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
         )(command)
 
     return decorate
-
-
-def configuration(config_file: str | None, options: dict[str, Any]) -> Configuration:
-    """The settings in force for a command that was called with these options."""
-    return load(options, config_file)
 
 
 def _default(entry: Any) -> str:

@@ -2,13 +2,15 @@
 
 import ipaddress
 import os
+import signal
 import socket
+import sys
 
 import click
 
 from hub.config.load import Configuration, misspelt
 from hub.http.app import Hub
-from hub.http.server import listen
+from hub.http.server import ENDING, listen
 from hub.http.server import serve as serve_hub
 from hub.log import configure
 from hub.version import __version__
@@ -16,6 +18,9 @@ from hub.version import __version__
 
 def serve(configuration: Configuration) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises a HubError where it cannot start."""
+    # Before the server has its own handlers, a signal ends the start.
+    for number in ENDING:
+        signal.signal(number, lambda *_: sys.exit(0))
     settings = configuration.settings
     configure(settings.log_level)
     for warning in misspelt(os.environ):

@@ -54,7 +54,9 @@ class _Reading:
     def file(self, contents: Mapping[str, Any], path: str) -> None:
         known = {entry.name for entry in settable(Settings)}
         for name, value in contents.items():
-            if name == "sources" and isinstance(value, dict):
+            if name == "sources":
+                if not isinstance(value, dict):
+                    raise SettingError(f"sources in {path}: it must be a table of tables")
                 for source, table in value.items():
                     self._source_table(source, table, path)
             elif name in ("webhook_secret", "secrets"):
@@ -64,7 +66,8 @@ class _Reading:
             else:
                 raise SettingError(f"{name} in {path}: {_no_such(name, known | {'sources'})}")
 
-    def _source_table(self, source: str, table: Any, path: str) -> None:
+    def _source_table(self, name: str, table: Any, path: str) -> None:
+        source = source_key(name)
         known = {entry.name for entry in settable(SourceSettings)}
         if not isinstance(table, dict):
             raise SettingError(f"sources.{source} in {path}: it must be a table")
@@ -80,7 +83,7 @@ class _Reading:
             variable = _PREFIX + entry.name.upper()
             if variable in environment:
                 self._set(entry.name, environment[variable], variable)
-        if secrets := _lines(environment.get(_SECRET, "")):
+        if secrets := _secrets(environment.get(_SECRET, ""), _SECRET):
             self._values["webhook_secret"] = secrets
             self._origins["webhook_secret"] = _SECRET
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
@@ -89,13 +92,13 @@ class _Reading:
                 self._source_variable(variable, value, names)
 
     def _source_variable(self, variable: str, value: str, names: list[str]) -> None:
-        rest = variable.removeprefix(_SOURCE_PREFIX).lower()
+        rest = source_key(variable.removeprefix(_SOURCE_PREFIX))
         # The longest first: secret_file before file.
         for name in sorted(names, key=len, reverse=True):
             source = rest.removesuffix(f"_{name}")
             if source != rest and source:
                 if name == "secrets":
-                    self._sources.setdefault(source, {})[name] = _lines(value)
+                    self._sources.setdefault(source, {})[name] = _secrets(value, variable)
                     self._origins[f"sources.{source}.{name}"] = variable
                 else:
                     self._set_source(source, name, value, variable)
@@ -133,7 +136,7 @@ class _Reading:
         if not path:
             return
         try:
-            found = _lines(Path(path).read_text("utf-8"))
+            found = _secrets(Path(path).read_text("utf-8"), path)
         except (OSError, UnicodeDecodeError):
             raise SettingError(f"{prefix}secret_file: {path} cannot be read as text") from None
         if not found:
@@ -141,6 +144,11 @@ class _Reading:
         values[name] = (*values.get(name, ()), *found)
         origin = self._origins.get(prefix + name)
         self._origins[prefix + name] = f"{origin} and {path}" if origin else path
+
+
+def source_key(name: str) -> str:
+    """A source's name in the settings: the environment cannot tell a hyphen from an underscore."""
+    return name.lower().replace("-", "_")
 
 
 def _toml(file: str | None) -> tuple[Mapping[str, Any], str]:
@@ -174,7 +182,12 @@ def _secret_in_file(name: str, path: str) -> SettingError:
     )
 
 
-def _lines(text: str) -> tuple[str, ...]:
+def _secrets(text: str, origin: str) -> tuple[str, ...]:
+    """The secrets in ``text``, one a line."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the environment that are not UTF-8
+        raise SettingError(f"{origin}: its secrets must be UTF-8") from None
     return tuple(line.strip("\r") for line in text.split("\n") if line.strip())
 
 

@@ -11,7 +11,10 @@ A_NUMBER = "a_number"
 EMAIL = "email"
 
 SINGLE = frozenset({A_NUMBER, EMAIL})
-"""The kinds of which a student has at most one."""
+"""The kinds of which a student has at most one, and whose case does not matter.
+
+An index of the table keeps the first; a new kind here needs a migration of it.
+"""
 
 MAX_IDENTIFIER_LENGTH = 254
 """The longest identifier, in characters: that of an e-mail address (RFC 5321, 4.5.3.1)."""
@@ -31,14 +34,15 @@ class Identifier:
 
     @property
     def key(self) -> str:
-        """The value in the form that is compared: A-numbers and e-mails in Unicode NFC and case
-        folded, the ids of other systems as they are.
+        """The value in the form that is compared.
+
+        A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are.
         """
         if self.kind not in SINGLE:
             return self.value.strip()
         if self.value.isascii():
             return self.value.strip().lower()
-        return unicodedata.normalize("NFC", self.value.strip()).casefold()
+        return unicodedata.normalize("NFC", self.value.strip().lower())
 
     @property
     def text(self) -> str:

@@ -9,8 +9,8 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 _FORM = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
-    r"(?:([Zz])|([+-])(\d\d):?(\d\d)[Zz]?)?",
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
+    r"(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?[Zz]?)?",
     re.ASCII,
 )
 
@@ -29,9 +29,9 @@ def parse_timestamp(text: str) -> datetime:
     if utc:
         offset = UTC
     elif sign:
-        if int(hours) > 23 or int(minutes) > 59:
+        if int(hours) > 23 or int(minutes or 0) > 59:
             raise ValueError("its offset is out of range")
-        ahead = timedelta(hours=int(hours), minutes=int(minutes))
+        ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
         offset = timezone(ahead if sign == "+" else -ahead)
     microsecond = int((fraction or "0").ljust(6, "0")[:6])
     return datetime(
@@ -75,9 +75,10 @@ def utc_now() -> datetime:
 
 def calendar_date(moment: datetime, zone: tzinfo) -> date:
     """The calendar date in ``zone`` of a naive moment in UTC."""
-    if zone is UTC:
+    try:
+        return moment.replace(tzinfo=UTC).astimezone(zone).date()
+    except OverflowError:  # stored when the hub was in another zone
         return moment.date()
-    return moment.replace(tzinfo=UTC).astimezone(zone).date()
 
 
 def format_utc(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.domain.timestamps import utc_now
 from hub.endpoint import Endpoint, endpoints, unknown_sources
-from hub.errors import StoreConflict, StoreUnavailable
+from hub.errors import FAULTS, StoreConflict, StoreUnavailable
 from hub.http.status import StatusPage
 from hub.log import log_fault
 from hub.pipeline import Pipeline
@@ -54,13 +54,17 @@ class Hub:
             return body
         except (StoreConflict, StoreUnavailable):
             raise  # only out of a batch, which tries again without
-        except Exception as error:
+        except FAULTS as error:
             if self.store.in_batch:
                 raise
             delivery = new_delivery_id()
             log_fault(f"delivery {delivery} failed", error)
             made = answers.failure(delivery)
-            headers = [("Content-Type", "application/json"), ("X-Delivery-Id", delivery)]
+            headers = [
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(made.body.encode()))),
+                ("X-Delivery-Id", delivery),
+            ]
             start_response("500 Internal Server Error", headers)
             return [made.body.encode()]
 
@@ -72,7 +76,7 @@ class Hub:
     def _routes(self) -> bottle.Bottle:
         app = bottle.Bottle()
         app.config["catchall"] = False
-        app.default_error_handler = _error
+        app.default_error_handler = self._error
         self._route(app, "/api/webhook/status", "GET", self._status)
         for endpoint in self.endpoints:
             path = endpoint.path.rstrip("/")
@@ -83,7 +87,7 @@ class Hub:
     def _route(
         self, app: bottle.Bottle, path: str, method: str, callback: Callable[[], Any]
     ) -> None:
-        allow = "GET, HEAD, OPTIONS" if method == "GET" else f"OPTIONS, {method}"
+        allow = f"{method}, OPTIONS" if method != "GET" else "GET, HEAD, OPTIONS"
         for form in (path, f"{path}/"):
             app.route(form, method, callback)
             app.route(form, "OPTIONS", partial(self._options, allow))
@@ -115,6 +119,20 @@ class Hub:
         }
         return bottle.HTTPResponse(answer.body.encode(), answer.status, all_headers)
 
+    def _error(self, error: bottle.HTTPError) -> str:
+        """Bottle's own errors, as JSON."""
+        sentence, details = _ERRORS.get(error.status_code, ("Bad request", "See the status"))
+        response = bottle.response
+        response.content_type = "application/json"
+        response.set_header("X-Delivery-Id", new_delivery_id())
+        for name, value in self._cors().items():
+            response.set_header(name, value)
+        if error.status_code == 405:
+            methods = set(error.get_header("Allow", "").split(","))
+            methods |= {"HEAD"} if "GET" in methods else set()
+            response.set_header("Allow", ", ".join(sorted(methods)))
+        return json.dumps({"error": sentence, "details": details})
+
     def _cors(self) -> dict[str, str]:
         """The headers that let a page of an allowed origin read the answer (Fetch, "CORS")."""
         if not self._origins:
@@ -134,10 +152,3 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     404: ("Not found", "There is no such path; see /api/webhook/status/ for those there are"),
     405: ("Method not allowed", "Use a method that the Allow header names"),
 }
-
-
-def _error(error: bottle.HTTPError) -> str:
-    """Bottle's own errors, as JSON. (Their Allow header is kept.)"""
-    sentence, details = _ERRORS.get(error.status_code, ("Bad request", "See the status"))
-    bottle.response.content_type = "application/json"
-    return json.dumps({"error": sentence, "details": details})

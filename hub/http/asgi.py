@@ -13,9 +13,11 @@ from typing import Any
 
 from hub import answers
 from hub.answers import Answer
+from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
 from hub.http.app import Hub
 from hub.http.batch import Request, Response, run
+from hub.pipeline import DELIVERY_ID
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +53,9 @@ class Adapter:
             late = RequestTimeout("Request timeout", details)
             await _send(send, _direct(answers.refusal(late)))
             return
+        except asyncio.CancelledError:  # the server ends, and waits no longer
+            await _send(send, _direct(answers.unavailable()))
+            return
         if body is None:
             return
         loop = asyncio.get_running_loop()
@@ -63,7 +68,11 @@ class Adapter:
     async def _body(self, environ: dict[str, Any], receive: Receive) -> bytes | None:
         """The body, or as much of it as shows that it is over the limit; None if the client left."""
         length = environ.get("CONTENT_LENGTH", "")
-        if length.isdigit() and (len(length) > 15 or int(length) > self._limit):
+        if (
+            length.isascii()
+            and length.isdigit()
+            and (len(length) > 15 or int(length) > self._limit)
+        ):
             return b""  # refused by its length, unread
         parts: list[bytes] = []
         size = 0
@@ -116,8 +125,11 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
+        DELIVERY_ID: new_delivery_id(),
     }
     for raw_name, raw_value in scope["headers"]:
+        if b"_" in raw_name:
+            continue  # in an environ it would be another header's double
         name = _variable(raw_name)
         value = raw_value.decode("latin-1")
         environ[name] = f"{environ[name]},{value}" if name in environ else value
@@ -139,7 +151,11 @@ def _variable(raw_name: bytes) -> str:
 
 def _direct(answer: Answer) -> Response:
     """An answer that the application has no part in; the connection is not used again."""
-    headers = [("content-type", "application/json"), ("connection", "close")]
+    headers = [
+        ("content-type", "application/json"),
+        ("connection", "close"),
+        ("x-delivery-id", new_delivery_id()),
+    ]
     headers += list(answer.headers.items())
     body = answer.body.encode()
     return Response(answer.status, [*headers, ("content-length", str(len(body)))], body)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hub.errors import StoreUnavailable
+from hub.errors import FAULTS
 from hub.http.app import Hub
 
 _log = logging.getLogger(__name__)
@@ -16,7 +16,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose body has arrived: a WSGI environ without its input, and the body."""
+    """A request whose body has arrived: a WSGI environ without its input, and the body.
+
+    Its delivery id is in the environ (``pipeline.DELIVERY_ID``), to be the same if it goes again.
+    """
 
     environ: dict[str, Any]
     body: bytes
@@ -34,24 +37,20 @@ class Response:
 def run(hub: Hub, requests: Sequence[Request]) -> list[Response]:
     """Answer all the requests; what they record is committed before this returns.
 
-    They share one transaction. Should it fail because the store cannot take it now, all that would
-    write are answered 503; should it fail for another reason, each goes again, alone, so that no
-    delivery suffers from another's fault.
+    They share one transaction. Should it fail, for whatever reason, each goes again, alone, so that
+    no delivery suffers from another's fault. (A store that was just found unavailable is not asked
+    again: they are answered 503 at once.)
     """
     if len(requests) > 1:
         try:
             with hub.store.batch():
                 return [_call(hub, request) for request in requests]
-        except StoreUnavailable as error:
-            _log.error("a batch of %d waits no longer: the store says %s", len(requests), error)
-            with hub.store.refusing():
-                return [_call(hub, request) for request in requests]
-        except Exception as error:
+        except FAULTS as error:
             _log.warning("a batch of %d is taken one by one: %s", len(requests), _named(error))
     return [_call(hub, request) for request in requests]
 
 
-def _named(error: Exception) -> str:
+def _named(error: BaseException) -> str:
     """What kind of error it was; not its text, which may name a person."""
     return type(error).__name__
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import sys
@@ -12,6 +11,10 @@ import uvicorn
 from hub.errors import SettingError
 from hub.http.app import Hub
 from hub.http.asgi import Adapter
+from hub.http.protocol import Protocol
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end the server, with status 0."""
 
 _BACKLOG = 2048
 
@@ -28,8 +31,8 @@ def listen(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no host name"
         raise SettingError(f"host, port: cannot listen on {host}:{port}: {reason}") from None
     listener.set_inheritable(True)
     return listener
@@ -41,7 +44,7 @@ def serve(hub: Hub, listener: socket.socket) -> None:
     """
     config = uvicorn.Config(
         app="",
-        http="httptools",
+        http=Protocol,
         loop="none" if sys.platform == "win32" else "uvloop",
         ws="none",
         lifespan="off",
@@ -57,11 +60,9 @@ def serve(hub: Hub, listener: socket.socket) -> None:
     server = uvicorn.Server(config)
     config.app = Adapter(hub, server.server_state.connections)
     # uvicorn raises the signal again when it is done; this hub ends by returning.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         signal.signal(number, lambda *_: None)
     try:
         server.run(sockets=[listener])
-    except asyncio.CancelledError:
-        pass
     finally:
         hub.close()

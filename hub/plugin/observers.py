@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 
 from hub.domain.delivery import CommittedDelivery
 from hub.plugin.plugins import Plugins
@@ -43,11 +44,12 @@ class Observers:
     def close(self, seconds: float) -> None:
         """Let the observers see what waits for them, for at most ``seconds``."""
         if self._thread is not None:
+            end = time.monotonic() + seconds
             try:
                 self._queue.put(None, timeout=seconds)
             except queue.Full:
                 return
-            self._thread.join(seconds)
+            self._thread.join(max(0, end - time.monotonic()))
 
     def _run(self) -> None:
         while (delivery := self._queue.get()) is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +19,7 @@ import pluggy
 
 from hub.domain.delivery import CommittedDelivery, Delivery
 from hub.domain.operations import Operation
-from hub.errors import PluginError, SettingError
+from hub.errors import FAULTS, PluginError, SettingError
 from hub.log import log_fault
 from hub.plugin import hookspecs
 from hub.plugin.source import Source
@@ -81,7 +83,9 @@ class Plugins:
     def veto(self, delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
         """The first plugin's sentence that refuses the delivery, or None. Lets exceptions through."""
         for implementation in self._implementations("veto_delivery"):
-            sentence = _call(implementation, delivery=delivery, payload=payload)
+            # Each its own copy: what one does to it, no other sees.
+            own = copy.deepcopy(payload)
+            sentence = _call(implementation, delivery=delivery, payload=own)
             if sentence is not None:
                 return str(sentence)
         return None
@@ -104,7 +108,7 @@ class Plugins:
         for implementation in self._implementations("delivery_committed"):
             try:
                 _call(implementation, delivery=delivery)
-            except Exception as error:
+            except FAULTS as error:
                 what = f"delivery_committed failed for delivery {delivery.delivery.id}"
                 log_fault(f"plugin {implementation.plugin_name}: {what}", error)
 
@@ -114,7 +118,8 @@ class Plugins:
         for implementation in self._implementations("status_section"):
             try:
                 section = _call(implementation)
-            except Exception as error:
+                json.dumps(section, allow_nan=False).encode()
+            except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
                 continue
             if section is not None:
@@ -126,13 +131,13 @@ class Plugins:
         for implementation in self._implementations("register_commands"):
             try:
                 _call(implementation, group=group)
-            except Exception as error:
+            except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
 
     def _implementations(self, hook: str) -> list[Any]:
-        """The implementations of a hook in the order of loading (pluggy keeps the reverse)."""
+        """The implementations of a hook in pluggy's order: tryfirst, then the last loaded, …"""
         caller = getattr(self._manager.hook, hook)
-        return list(caller.get_hookimpls())
+        return list(reversed(caller.get_hookimpls()))
 
     def _load(self, found: _Found) -> None:
         plugin: object = None
@@ -141,8 +146,7 @@ class Plugins:
             sources = tuple(self._sources(found))
         except PluginError as error:
             reason = str(error)
-        # A module that calls sys.exit() must not take the hub with it.
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             reason = f"{type(error).__name__}: {error}"
         else:
             self.loaded.append(Loaded(found.name, found.origin, sources))
@@ -168,6 +172,8 @@ class Plugins:
         if unknown:
             known = ", ".join(_hook_names())
             problem = f"there is no hook named {unknown[0]}; the hooks are {known}"
+        elif any(_is_wrapper(one, plugin) for caller in callers for one in caller.get_hookimpls()):
+            problem = "it wraps a hook; the hub calls plain implementations only"
         elif not callers:
             problem = "it implements no hook; mark its functions with @hub.hookimpl"
         if problem:
@@ -204,6 +210,12 @@ class Plugins:
             }
         except ValueError as error:
             raise PluginError(f"source {source.name}: {error}") from None
+
+
+def _is_wrapper(implementation: Any, plugin: object) -> bool:
+    return implementation.plugin is plugin and (
+        implementation.wrapper or implementation.hookwrapper
+    )
 
 
 def _call(implementation: Any, **arguments: Any) -> Any:

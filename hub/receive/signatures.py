@@ -4,6 +4,7 @@ The HMAC schemes are those of RFC 2104 with SHA-256, as GitHub and OneTap send t
 is the specification of that name (standardwebhooks.com), checked by its own library.
 """
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -48,9 +49,7 @@ class Authentication(Protocol):
 def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name.lower(), "").strip()
     if not value:
-        raise Unauthenticated(
-            f"Missing {name} header", f"Sign the raw body and send the signature as {name}"
-        )
+        raise Unauthenticated(f"Missing {name} header", "This endpoint takes signed requests only")
     return value
 
 
@@ -165,6 +164,9 @@ class StandardWebhooks:
         from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
         try:
+            # The library itself skips over what is no Base64.
+            digits = secret.removeprefix("whsec_").rstrip("=")
+            base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
             Webhook(secret)
         except (ValueError, EmptyWebhookSecretError):
             raise ValueError("a Standard Webhooks secret is Base64, often after 'whsec_'") from None

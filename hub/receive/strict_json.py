@@ -31,7 +31,8 @@ def parse(body: bytes) -> dict[str, Any]:
         payload = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise _invalid(f"{error.msg} at {where}" if text.strip() else "The body is empty") from None
+        what = error.msg.removesuffix(" at")
+        raise _invalid(f"{what} at {where}" if text.strip() else "The body is empty") from None
     except RecursionError:
         raise too_deep from None
     except ValueError:

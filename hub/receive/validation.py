@@ -1,8 +1,10 @@
 """Validation: a payload against its source's JSON Schema (draft 2020-12), in the hub's dialect.
 
-The dialect differs from the draft in three places:
+The dialect differs from the draft in four places:
 - ``required``: a member that is null, empty or blank counts as missing;
-- ``format``: ``date-time`` and ``email`` are checked, by the hub's own readers of both;
+- ``format``: ``date-time`` (a number is seconds since 1970) and ``email`` are checked, by the hub's own
+  readers of both;
+- ``type``: blank text where no text belongs counts as an absent member, and is taken away;
 - ``errorMessage`` (as in ajv-errors): on an object schema, ``{"required": sentence, "properties":
   {name: sentence}}`` gives the sentence of an answer; other violations have a general one.
 
@@ -14,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,13 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from hub.domain.identifiers import is_email
-from hub.domain.timestamps import parse_timestamp, to_utc
+from hub.domain.timestamps import parse_timestamp, parse_unix_seconds, to_utc
 from hub.errors import InvalidPayload, Violation
 from hub.receive.references import inlined
 
 GENERAL = "Invalid payload"
-_MAX_VIOLATIONS = 50
+_MOST_LOOKED_AT = 200
+_MOST_TOLD = 50
 
 
 def is_missing(value: object) -> bool:
@@ -106,6 +110,8 @@ class Schemas:
         def _moment(value: object) -> bool:
             if isinstance(value, str) and not is_missing(value):
                 to_utc(parse_timestamp(value), zone)
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                to_utc(parse_unix_seconds(value), zone)
             return True
 
         @formats.checks("email")
@@ -173,21 +179,43 @@ def _in_dialect(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {name: member for name, member in schema.items() if name != "$schema"}
 
 
-def validate(validator: Validator, payload: Mapping[str, Any]) -> None:
-    """Raise InvalidPayload, with every violation, unless ``payload`` satisfies the schema."""
+def validate(validator: Validator, payload: dict[str, Any]) -> None:
+    """Raise InvalidPayload, with the violations, unless ``payload`` satisfies the schema.
+
+    Blank members where no text belongs are taken out of ``payload``.
+    """
     if validator.is_valid(payload):
         return
     required: list[ValidationError] = []
     others: list[ValidationError] = []
-    for error in validator.iter_errors(payload):
-        (required if error.validator == "required" else others).append(error)
-    errors = (required + others)[:_MAX_VIOLATIONS]
+    for error in list(islice(validator.iter_errors(payload), _MOST_LOOKED_AT)):
+        if error.validator == "required":
+            required.append(error)
+        elif not _take_away_blank(error, payload):
+            others.append(error)
+    errors = (required + others)[:_MOST_TOLD]
+    if not errors:
+        return
     violations = [Violation(_pointer(error), _message(error)) for error in errors]
     sentence = getattr(errors[0], "sentence", None)
     first = violations[0]
     raise InvalidPayload(
         sentence or GENERAL, f"{first.pointer or 'The body'} {first.message}", violations
     )
+
+
+def _take_away_blank(error: ValidationError, payload: dict[str, Any]) -> bool:
+    """Whether the violation was blank text in an object where no text belongs, now taken away."""
+    if error.validator != "type" or error.instance is None or not is_missing(error.instance):
+        return False
+    way = list(error.absolute_path)
+    place: Any = payload
+    for part in way[:-1]:
+        place = place[part]
+    if not way or not isinstance(place, dict):
+        return False
+    place.pop(way[-1], None)
+    return True
 
 
 def _pointer(error: ValidationError) -> str:
@@ -229,7 +257,8 @@ def _message(error: ValidationError) -> str:
         case "const":
             return f"must be {limit}"
         case "pattern":
-            return f"must match the pattern {limit}"
+            about = error.schema.get("description") if isinstance(error.schema, dict) else None
+            return f"must match the pattern {limit}" + (f" ({about})" if about else "")
         case "format" if error.cause is not None:
             return f"must be an ISO 8601 date and time: {error.cause}"
         case "format":

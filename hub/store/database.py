@@ -1,7 +1,8 @@
 """The database behind a store: its address, its connections, and which of its errors mean what."""
 
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,14 @@ from pony.orm import Database, core
 
 from hub.errors import SettingError, StoreConflict, StoreUnavailable
 
-LOCK_TIMEOUT = 5
+LOCK_TIMEOUT = 2
 """Seconds that a transaction waits for the other writers of the same store."""
 
-_STATEMENT_TIMEOUT = 10
-_CONNECT_TIMEOUT = 3
+_STATEMENT_TIMEOUT = 5
+_CONNECT_TIMEOUT = 2
 
-_TRY_AGAIN = frozenset({"23505", "40001", "40P01"})
-"""PostgreSQL: unique violation, serialization failure, deadlock."""
+_TRY_AGAIN = frozenset({"40001", "40P01"})
+"""PostgreSQL: serialization failure, deadlock."""
 
 _CANNOT_NOW = ("08", "53", "57", "55P03", "25006", "25P03", "58")
 """PostgreSQL: connection, resources, shutdown or time-out, lock, read-only, idle, system."""
@@ -52,12 +53,20 @@ def parse_address(url: str) -> Address:
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
         return Address("sqlite", str(Path(rest[1:]).absolute()))
-    if separator and scheme in ("postgresql", "postgres"):
+    if separator and scheme in ("postgresql", "postgres") and _is_url(url):
         return Address("postgres", f"postgresql://{rest}")
     raise SettingError(
         "database: use sqlite:///<path> (four slashes for an absolute path) or "
         "postgresql://<user>@<host>/<name>"
     )
+
+
+def _is_url(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:  # such as a bracket that is not closed
+        return False
+    return True
 
 
 def bind(address: Address) -> Database:
@@ -113,6 +122,7 @@ def _postgres(address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
     return (address.target,), {
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
         "connect_timeout": _CONNECT_TIMEOUT,
+        "tcp_user_timeout": _STATEMENT_TIMEOUT * 1000,
         "application_name": "attendance-hub",
     }
 
@@ -134,6 +144,15 @@ def _guard(database: Database) -> None:
     provider.should_reconnect = should_reconnect
 
 
+def file_identity(address: Address) -> tuple[int, int] | None:
+    """What tells the file of an SQLite store from another one of its name; None if it is gone."""
+    try:
+        found = os.stat(address.target)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def root(error: BaseException) -> BaseException:
     """The driver's error below those that Pony wraps around it."""
     while (inner := getattr(error, "original_exc", None)) is not None:
@@ -145,19 +164,29 @@ def classified(error: BaseException) -> Exception | None:
     """StoreConflict or StoreUnavailable if that is what ``error`` means, else None (a fault)."""
     for cause in _chain(error):
         code = getattr(cause, "pgcode", None)
-        if isinstance(cause, sqlite3.IntegrityError) or code in _TRY_AGAIN:
+        if code in _TRY_AGAIN:
             return StoreConflict(type(cause).__name__)
-        if isinstance(cause, sqlite3.OperationalError) and _is_sqlite_trouble(cause):
+        if isinstance(cause, sqlite3.DatabaseError) and _is_sqlite_trouble(cause):
             return StoreUnavailable(str(cause))
         if code is not None and str(code).startswith(_CANNOT_NOW):
             return StoreUnavailable(f"{type(cause).__name__} {code}")
-        if code is None and _is_lost_connection(cause):
+        if _is_lost_connection(cause):
             return StoreUnavailable(type(cause).__name__)
     return None
 
 
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection itself was lost."""
+    return any(
+        _is_lost_connection(cause) or str(getattr(cause, "pgcode", None)).startswith(("08", "57P"))
+        for cause in _chain(error)
+    )
+
+
 def _is_lost_connection(error: BaseException) -> bool:
     """Whether psycopg2, which may not be installed, says so; such an error has no code."""
+    if getattr(error, "pgcode", None) is not None:
+        return False
     kind = type(error)
     of_driver = kind.__module__.startswith("psycopg2")
     return of_driver and kind.__name__ in ("OperationalError", "InterfaceError")
@@ -179,18 +208,21 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
                 queue.append(inner)
 
 
-_SQLITE_TROUBLE: Mapping[str, str] = {
-    "SQLITE_BUSY": "locked",
-    "SQLITE_LOCKED": "locked",
-    "SQLITE_FULL": "full",
-    "SQLITE_IOERR": "input or output failed",
-    "SQLITE_CANTOPEN": "cannot be opened",
-    "SQLITE_READONLY": "read-only",
-    "SQLITE_NOMEM": "out of memory",
-    "SQLITE_PROTOCOL": "locked",
-}
+_SQLITE_TROUBLE = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_PROTOCOL",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+    "SQLITE_NOMEM",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+)
+"""Locked, full, failing or damaged: SQLite's names of what is no fault of the statement."""
 
 
-def _is_sqlite_trouble(error: sqlite3.OperationalError) -> bool:
+def _is_sqlite_trouble(error: sqlite3.DatabaseError) -> bool:
     name = getattr(error, "sqlite_errorname", None) or ""
-    return any(name.startswith(prefix) for prefix in _SQLITE_TROUBLE)
+    return name.startswith(_SQLITE_TROUBLE)

@@ -45,7 +45,7 @@ def keep(
         delivery.id,
         delivery.source,
         delivery.received_at,
-        _ENCODER.encode(delivery.headers),
+        _ENCODER.encode(dict(delivery.headers)),
         delivery.body,
         outcome.value,
         status,

@@ -1,6 +1,6 @@
 """Events in the store: found by id, name, date or identifiers, created, changed, hidden."""
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from hub.domain.identifiers import Identifier, is_number
@@ -51,18 +51,26 @@ def find(
 
     Of several with the name, the one whose start is nearest to ``near``, the later one on a tie.
     """
-    if isinstance(named, Identifier):
-        row = tx.row(BY_IDENTIFIER, named.kind, named.key)
-        return _record(tx, row, context) if row and not row[-1] else None
-    if is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
-        row = tx.row(BY_ID, int(named))
-        if row:
-            return _record(tx, row, context)
+    found = _by_number_or_identifier(tx, named, context)
+    if found is not None or isinstance(named, Identifier):
+        return found
     rows = tx.rows(NEAREST, named, near, named, near)
     records = [_record(tx, row, context) for row in rows]
     if not records:
         return None
     return min(records, key=lambda event: (abs(event.starts_at - near), near - event.starts_at))
+
+
+def _by_number_or_identifier(
+    tx: Transaction, named: str | Identifier, context: Context
+) -> EventRecord | None:
+    if isinstance(named, Identifier):
+        row = tx.row(BY_IDENTIFIER, named.kind, named.key)
+        return _record(tx, row, context) if row and not row[-1] else None
+    if is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
+        row = tx.row(BY_ID, int(named))
+        return _record(tx, row, context) if row else None
+    return None
 
 
 def unknown(named: str | Identifier) -> NotFound:
@@ -163,19 +171,19 @@ def _meant(
     named = operation.event if operation.event is not None else operation.name
     if named is None:
         raise Refused("event_identifier or event_name is required")
-    is_name = isinstance(named, str) and not (operation.event is not None and is_number(named))
-    rows = tx.rows(BY_NAME, named) if is_name else []
+    if isinstance(named, Identifier) or (operation.event is not None and is_number(named)):
+        found = _by_number_or_identifier(tx, named, context)
+        if found is not None:
+            return found
+    rows = tx.rows(BY_NAME, named) if isinstance(named, str) else []
     if len(rows) > 1:
         row = tx.row(BY_NAME_AND_START, named, starts_at) if starts_at is not None else None
         if row is None or row[-1]:
             raise Refused(f"Several events are named {named}; give event_identifier or event_date")
         return _record(tx, row, context)
-    if rows:
-        return _record(tx, rows[0], context)
-    found = None if is_name else find(tx, named, starts_at or context.received_at, context)
-    if found is None:
+    if not rows:
         raise unknown(named)
-    return found
+    return _record(tx, rows[0], context)
 
 
 def _saved(
@@ -197,12 +205,17 @@ def _saved(
 def _day(moment: datetime, context: Context) -> tuple[datetime, datetime]:
     """Begin and end, in UTC, of the calendar day in the hub's zone that ``moment`` is on."""
     day = calendar_date(moment, context.zone)
+    begin = _midnight(day, context, datetime.min)
+    if day == date.max:
+        return begin, datetime.max
+    return begin, _midnight(day + timedelta(days=1), context, datetime.max)
+
+
+def _midnight(day: date, context: Context, otherwise: datetime) -> datetime:
     try:
-        begin = to_utc(datetime.combine(day, time()), context.zone)
-        end = to_utc(datetime.combine(day + timedelta(days=1), time()), context.zone)
-    except (OverflowError, ValueError):  # the first or the last day that a datetime can tell
-        return datetime.min, datetime.max
-    return begin, end
+        return to_utc(datetime.combine(day, time()), context.zone)
+    except ValueError:  # before the first or after the last moment that a datetime can tell
+        return otherwise
 
 
 def _learn(tx: Transaction, event: int, operation: SaveEvent) -> bool:
@@ -237,8 +250,8 @@ def _members(event: EventRecord) -> tuple[Any, ...]:
 
 def _made(identifier: int, members: tuple[Any, ...], context: Context) -> EventRecord:
     name, starts_at, event_type, points, description, location = members
-    date = calendar_date(starts_at, context.zone)
-    return EventRecord(identifier, name, starts_at, date, event_type, points, description, location)
+    day = calendar_date(starts_at, context.zone)
+    return EventRecord(identifier, name, starts_at, day, event_type, points, description, location)
 
 
 def _record(tx: Transaction, row: Row, context: Context) -> EventRecord:
@@ -247,5 +260,5 @@ def _record(tx: Transaction, row: Row, context: Context) -> EventRecord:
 
 
 def _taken(name: str, starts_at: datetime, context: Context) -> Refused:
-    date = calendar_date(starts_at, context.zone)
-    return Refused(f"Event with name {name} already exists on {date}")
+    day = calendar_date(starts_at, context.zone)
+    return Refused(f"Event with name {name} already exists on {day}")

@@ -1,9 +1,9 @@
 """The store: opened once, written to in transactions that deliveries share."""
 
-import logging
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -12,14 +12,24 @@ from pony.orm.core import TransactionError
 
 from hub.errors import HubError, StoreUnavailable, StoreVersionError
 from hub.store import migrations
-from hub.store.database import Address, bind, classified, parse_address
+from hub.store.database import (
+    Address,
+    bind,
+    classified,
+    file_identity,
+    is_lost,
+    parse_address,
+    root,
+)
 from hub.store.entities import define
 from hub.store.transaction import Transaction
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
 
-_log = logging.getLogger(__name__)
+PAUSE = 1.0
+"""Seconds for which a store that was found unavailable is not asked again. Whoever asks waits, and the
+rest of the hub with it."""
 
 
 class Store:
@@ -33,6 +43,8 @@ class Store:
         self.database = database
         self.address = address
         self._local = threading.local()
+        self._file = file_identity(address) if address.dialect == "sqlite" else None
+        self._unavailable_until = 0.0
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -47,7 +59,7 @@ class Store:
             with _translated():
                 version = migrations.current_version(database)
                 if version is None:
-                    migrations.migrate(database, address)
+                    _migrate(database, address)
                 else:
                     _require_version(version, address)
                 define(database)
@@ -69,14 +81,12 @@ class Store:
         StoreUnavailable where the store cannot take it now, StoreConflict where another writer came
         first and the same work may be tried again.
         """
-        if getattr(self._local, "refusing", False):
-            raise StoreUnavailable("it was just found unavailable")
         batch: _Batch | None = getattr(self._local, "batch", None)
         if batch is not None:
             with _translated():
                 yield batch.transaction()
             return
-        with _translated(), self._transaction() as transaction:
+        with self._remembered(), self._transaction() as transaction:
             yield transaction
         transaction.committed()
 
@@ -86,7 +96,7 @@ class Store:
 
         The transaction begins with the first write; what raises out of the block undoes all of it.
         """
-        with _translated(), ExitStack() as stack:
+        with self._remembered(), ExitStack() as stack:
             batch = self._local.batch = _Batch(self, stack)
             try:
                 yield
@@ -94,31 +104,51 @@ class Store:
                 self._local.batch = None
         if batch.opened is not None:
             batch.opened.committed()
+        for callback in batch.done:
+            callback()
 
     @property
     def in_batch(self) -> bool:
         """Whether this thread is inside of ``batch``."""
         return getattr(self._local, "batch", None) is not None
 
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when this thread's batch is done, and never if it is undone; without a
+        batch, now.
+        """
+        batch: _Batch | None = getattr(self._local, "batch", None)
+        if batch is None:
+            callback()
+        else:
+            batch.done.append(callback)
+
     def is_reachable(self) -> bool:
-        """Whether the store answers."""
+        """Whether the store answers, and took the last thing that it was given to write."""
         try:
+            self._require_available()
             with _translated(), db_session:
-                self.database.select("SELECT 1")
+                self.database.select("SELECT count(*) FROM schema_version")
         except HubError:
             return False
         return True
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Let all that this thread would write in the block be refused at once: it would only wait
-        for a store that has just been found unavailable.
-        """
-        self._local.refusing = True
+    def _remembered(self) -> Iterator[None]:
+        """Translate trouble, and remember for a moment that the store is unavailable."""
+        self._require_available()
         try:
-            yield
-        finally:
-            self._local.refusing = False
+            with _translated():
+                yield
+        except StoreUnavailable:
+            self._unavailable_until = time.monotonic() + PAUSE
+            raise
+
+    def _require_available(self) -> None:
+        """Raise StoreUnavailable where there is nothing to be had by asking the store itself."""
+        if time.monotonic() < self._unavailable_until:
+            raise StoreUnavailable("it was just found unavailable")
+        if self._file is not None and file_identity(self.address) != self._file:
+            raise StoreUnavailable("its file was moved, deleted or replaced; start the hub again")
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -126,9 +156,7 @@ class Store:
         try:
             transaction = self._begin(stack)
         except Exception as error:
-            if not isinstance(classified(error), StoreUnavailable):
-                raise
-            if self.address.dialect != "postgres":
+            if self.address.dialect != "postgres" or not is_lost(error):
                 raise
             # A connection lost while idle: nothing was done on it, so another will do.
             self.database.disconnect()
@@ -156,6 +184,7 @@ class _Batch:
         self._store = store
         self._stack = stack
         self.opened: Transaction | None = None
+        self.done: list[Callable[[], None]] = []
 
     def transaction(self) -> Transaction:
         if self.opened is None:
@@ -175,9 +204,20 @@ def migrate(url: str) -> list[int]:
             version = migrations.current_version(database)
             if version is not None and version > migrations.LATEST:
                 _require_version(version, address)
-            return migrations.migrate(database, address)
+            return _migrate(database, address)
     finally:
         database.disconnect()
+
+
+def _migrate(database: Database, address: Address) -> list[int]:
+    try:
+        return migrations.migrate(database, address)
+    except Exception as error:
+        if classified(error) is not None:
+            raise
+        raise StoreVersionError(
+            f"The store {address.shown} cannot be migrated; is it another program's? {root(error)}"
+        ) from error
 
 
 def _require_version(version: int, address: Address) -> None:

@@ -1,5 +1,6 @@
 """Students in the store: found by identifiers, created, changed, hidden."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_identifier
@@ -96,9 +97,9 @@ def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
         return _result(tx, operation, Change.CREATED, student, context)
     change = Change.UNCHANGED
     own_kinds = {row[0] for row in tx.rows(OWN, owner.student)}
-    for identifier, holder in zip(operation.identifiers, owners, strict=True):
+    for identifier in _distinct(operation.identifiers):
         missing = identifier.kind not in SINGLE or identifier.kind not in own_kinds
-        if holder is None and (missing or operation.update):
+        if (missing or operation.update) and _owner(tx, identifier) is None:
             _set_identifier(tx, owner.student, identifier)
             change = Change.UPDATED
     renamed = operation.update and (operation.first_name or operation.last_name)
@@ -156,8 +157,17 @@ def _require_free(tx: Transaction, identifiers: tuple[Identifier, ...]) -> int |
             continue
         if not owner.hidden or hidden not in (None, owner.student):
             raise _taken(identifier)
+        if _is_another_person(tx, owner.student, identifiers):
+            raise _taken(identifier)
         hidden = owner.student
     return hidden
+
+
+def _is_another_person(tx: Transaction, student: int, identifiers: tuple[Identifier, ...]) -> bool:
+    """Whether the student has an A-number, and these identifiers another one."""
+    own = {value for kind, value, _ in tx.rows(OWN, student) if kind == A_NUMBER}
+    given = {identifier.key for identifier in identifiers if identifier.kind == A_NUMBER}
+    return bool(own and given and own != given)
 
 
 def _emails_first(identifier: Identifier) -> bool:
@@ -186,9 +196,18 @@ def _insert(
         context.received_at,
         context.received_at,
     )
-    for identifier in operation.identifiers:
+    for identifier in _distinct(operation.identifiers):
         tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, identifier.text, student)
     return student
+
+
+def _distinct(identifiers: tuple[Identifier, ...]) -> Iterable[Identifier]:
+    """The identifiers, each once, and of the single kinds the first."""
+    kept: dict[tuple[str, str], Identifier] = {}
+    for identifier in identifiers:
+        name = "" if identifier.kind in SINGLE else identifier.key
+        kept.setdefault((identifier.kind, name), identifier)
+    return kept.values()
 
 
 def _rewrite(

@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from hub.log import log_fault
+
 Row = tuple[Any, ...]
 
 
@@ -60,9 +62,15 @@ class Transaction:
         self._committed.append(callback)
 
     def committed(self) -> None:
-        """Tell those who wait for the commit. ``Store`` calls this, once."""
+        """Tell those who wait for the commit. ``Store`` calls this, once.
+
+        What one of them raises is logged: the transaction is on the disk all the same.
+        """
         for callback in self._committed:
-            callback()
+            try:
+                callback()
+            except Exception as error:
+                log_fault("a transaction is committed, and what follows it failed", error)
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
         if self._is_sqlite:

@@ -50,6 +50,10 @@ def test_config_prints_values_and_origins(run):
     assert "hush" not in output
 
 
+def test_help_is_there_also_with_a_wrong_setting(run):
+    assert run("--help", HUB_PORT="abc").exit_code == 0
+
+
 def test_a_wrong_setting_is_one_line_and_status_2(run):
     result = run("config", "--port", "x")
     assert result.exit_code == 2
@@ -67,7 +71,7 @@ def test_migrate_makes_and_updates_a_store(run, empty_url, monkeypatch):
 def test_a_store_of_another_version_is_one_line(run, empty_url, monkeypatch):
     run("migrate", "--database", empty_url)
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ()))
-    monkeypatch.setattr(migrations, "LATEST", 2)
+    monkeypatch.setattr(migrations, "LATEST", migrations.LATEST + 1)
     result = run("serve", "--database", empty_url)
     assert result.exit_code == 2
     assert "run: attendance-hub migrate" in result.output
@@ -130,6 +134,15 @@ class TestCheck:
             server.stop()
         assert result.exit_code == 1
         assert "FAIL  legacy: an attendance is recorded: expected 201, got 404" in result.output
+
+    def test_of_several_secrets_the_first_signs(self, server, run):
+        result = run("check", server.url, WEBHOOK_SECRET="s\nolder")
+        assert result.output.endswith("11 passed, 0 failed\n")
+
+    @pytest.mark.parametrize("url", ["http://[", "127.0.0.1:abc", "ftp://x", "http://"])
+    def test_a_url_that_is_none_is_one_line(self, run, url):
+        result = run("check", url)
+        assert (result.exit_code, result.output.count("\n")) == (2, 1)
 
     def test_no_hub_at_all_fails(self, run):
         result = run("check", "http://127.0.0.1:9/")

@@ -69,6 +69,17 @@ def test_sources_from_the_environment():
     }
 
 
+def test_a_sources_name_is_the_same_with_a_hyphen(tmp_path):
+    (tmp_path / "hub.toml").write_text('[sources.my-door]\nsignature = "github"\n')
+    found = load(environment={"HUB_SOURCE_MY_DOOR_SECRETS": "s"}).settings.sources
+    assert found == {"my_door": SourceSettings(signature="github", secrets=("s",))}
+
+
+def test_secrets_are_utf_8():
+    with pytest.raises(SettingError, match="WEBHOOK_SECRET: its secrets must be UTF-8"):
+        load(environment={"WEBHOOK_SECRET": "\udcff"})
+
+
 def test_a_password_in_the_database_is_not_shown():
     url = "postgresql://club:hush@db.example:5432/hub?password=hush"
     lines = {line[0]: line[1] for line in described(load({"database": url}, environment={}))}
@@ -100,7 +111,7 @@ def test_a_password_in_the_database_is_not_shown():
         ("[sources.a]\nrequired = 'x'", {}, r"sources.a.required .* true or false"),
         ("[sources.a]\nsignature = 'x'", {}, r"sources.a.signature .* one of none, webhook"),
         ("[sources]\na = 1", {}, r"sources.a in hub.toml: it must be a table"),
-        ("sources = 1", {}, r"sources in hub.toml: there is no such setting"),
+        ("sources = 1", {}, r"sources in hub.toml: it must be a table of tables"),
         ("", {"HUB_PORT": ""}, r"port \(from HUB_PORT\)"),
         ("", {"HUB_SOURCE_X": "1"}, r"HUB_SOURCE_X: it must end in one of _SIGNATURE"),
         ("secret_file = 'none'", {}, r"secret_file: none cannot be read"),
@@ -145,6 +156,7 @@ def test_misspelt_variables_are_told_of():
             {"signature": "standard-webhooks", "secrets": ("é",)},
             "sources.unified: a Standard Webhooks secret is Base64",
         ),
+        ("unified", {"secrets": ("s",)}, "sources.unified.secrets: nothing checks them"),
         ("nobody", {}, None),
     ],
 )

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import sqlite3
 
 import pytest
-from hubtest import STATUS, UNIFIED
+from hubtest import SECURE, STATUS, UNIFIED
 
-from hub.errors import StoreConflict, StoreUnavailable
+from hub.errors import StoreConflict
 from hub.http import asgi
 from hub.http.asgi import Adapter
 from hub.http.batch import Request, run
@@ -97,14 +98,49 @@ def test_where_another_hub_came_first_each_goes_again_alone(hub, rows, troubled)
     assert (rows.count("Student"), rows.count("Delivery")) == (3, 3)
 
 
-def test_where_the_store_is_gone_all_are_answered_503_without_waiting(hub, rows, troubled):
-    troubled(StoreUnavailable("gone"))
-    status = request({}, "GET", STATUS)
-    responses = run(hub, [student(1), status, student(2)])
-    assert [response.status for response in responses] == [503, 200, 503]
-    assert all(dict(response.headers).get("Retry-After") for response in responses[::2])
-    assert (rows.count("Student"), rows.count("Delivery")) == (0, 0)
+def test_where_the_store_is_gone_all_are_answered_503_without_waiting(hub, rows, monkeypatch):
+    asked = []
+
+    def gone(*_):
+        asked.append(1)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR"
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.store, "_begin", gone)
+        responses = run(hub, [student(n) for n in range(20)] + [request({}, "GET", STATUS)])
+    assert [response.status for response in responses] == [503] * 21
+    assert all(dict(response.headers).get("Retry-After") for response in responses[:20])
+    assert len(asked) == 1
+    assert hub.endpoints[0].counters.shown()["deliveries"] == {"total": 20, "unavailable": 20}
+    monkeypatch.setattr(hub.store, "_unavailable_until", 0)
+    assert rows.count("Delivery") == 0
     assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
+
+
+def test_what_is_counted_and_logged_is_so_once_though_a_batch_goes_again(
+    make_hub, troubled, caplog
+):
+    hub = make_hub(webhook_secret=("s",))
+    troubled(StoreConflict("first"))
+    unsigned = request({}, path=SECURE)
+    responses = run(hub, [unsigned, student(1), student(2)])
+    assert [response.status for response in responses] == [401, 201, 201]
+    secure = next(one for one in hub.endpoints if one.source.name == "secure")
+    assert secure.counters.shown()["deliveries"] == {"total": 1, "unauthenticated": 1}
+    assert caplog.text.count("Missing X-Webhook-Signature header") == 1
+
+
+def test_what_follows_a_commit_cannot_undo_it(hub, rows, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(hub._observers, "tell", broken)
+    assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
+    assert [one.status for one in run(hub, [student(3)])] == [201]
+    assert rows.count("Delivery") == 3
+    assert "a transaction is committed, and what follows it failed" in caplog.text
 
 
 class TestAdapter:
@@ -175,6 +211,37 @@ class TestAdapter:
     def test_a_client_that_left_gets_nothing(self, hub, rows):
         assert self.call(Adapter(hub), [(self.scope(), [{"type": "http.disconnect"}])]) == [[]]
         assert rows.count("Delivery") == 0
+
+    def test_a_server_that_ends_answers_what_never_arrived(self, hub):
+        async def cancelled():
+            sent = []
+
+            async def receive():
+                await asyncio.sleep(60)
+
+            async def send(message):
+                sent.append(message)
+
+            task = asyncio.ensure_future(Adapter(hub)(self.scope(), receive, send))
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+            return sent
+
+        start, body = asyncio.run(cancelled())
+        assert start["status"] == 503
+        assert json.loads(body["body"])["error"] == "Temporarily unavailable"
+
+    def test_headers_with_underscores_double_no_other(self, hub):
+        headers = [(b"content_length", b"1"), (b"content_type", b"text/plain")]
+        messages = [self.body(student(1).body)]
+        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), messages)])
+        assert start["status"] == 201
+
+    def test_a_length_that_is_no_number_is_refused(self, hub):
+        headers = [(b"content-length", "²".encode("latin-1"))]
+        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), [self.body(b"{}")])])
+        assert start["status"] == 400
 
     def test_a_bug_in_the_batch_answers_all_of_it(self, hub, monkeypatch):
         def broken(*_):

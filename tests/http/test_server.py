@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +117,7 @@ def test_ctrl_c_ends_it_with_0(serve):
 
 
 def test_its_end_is_bounded(serve):
-    server = serve("--drain-timeout", "1")
+    server = serve("--drain-timeout", "1", "--body-timeout", "3600")
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     head = (
         f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
@@ -176,7 +178,6 @@ SERVERS = {
         "-b",
         "127.0.0.1:{port}",
         "--threads=4",
-        "--no-control-socket",
     ],
     "granian": [
         "granian",
@@ -229,6 +230,85 @@ def test_connections_beyond_the_limit_are_503(serve):
     for connection in idle:
         connection.close()
     eventually(lambda: answered(400))
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_request_that_offers_an_upgrade_keeps_its_body(serve, pieces):
+    """As Java's own client does with each new connection."""
+    server = serve()
+    head = (
+        f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        f"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        if pieces == 1:
+            connection.sendall(head + BODY)
+        else:
+            connection.sendall(head)
+            connection.sendall(BODY[:9])
+            connection.sendall(BODY[9:])
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())["success"]) == (201, True)
+    assert not [line for line in server.lines if "pgrade" in line]
+
+
+def test_no_body_behind_an_upgrade_is_taken_for_a_request(serve):
+    """The offer comes in pieces, so it is seen too late; the connection ends after the answer."""
+    server = serve()
+    inner = f"GET {STATUS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg".encode()
+    rest = f"rade: foo\r\nContent-Length: {len(inner)}\r\n\r\n".encode()
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        # Another connection is served meanwhile, so the first piece has been read.
+        assert requests.get(server.url + STATUS, timeout=10).status_code == 200
+        connection.sendall(rest)
+        assert requests.get(server.url + STATUS, timeout=10).status_code == 200
+        try:
+            connection.sendall(inner)
+            while chunk := connection.recv(65536):
+                answer += chunk
+        except OSError:
+            pass
+    assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+def test_malformed_http_is_answered_in_json(serve):
+    server = serve()
+    for data in (b"FOO / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"GET /\xff HTTP/1.1\r\n\r\n"):
+        status, answer = raw(server.port, data)
+        assert (status, answer["error"]) == (400, "Bad request")
+
+
+def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
+    )
+    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
+        assert silent.recv(10) == b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost")
+        assert slow.recv(10) == b""
+
+
+def test_a_signal_during_the_start_ends_it_with_0(url, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hub", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "HUB_DATABASE": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        process.stdout.readline()
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode == 0
 
 
 def test_a_client_that_leaves_harms_nobody(serve):

@@ -142,6 +142,10 @@ BROKEN = {
         "from hub import hookimpl\n@hookimpl\ndef veto_delivery(delivry): ...",
         "delivry",
     ),
+    "wrapper": (
+        "from hub import hookimpl\n@hookimpl(wrapper=True)\ndef veto_delivery():\n    yield",
+        "it wraps a hook",
+    ),
     "raises": ("from hub import hookimpl\n@hookimpl\ndef register_sources(): 1/0", "ZeroDivision"),
     "no source": (
         "from hub import hookimpl\n@hookimpl\ndef register_sources(): return [1]",
@@ -255,6 +259,11 @@ def test_a_normalize_that_raises_is_500_for_its_source_and_kept(make, caplog):
     "arguments",
     [
         {"normalize": "lambda payload: ['nonsense']"},
+        {"normalize": "lambda payload: exit(3)"},
+        {
+            "answer": "lambda payload, results: (302, {})",
+            "normalize": "lambda p: [Ignore(reason='x')]",
+        },
         {"normalize": "lambda payload: None"},
         {"kind": "lambda payload: 'other'", "schema": "{'one': {}}"},
         {"delivery_key": "lambda payload: 1 / 0"},
@@ -309,6 +318,30 @@ class TestHooks:
         reply = calls.event()
         assert (reply.status, reply.error) == (400, "No events on Sundays")
         assert calls.student().status == 201
+
+    def test_the_first_to_be_asked_is_the_one_that_tries_first(self, make):
+        text = """
+            from hub import hookimpl
+
+            @hookimpl{options}
+            def veto_delivery(payload):
+                payload.clear()
+                return "{name}"
+        """
+        first = text.format(options="(tryfirst=True)", name="first")
+        reply = Calls(Client(make(a=first, b=text.format(options="", name="b")))).student()
+        assert reply.error == "first"
+
+    def test_a_payload_cannot_be_changed_by_a_veto(self, make):
+        text = """
+            from hub import hookimpl
+
+            @hookimpl
+            def veto_delivery(delivery, payload):
+                payload["data"].clear()
+        """
+        reply = Calls(Client(make(vandal=text))).student()
+        assert (reply.status, reply.json["student"]["name"]) == (201, "Ada Example")
 
     def test_operations_are_amended(self, make):
         text = """
@@ -403,7 +436,7 @@ class TestHooks:
 
             @hookimpl
             def status_section():
-                raise RuntimeError
+                return {"since": object()}
         """
         status = Client(make(readers=text, worse=broken)).get(STATUS)
         assert status.json["sections"] == {"readers": {"readers": 3}}

@@ -135,7 +135,7 @@ def test_a_body_that_is_not_text_is_invalid_and_no_fault():
 
 
 def test_secrets_are_checked_at_the_start():
-    for secret in ("whsec_", "whsec_é", "whsec_a"):
+    for secret in ("whsec_", "whsec_é", "whsec_a", "s3cr3t!!", "not base64 at all"):
         with pytest.raises(ValueError, match="Base64"):
             STANDARD_WEBHOOKS.check_secret(secret)
     for scheme in SCHEMES.values():

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hubtest import FIXTURES, ONETAP, Calls, fixture
+from hubtest import FIXTURES, ONETAP, Calls, Client, fixture
 
 SEEN = "onetap/participant.checkin__seen"
 DOCUMENTED = "documented-only"
@@ -284,7 +284,16 @@ class TestProfiles:
             for event in ("profile.created", "profile.deleted"):
                 post({"event": event, "data": {"profile": profile}})
         reply = calls.student("a1", email="a2@example.edu")
-        assert (reply.status, reply.error) == (400, "User with identifier a1 already exists")
+        sentence = "Student with email a2@example.edu already exists"
+        assert (reply.status, reply.error) == (400, sentence)
+
+    def test_a_hidden_students_record_goes_to_nobody_else(self, post, calls, rows):
+        calls.student("a1")
+        post({"event": "profile.created", "data": {"id": "p1", "email": "a1@example.edu"}})
+        post({"event": "profile.deleted", "data": {"id": "p1"}})
+        reply = calls.student("a2", email="a1@example.edu")
+        sentence = "Student with email a1@example.edu already exists"
+        assert (reply.status, reply.error) == (400, sentence)
 
     def test_a_profile_of_nothing_but_an_id_is_ignored(self, post):
         assert post({"event": "profile.updated", "data": {"profileId": "x"}}).status == 200
@@ -327,6 +336,23 @@ class TestLists:
         reply = calls.event("Maker Monday", "2025-11-10T20:56:38Z")
         assert (reply.status, reply.json["event"]["id"]) == (201, 1)
         assert rows.count("Event") == 1
+
+    def test_a_list_without_an_id_is_found_by_name_and_date(self, post, rows):
+        nameless = changed(list={"id": None})
+        assert post(nameless).status == 201
+        again = changed(list={"id": ""}, profile={"id": "x", "email": "x@example.edu"})
+        again["data"]["participant"]["id"] = "p2"
+        again["data"]["profile"]["customFields"] = []
+        assert post(again).json["data"]["event"]["id"] == 1
+        assert rows.count("Attendance") == 2
+
+    def test_a_list_at_the_end_of_time_takes_over_no_other(self, post, calls, rows):
+        calls.event("Maker Monday", "2024-01-15T10:00:00Z")
+        late = {"id": "late", "name": "Maker Monday", "date": "9999-12-31T23:00:00Z"}
+        assert post({"event": "list.created", "data": late}).status == 201
+        early = {"id": "early", "name": "Maker Monday", "date": "0001-01-01T01:00:00Z"}
+        assert post({"event": "list.created", "data": early}).status == 201
+        assert rows.count("Event") == 3
 
     def test_a_list_without_a_name_is_ignored(self, post):
         assert post({"event": "list.updated", "data": {"id": "x"}}).status == 200
@@ -412,6 +438,47 @@ def test_actions_have_the_unified_endpoints_answers(post):
     assert (attendance.status, attendance.json["attendance_id"]) == (201, 1)
     again = post("record_attendance__action")
     assert (again.status, again.error) == (400, "Student already checked in to this event")
+
+
+def test_the_payloads_source_is_echoed(post):
+    payload = {**fixture(SEEN), "source": "club"}
+    assert post(payload).json["source"] == "club"
+
+
+@pytest.mark.parametrize("member", ["checkInDate", "checkInTime", "checkOutDate", "checkOutTime"])
+@pytest.mark.parametrize("event", ["participant.checkin", "profile.created", "list.created"])
+@pytest.mark.parametrize("value", ["soon", 1e300, {}, True])
+def test_a_time_that_is_none_has_its_sentence_in_every_event(post, event, member, value):
+    data = {"id": "x", "name": "Ada", "profileId": "x", "listId": "x", "date": 1, member: value}
+    reply = post({"event": event, "data": data})
+    which = "check_in_time" if "In" in member else "check_out_time"
+    assert (reply.status, reply.error.split(" format")[0]) == (400, f"Invalid {which}")
+
+
+@pytest.mark.parametrize("part", ["participant", "profile", "list"])
+@pytest.mark.parametrize("event", ["participant.checkin", "profile.created", "list.created"])
+def test_a_part_that_is_no_object_is_refused(post, event, part):
+    data = {"id": "x", "name": "Ada", "date": 1, part: "text"}
+    assert post({"event": event, "data": data}).status == 400
+
+
+def test_unix_seconds_are_taken_everywhere(post):
+    data = {"listId": "l2", "name": "New U", "date": 1762808218}
+    reply = post({"event": "list.created", "timestamp": 1762808218, "data": data})
+    assert (reply.status, reply.json["data"]["event"]["date"]) == (201, "2025-11-10")
+
+
+@pytest.mark.parametrize(
+    ("zone", "seconds"), [("Asia/Tokyo", 253402300799), ("America/Denver", -62135596800)]
+)
+def test_seconds_at_the_ends_of_the_calendar_are_refused_where_the_zone_leaves_it(
+    make_hub, zone, seconds
+):
+    from zoneinfo import ZoneInfo
+
+    client = Client(make_hub(time_zone=ZoneInfo(zone)))
+    data = {"participantId": "p", "profileId": "x", "listId": "y", "checkInTime": seconds}
+    assert client.post(ONETAP, {"event": "participant.checkin", "data": data}).status == 400
 
 
 def test_every_event_of_onetap_has_a_fixture():

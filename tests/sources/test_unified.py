@@ -367,6 +367,17 @@ class TestUpdatingEvents:
         reply = calls.unified("event", "update", event_name="Weekly Meeting", event_date=date)
         assert (reply.status, reply.error) == (400, sentence)
 
+    def test_a_name_of_digits_may_mean_several_events_too(self, calls):
+        for day in (15, 22):
+            calls.event("2024", f"2024-01-{day}T10:00:00Z")
+        for name in ("2024", 2024):
+            reply = calls.unified("event", "update", event_identifier=name, points=9)
+            assert (reply.status, reply.error.split(";")[0]) == (
+                400,
+                "Several events are named 2024",
+            )
+        assert calls.unified("event", "update", event_identifier="2", points=9).status == 200
+
     def test_the_date_tells_events_of_one_name_apart(self, calls):
         calls.event()
         calls.event(date="2024-01-22T10:00:00Z")
@@ -394,6 +405,35 @@ class TestUpdatingEvents:
         for name, value in (("event_identifier", 7), ("event_name", "Nothing")):
             reply = calls.unified("event", "update", **{name: value})
             assert (reply.status, reply.error) == (404, f"Event with identifier {value} not found")
+
+
+def test_blank_members_count_as_absent_also_where_no_text_belongs(calls, client):
+    assert calls.event(points="", description=" ").json["event"]["points"] == 0
+    assert calls.student(is_admin="").json["student"]["is_admin"] is False
+    data = {"student_identifier": "a1", "event_identifier": 1}
+    payload = {"type": "attendance", "data": data, "metadata": "", "source": ""}
+    assert client.post(UNIFIED, payload).status == 201
+    assert calls.event("Other", points="x").status == 400
+    assert calls.event("Other", points=[""]).status == 400
+
+
+def test_a_number_that_is_no_event_is_404(calls):
+    calls.student()
+    for number in (-1, 2**63, 10**30):
+        reply = calls.attend(event=number)
+        assert (reply.status, reply.error) == (404, f"Event with identifier {number} not found")
+
+
+def test_an_event_at_the_end_of_time_may_be_attended_in_any_zone(make_hub):
+    from zoneinfo import ZoneInfo
+
+    from hubtest import Calls, Client
+
+    calls = Calls(Client(make_hub()))
+    calls.student()
+    assert calls.event("Last", "9999-12-31T23:00:00Z").status == 201
+    moved = Calls(Client(make_hub(time_zone=ZoneInfo("Asia/Tokyo"))))
+    assert moved.attend(event="Last").json["event"]["date"] == "9999-12-31"
 
 
 def test_the_hubs_time_zone_gives_dates_and_naive_timestamps(make_hub):

@@ -4,14 +4,16 @@ import multiprocessing
 import sqlite3
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from conftest import STORE
 from pony.orm import db_session
 
+from hub.domain.delivery import Delivery, Outcome
 from hub.domain.identifiers import Identifier
-from hub.domain.operations import CreateEvent, CreateStudent
-from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
+from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
+from hub.errors import Refused, SettingError, StoreUnavailable, StoreVersionError
 from hub.store import attendances, deliveries, events, migrations, students
 from hub.store.apply import apply
 from hub.store.context import Context
@@ -65,7 +67,8 @@ class TestMigrations:
         spawn = multiprocessing.get_context("spawn")
         with spawn.Pool(4) as pool:
             applied = pool.map(migrate, [empty_url] * 4)
-        assert sorted(step for steps in applied for step in steps) == [1]
+        steps = sorted(step for steps in applied for step in steps)
+        assert steps == list(range(1, migrations.LATEST + 1))
 
     def test_a_newer_store_is_refused_and_left_alone(self, empty_url, monkeypatch):
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
@@ -123,22 +126,51 @@ class TestSchema:
             assert columns == set(entity._columns_), entity
 
     @pytest.mark.parametrize(
-        ("table", "columns", "values"),
+        ("table", "row"),
         [
-            ("student_identifier", "kind, value, shown, student", "'email', 'a1@e.org', 'x', 1"),
-            ("student_identifier", "kind, value, shown, student", "'email', 'other', 'x', 1"),
-            ("attendance", *["student, event, checked_in_at, source, metadata, delivery"], None),
+            ("student_identifier", {"kind": "email", "value": "a1@e.org", "student": 2}),
+            ("student_identifier", {"kind": "email", "value": "second@e.org", "student": 1}),
+            ("student_identifier", {"kind": "a_number", "value": "second", "student": 1}),
+            ("event", {"name": "M", "starts_at": NOW, "points": 0}),
+            ("event_identifier", {"kind": "room", "value": "7", "event": 1}),
+            ("attendance", {"student": 1, "event": 1, "checked_in_at": NOW}),
+            ("attendance", {"student": 9, "event": 1, "checked_in_at": NOW}),
+            ("delivery", {"source": "s", "idempotency_key": "k"}),
         ],
     )
-    def test_the_database_keeps_the_invariants(self, store, table, columns, values):
+    def test_the_database_keeps_the_invariants(self, store, table, row):
+        room = (Identifier("room", "7"),)
         with store.writing() as tx:
             apply(tx, [student(1)], context())
-            apply(tx, [CreateEvent(name="M", starts_at=NOW)], context())
-        values = values or "1, 1, '2026-01-01 10:00:00.000000', 's', '{}', 'd'"
-        insert = f"INSERT INTO {table} ({columns}) VALUES ({values})"
-        with pytest.raises(StoreConflict), store.writing() as tx:
-            tx.run(insert)
-            tx.run(insert)
+            apply(tx, [student(2)], context())
+            apply(tx, [SaveEvent(identifiers=room, name="M", starts_at=NOW)], context())
+            apply(tx, [CheckIn(student="a1", event="M", at=NOW)], context())
+            delivery = Delivery("d0", "s", NOW, {}, b"")
+            deliveries.keep(tx, delivery, Outcome.APPLIED, 200, "{}", 1, "k", None)
+        texts = {
+            "student_identifier": ["shown"],
+            "event": ["event_type", "description", "location", "source", "metadata", "delivery"],
+            "event_identifier": ["shown"],
+            "attendance": ["source", "metadata", "delivery"],
+            "delivery": ["id", "headers", "outcome", "answer"],
+        }
+        row = {**dict.fromkeys(texts[table], "x"), **row}
+        if table == "event":
+            row |= {"created_at": NOW, "updated_at": NOW}
+        if table == "delivery":
+            row |= {"received_at": NOW, "body": b"", "status": 200, "duration": 1}
+        sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+        with pytest.raises(Exception, match=r"(?i)unique|foreign key"), store.writing() as tx:
+            tx.run(sql, *row.values())
+
+    def test_the_same_identifier_twice_is_one(self, store):
+        twice = (Identifier("card", "7"), Identifier("card", "7"), Identifier("a_number", "A1"))
+        saved = SaveStudent(identifiers=(*twice, Identifier("a_number", "A2")))
+        with store.writing() as tx:
+            for _ in range(2):
+                (result,) = apply(tx, [saved], context())
+        assert result.student.a_number == "A1"
+        assert count(store, "student_identifier") == 2
 
     @sqlite_only
     def test_a_commit_of_sqlite_is_on_the_disk(self, store):
@@ -157,7 +189,7 @@ class TestSchema:
                 for name in ("synchronous_commit", "TimeZone", "lock_timeout"):
                     cursor.execute(f"SHOW {name}")
                     settings[name] = cursor.fetchone()[0]
-            assert settings == {"synchronous_commit": "on", "TimeZone": "UTC", "lock_timeout": "5s"}
+            assert settings == {"synchronous_commit": "on", "TimeZone": "UTC", "lock_timeout": "2s"}
 
 
 class TestTransactions:
@@ -235,14 +267,62 @@ class TestTrouble:
         store = Store.open(url)
         blocker = sqlite3.connect(store.address.target, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable), store.writing():
+        with pytest.raises(StoreUnavailable, match="locked"), store.writing():
             pass
-        assert store.is_reachable()
+        # For a moment nobody waits for it again.
+        with pytest.raises(StoreUnavailable, match="just found"), store.writing():
+            pass
+        assert not store.is_reachable()
         blocker.execute("ROLLBACK")
+        blocker.close()
+        store._unavailable_until = 0
+        assert store.is_reachable()
         with store.writing() as tx:
             apply(tx, [student(1)], context())
-        blocker.close()
         store.close()
+
+    @sqlite_only
+    def test_a_file_that_is_gone_takes_nothing(self, store, tmp_path):
+        path = Path(store.address.target)
+        path.rename(tmp_path / "moved.db")
+        with pytest.raises(StoreUnavailable, match="moved, deleted or replaced"), store.writing():
+            pass
+        assert not store.is_reachable()
+
+    @sqlite_only
+    def test_a_damaged_file_is_unavailable(self, url):
+        store = Store.open(url)
+        store.close()
+        with open(store.address.target, "r+b") as file:
+            file.write(b"damage " * 3000)
+        assert not store.is_reachable()
+        with pytest.raises(StoreUnavailable), store.writing():
+            pass
+        store.close()
+
+    @sqlite_only
+    def test_another_programs_file_is_named(self, tmp_path):
+        path = tmp_path / "other.db"
+        other = sqlite3.connect(path)
+        other.execute("CREATE TABLE student (name TEXT)")
+        other.close()
+        for attempt in (Store.open, migrate):
+            with pytest.raises(StoreVersionError, match="is it another program's"):
+                attempt(f"sqlite:///{path}")
+
+    @postgres_only
+    def test_a_lock_that_is_held_too_long_is_waited_for_once(self, store, cluster, url):
+        import psycopg2
+
+        blocker = psycopg2.connect(url)
+        blocker.cursor().execute("SELECT pg_advisory_xact_lock(7346152)")
+        began = []
+        begin = store._begin
+        store._begin = lambda stack: began.append(1) or begin(stack)
+        with pytest.raises(StoreUnavailable, match="55P03"), store.writing():
+            pass
+        assert len(began) == 1
+        blocker.close()
 
     @postgres_only
     def test_a_connection_lost_in_a_transaction_commits_no_half(self, store, cluster):
@@ -250,6 +330,7 @@ class TestTrouble:
             apply(tx, [student(1)], context())
             cut(cluster)
             apply(tx, [student(2)], context())
+        store._unavailable_until = 0
         assert count(store, "student") == 0
 
     @postgres_only
@@ -299,6 +380,7 @@ class TestTrouble:
                 Store.open(url)
         finally:
             cluster.start()
+        store._unavailable_until = 0
         assert store.is_reachable()
         with store.writing() as tx:
             apply(tx, [student(1)], context())
@@ -316,7 +398,16 @@ class TestTrouble:
             Store.open("sqlite:////nowhere/x.db")
 
     @pytest.mark.parametrize(
-        "url", ["sqlite://", "sqlite:///", "mysql://x/y", "attendance.db", "sqlite:x", ""]
+        "url",
+        [
+            "sqlite://",
+            "sqlite:///",
+            "mysql://x/y",
+            "a.db",
+            "sqlite:x",
+            "",
+            "postgresql://u:p@[bad/db",
+        ],
     )
     def test_a_wrong_address_is_told(self, url):
         with pytest.raises(SettingError, match="database: use sqlite"):
