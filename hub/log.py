@@ -13,6 +13,7 @@ def configure(level: str) -> None:
 
 
 def log_fault(what: str, error: BaseException) -> None:
-    """Log a fault with where it happened, and without its text, which may name a person."""
+    """Log a fault with where it happened; its text, which may name a person, only at level debug."""
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
     _log.error("%s: %s\n%s", what, type(error).__name__, frames)
+    _log.debug("its text: %s", error)

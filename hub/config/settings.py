@@ -57,7 +57,9 @@ class Settings:
         1_048_576, readers.whole_number(1, 1 << 30), "Largest body of a request", "bytes"
     )
     connection_limit: int = _setting(
-        1000, readers.whole_number(1, 100_000), "Connections beyond this are answered 503"
+        1000,
+        readers.whole_number(1, 100_000),
+        "With more connections than this, requests are answered 503",
     )
     body_timeout: int = _setting(
         30, readers.whole_number(1, 3600), "How long a request's body may take to arrive", "seconds"
@@ -79,7 +81,7 @@ class Settings:
     log_level: str = _setting(
         "info",
         readers.choice("debug", "info", "warning", "error"),
-        "Least important log line shown",
+        "Least important log line shown; debug shows personal data",
     )
     secret_file: str = _setting(
         "", readers.text, "File with secrets for every source without its own, one a line"

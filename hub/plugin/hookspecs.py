@@ -1,6 +1,6 @@
 """The hooks: six functions that a plugin may implement, each with ``@hub.hookimpl``.
 
-``docs/plugins.md`` has a section for each, with an example.
+``docs/plugins.md`` has a section for each.
 """
 
 from __future__ import annotations
@@ -53,4 +53,4 @@ def status_section() -> Mapping[str, Any] | None:
 
 @hookspec
 def register_commands(group: click.Group) -> None:
-    """Add commands to the ``attendance-hub`` command. Called once, when the command starts."""
+    """Add commands to the ``attendance-hub`` command. Called when the command line needs them."""
