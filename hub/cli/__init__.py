@@ -1,4 +1,4 @@
-"""The command line: ``attendance-hub serve``, ``migrate``, ``config`` and ``check``."""
+"""The command line: ``attendance-hub serve``, ``migrate``, ``config``, ``check`` and ``bench``."""
 
 from hub.cli.main import main
 

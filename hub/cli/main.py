@@ -1,6 +1,7 @@
 """The command and its subcommands. Expected failures are one line and exit status 2."""
 
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -96,3 +97,24 @@ def check(url: str, secret: str | None) -> None:
     failed = sum(not result.passed for result in results)
     click.echo(f"{len(results) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.argument("url", required=False)
+@click.option(
+    "--connections", default=16, show_default=True, help="How many post at the same time."
+)
+@click.option("--seconds", default=5.0, show_default=True, help="For how long.")
+@click.option("--allow-remote", is_flag=True, help="Also drive a hub on another machine.")
+def bench(url: str | None, connections: int, seconds: float, allow_remote: bool) -> None:
+    """Measure how many check-ins a second the hub at URL takes, or a throw-away one on this machine.
+
+    The students and events that it makes stay in the record of the hub at URL, named bench-….
+    """
+    from hub.cli import bench as benches
+
+    with benches.throw_away_hub() if url is None else nullcontext(url) as target:
+        measured = benches.run(target, connections, seconds, allow_remote)
+    for line in benches.report(measured):
+        click.echo(line)
+    sys.exit(0 if measured.statuses[201] and not measured.errors else 1)
