@@ -13,11 +13,11 @@ from pony.orm import db_session
 from hub.domain.delivery import Delivery, Outcome
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
-from hub.errors import Refused, SettingError, StoreUnavailable, StoreVersionError
+from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
 from hub.store import attendances, deliveries, events, migrations, students
 from hub.store.apply import apply
 from hub.store.context import Context
-from hub.store.database import classified, parse_address
+from hub.store.database import bind, classified, is_lost, parse_address, root
 from hub.store.store import Store, migrate
 
 NOW = datetime(2026, 1, 1, 10)
@@ -412,6 +412,67 @@ class TestTrouble:
     def test_a_wrong_address_is_told(self, url):
         with pytest.raises(SettingError, match="database: use sqlite"):
             parse_address(url)
+
+    def test_a_postgresql_that_is_not_there_is_unavailable(self):
+        url = "postgresql://hub:hush@127.0.0.1:9/hub"
+        with pytest.raises(StoreUnavailable, match="cannot be opened") as error:
+            Store.open(url)
+        assert "hush" not in str(error.value)
+
+    def test_a_driver_that_is_not_there_is_named(self, monkeypatch):
+        def bind(*_, **__):
+            raise ImportError
+
+        monkeypatch.setattr("pony.orm.Database.bind", bind)
+        with pytest.raises(SettingError, match=r"pip install 'attendance-hub\[postgres\]'"):
+            Store.open("postgresql://hub@localhost/hub")
+
+    @pytest.mark.parametrize(
+        ("code", "meaning"),
+        [
+            ("40001", StoreConflict),
+            ("40P01", StoreConflict),
+            ("55P03", StoreUnavailable),
+            ("57P01", StoreUnavailable),
+            ("53100", StoreUnavailable),
+            ("08006", StoreUnavailable),
+            ("25006", StoreUnavailable),
+            ("23505", type(None)),
+            ("42P01", type(None)),
+        ],
+    )
+    def test_postgresqls_codes_have_their_meaning(self, code, meaning):
+        driver = type("Error", (Exception,), {"pgcode": code})()
+        wrapped = RuntimeError()
+        wrapped.original_exc = driver
+        assert type(classified(wrapped)) is meaning
+        assert is_lost(wrapped) is (code in ("57P01", "08006"))
+        assert root(wrapped) is driver
+
+    def test_an_error_of_the_driver_without_a_code_is_a_lost_connection(self):
+        import psycopg2
+
+        for kind in (psycopg2.OperationalError, psycopg2.InterfaceError):
+            assert isinstance(classified(kind("gone")), StoreUnavailable)
+            assert is_lost(kind("gone"))
+        assert classified(psycopg2.ProgrammingError("bug")) is None
+
+    @pytest.mark.parametrize("in_transaction", [False, True])
+    def test_a_connection_is_not_made_anew_inside_of_a_transaction(self, store, in_transaction):
+        provider = store.database.provider
+        provider_says = type(provider).should_reconnect
+        type(provider).should_reconnect = lambda *_: True
+        try:
+            database = bind(store.address)
+            with db_session:
+                if in_transaction:
+                    database.get_connection()
+                else:
+                    database.select("SELECT 1")
+                assert database.provider.should_reconnect(Exception()) is not in_transaction
+            database.disconnect()
+        finally:
+            type(provider).should_reconnect = provider_says
 
     def test_faults_are_not_trouble(self):
         assert classified(ValueError()) is None
