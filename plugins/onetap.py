@@ -6,6 +6,7 @@ identifiers, so that a renamed list or a corrected profile stays the same event 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +41,6 @@ from hub import (
 Object = Mapping[str, Any]
 
 PROFILE, LIST, PARTICIPANT = "onetap_profile", "onetap_list", "onetap_participant"
-NAMED_LIST = "onetap_list_name"  # of a list that has no id: its date and name
 
 _SCHEMAS = "https://attendance-hub.example/schemas/"
 _ACTIONS = {
@@ -70,7 +70,7 @@ def kind(payload: Object) -> str:
 def normalize(payload: Object) -> Iterable[Operation]:
     which = kind(payload)
     if which == "ignored":
-        return [Ignore(reason="The hub records nothing of this event")]
+        return [_ignored(payload, "The hub records nothing of this event")]
     if which in _ACTIONS:
         return [_ACTIONS[which][1](payload["data"], payload)]
     return _EVENTS[payload["event"]](payload)
@@ -78,12 +78,14 @@ def normalize(payload: Object) -> Iterable[Operation]:
 
 def _checkin(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
-    if not parts.nested:
-        yield parts.check_in(lenient=True)
-        return
-    yield parts.save_student()
-    yield parts.save_event()
-    yield parts.check_in()
+    if parts.nested:
+        yield parts.save_student()
+        yield parts.save_event()
+        yield parts.check_in()
+    elif parts.names_both:
+        yield replace(parts.check_in(), student=parts.student(), event=parts.event(), lenient=True)
+    else:
+        yield parts.ignored("There is no profile and list to record it on")
 
 
 def _checkout(payload: Object) -> Iterator[Operation]:
@@ -98,7 +100,7 @@ def _checkout(payload: Object) -> Iterator[Operation]:
 def _registered(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if not parts.nested:
-        yield Ignore(reason="A registration without a profile and a list records nothing")
+        yield parts.ignored("A registration without a profile and a list records nothing")
         return
     yield parts.save_student()
     yield parts.save_event()
@@ -111,7 +113,7 @@ def _undone(payload: Object) -> Iterator[Operation]:
 def _profile_saved(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if is_missing(parts.profile.get("name")) and len(parts.student_identifiers()) < 2:
-        yield Ignore(reason="The profile has nothing to record but its id")
+        yield parts.ignored("The profile has nothing to record but its id")
         return
     yield parts.save_student(update=True)
 
@@ -124,7 +126,7 @@ def _profile_deleted(payload: Object) -> Iterator[Operation]:
 def _list_saved(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if is_missing(parts.list.get("name")):
-        yield Ignore(reason="The list has no name to record")
+        yield parts.ignored("The list has no name to record")
         return
     yield parts.save_event(update=True)
 
@@ -135,7 +137,13 @@ def _list_deleted(payload: Object) -> Iterator[Operation]:
 
 
 def _passport(payload: Object) -> Iterator[Operation]:
-    yield Ignore(reason="The hub records nothing of passports")
+    yield _ignored(payload, "The hub records nothing of passports")
+
+
+def _ignored(payload: Object, reason: str) -> Ignore:
+    source = payload.get("source")
+    named = isinstance(source, str) and not is_missing(source)
+    return Ignore(reason=reason, source=source if named else None)
 
 
 _EVENTS = {
@@ -201,13 +209,15 @@ class _Parts:
         return identifiers[0]
 
     def event(self) -> Identifier:
-        """The list's id as the event's identifier, or else its name and date."""
-        name, date = self.list.get("name"), _moment(self.list.get("date"))
-        if self._list_id:
-            return Identifier(LIST, self._list_id)
-        if is_missing(name) or date is None:
-            raise Refused("list is required", "Send data.list with an id, or a name and a date")
-        return Identifier(NAMED_LIST, f"{date.date()} {name}")
+        """The list's id as the event's identifier."""
+        if not self._list_id:
+            raise Refused("list is required", "Send data.list with an id")
+        return Identifier(LIST, self._list_id)
+
+    @property
+    def names_both(self) -> bool:
+        """Whether there is a student to look up, and an event."""
+        return bool(self.student_identifiers() and self._list_id)
 
     def save_student(self, update: bool = False) -> SaveStudent:
         """Find or create the student."""
@@ -227,37 +237,39 @@ class _Parts:
         starts_at = _moment(self.list.get("date")) or self.checked_in_at or self.sent_at
         if starts_at is None:
             raise Refused("list date is required", "Send data.list.date or the event's timestamp")
-        event = self.event()
         name = self.list.get("name")
+        if not self._list_id and is_missing(name):
+            raise Refused("list is required", "Send data.list with an id, or a name and a date")
         description = self.list.get("description")
         return SaveEvent(
-            identifiers=(event,),
-            name=event.text if is_missing(name) else str(name),
+            identifiers=(self.event(),) if self._list_id else (),
+            name=self.event().text if is_missing(name) else str(name),
             starts_at=starts_at,
             description="" if is_missing(description) else str(description),
             update=update,
             source=self.source,
         )
 
-    def check_in(self, lenient: bool = False) -> CheckIn:
-        """The check-in; a repeated one is answered like the first."""
+    def check_in(self) -> CheckIn:
+        """The check-in of who and to what was saved before; a repeated one is answered like the first."""
         return CheckIn(
-            student=self.student(),
-            event=self.event(),
             at=self.checked_in_at or self.sent_at,
             repeatable=True,
-            lenient=lenient,
             identifiers=self._attendance_identifiers(),
             source=self.source,
             metadata=_kept(self.participant, ("checkInMethod", "checkInLocation")),
         )
+
+    def ignored(self, reason: str) -> Ignore:
+        """Knowingly nothing."""
+        return Ignore(reason=reason, source=self.source)
 
     def attendance(self) -> dict[str, Any]:
         """By what an attendance is found."""
         found: dict[str, Any] = {"source": self.source}
         if self._participant_id:
             found["attendance"] = Identifier(PARTICIPANT, self._participant_id)
-        if self.student_identifiers() and (self._list_id or self.list):
+        if self.names_both:
             found.update(student=self.student(), event=self.event())
         return found
 

@@ -102,9 +102,19 @@ def check(url: str, secret: str | None) -> None:
 @main.command()
 @click.argument("url", required=False)
 @click.option(
-    "--connections", default=16, show_default=True, help="How many post at the same time."
+    "--connections",
+    type=click.IntRange(1, 10_000),
+    default=16,
+    show_default=True,
+    help="How many post at the same time.",
 )
-@click.option("--seconds", default=5.0, show_default=True, help="For how long.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="For how long.",
+)
 @click.option("--allow-remote", is_flag=True, help="Also drive a hub on another machine.")
 def bench(url: str | None, connections: int, seconds: float, allow_remote: bool) -> None:
     """Measure how many check-ins a second the hub at URL takes, or a throw-away one on this machine.

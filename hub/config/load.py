@@ -68,6 +68,9 @@ class _Reading:
 
     def _source_table(self, name: str, table: Any, path: str) -> None:
         source = source_key(name)
+        if source in self._sources:
+            raise SettingError(f"sources.{name} in {path}: it is there twice; - and _ are the same")
+        self._sources[source] = {}
         known = {entry.name for entry in settable(SourceSettings)}
         if not isinstance(table, dict):
             raise SettingError(f"sources.{source} in {path}: it must be a table")
@@ -88,6 +91,11 @@ class _Reading:
             self._origins["webhook_secret"] = _SECRET
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
         for variable, value in environment.items():
+            if variable.startswith("HUB_SOURCES_"):
+                raise SettingError(
+                    f"{variable}: there is no such setting; did you mean "
+                    f"{variable.replace('HUB_SOURCES_', _SOURCE_PREFIX)}?"
+                )
             if variable.startswith(_SOURCE_PREFIX):
                 self._source_variable(variable, value, names)
 

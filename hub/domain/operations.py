@@ -122,13 +122,14 @@ class HideEvent(Operation):
 class CheckIn(Operation):
     """A student attends an event, from ``at`` (None: the time of receipt).
 
+    Without a student or an event, those are meant that an operation of this delivery saved before.
     A second check-in is refused, or answered with the first where ``repeatable``. An unknown student
     or event is refused, or the operation ignored where ``lenient``. ``identifiers`` name the
     attendance itself, for a later ``CheckOut`` or ``Withdraw``.
     """
 
-    student: str | Identifier
-    event: str | Identifier
+    student: str | Identifier | None = None
+    event: str | Identifier | None = None
     at: datetime | None = None
     repeatable: bool = False
     lenient: bool = False
@@ -139,8 +140,8 @@ class CheckIn(Operation):
 class CheckOut(Operation):
     """A student leaves an event, at ``at`` (None: the time of receipt).
 
-    The attendance is found by ``attendance``, or else by ``student`` and ``event``; where there is
-    none, the operation is ignored.
+    The attendance is found by ``attendance``, or else by ``student`` and ``event`` (as for
+    ``CheckIn``); where there is none, the operation is ignored.
     """
 
     attendance: Identifier | None = None

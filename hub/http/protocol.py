@@ -3,7 +3,8 @@ an upgrade keep their body, and malformed ones are answered in JSON.
 
 httptools takes what follows the head of a request with ``Upgrade`` for another protocol, body or not
 (uvicorn #2722), though a server may ignore the offer (RFC 9110, 7.8). Java's own client makes it with
-each new connection. Such a connection goes to uvicorn's h11 protocol, which reads it right.
+each new connection. So a head is looked at when it is whole, and the connection of one that makes the
+offer goes to uvicorn's h11 protocol, which reads it right.
 """
 
 from __future__ import annotations
@@ -17,9 +18,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_TIMEOUT = 20
 """Seconds that the head of a request may take to arrive, from the connection or the last answer on."""
 
+_LARGEST_HEAD = 65_536
+_END_OF_HEAD = b"\r\n\r\n"
+
 _MALFORMED = json.dumps(
     {"error": "Bad request", "details": "The request is not well-formed HTTP/1.1"}
 ).encode()
+
+
+class _HeadTimer:
+    """Closes a connection on which a head was expected for too long."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+
+    def expect(self, transport: asyncio.Transport) -> None:
+        """From now on, unless a head is expected already."""
+        if self._handle is None:
+            self._handle = self._loop.call_later(HEAD_TIMEOUT, transport.close)
+
+    def stop(self) -> None:
+        """The head has arrived, or never will."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
 
 def _send_malformed(transport: asyncio.Transport) -> None:
@@ -34,54 +57,98 @@ def _send_malformed(transport: asyncio.Transport) -> None:
 class _OfferedUpgrade(H11Protocol):
     """For a connection whose client offers to upgrade it."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = _HeadTimer(self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
     def send_400_response(self, msg: str) -> None:
         _send_malformed(self.transport)
 
     def _unsupported_upgrade_warning(self) -> None:
         """An offer that is not taken is nothing to warn of."""
 
+    def _watch(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._timer.expect(self.transport)
+        else:
+            self._timer.stop()
+
 
 class Protocol(HttpToolsProtocol):
     """For every other connection."""
 
-    _head_timer: asyncio.TimerHandle | None = None
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._timer = _HeadTimer(self.loop)
+        self._timer.expect(transport)
+        self._head = b""
+        self._in_message = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_arrived()
+        self._timer.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        between_requests = self.cycle is None or (
-            self.cycle.response_complete and not self.cycle.more_body
-        )
-        if between_requests and b"\r\nupgrade:" in data.lower():
+        if self._in_message:
+            super().data_received(data)
+            return
+        data = self._head + data
+        end = data.find(_END_OF_HEAD)
+        if end < 0 and len(data) <= _LARGEST_HEAD and _is_text(data):
+            self._unset_keepalive_if_required()
+            self._timer.expect(self.transport)
+            self._head = data
+            return
+        self._head = b""
+        if b"\r\nupgrade:" in data[:end].lower():
             self._hand_over(data)
         else:
             super().data_received(data)
 
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        self._timer.expect(self.transport)
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
-        self._head_arrived()
+        self._timer.stop()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.pipeline and not self.transport.is_closing():
-            self._expect_head()
+        if not self._in_message and self.cycle.response_complete:
+            self._timer.expect(self.transport)
 
     def send_400_response(self, msg: str) -> None:
-        _send_malformed(self.transport)
+        if self.cycle is not None and not self.cycle.response_complete:
+            # The answer to the request before comes first, and is the last.
+            self.cycle.keep_alive = False
+        else:
+            _send_malformed(self.transport)
 
     def _unsupported_upgrade_warning(self) -> None:
-        # The offer came in pieces, so it was not handed over. What follows is no request of its own.
+        # Behind another request, so it was seen too late. What follows is no request of its own.
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
     def _hand_over(self, data: bytes) -> None:
-        self._head_arrived()
+        self._timer.stop()
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = _OfferedUpgrade(self.config, self.server_state, self.app_state, self.loop)
@@ -89,15 +156,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.set_protocol(other)
         other.data_received(data)
 
-    def _expect_head(self) -> None:
-        self._head_arrived()
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._head_is_late)
 
-    def _head_arrived(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_is_late(self) -> None:
-        self._head_timer = None
-        self.transport.close()
+def _is_text(head: bytes) -> bool:
+    """Whether this may become a head: it begins with a method, or has not begun."""
+    return head[:1].isalpha() or not head.strip()

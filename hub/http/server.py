@@ -59,9 +59,14 @@ def serve(hub: Hub, listener: socket.socket) -> None:
     )
     server = uvicorn.Server(config)
     config.app = Adapter(hub, server.server_state.connections)
-    # uvicorn raises the signal again when it is done; this hub ends by returning.
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # For the moments before uvicorn has its own handlers, and after it, when it raises the signal
+    # again: this hub ends by returning.
     for number in ENDING:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, end)
     try:
         server.run(sockets=[listener])
     finally:

@@ -38,5 +38,9 @@ def apply(tx: Transaction, wanted: Sequence[Operation], context: Context) -> tup
     """
     if len(wanted) == 1:
         return (_APPLIED_BY[type(wanted[0])](tx, wanted[0], context),)
+    results: list[Result] = []
     with tx.savepoint():
-        return tuple(_APPLIED_BY[type(one)](tx, one, context) for one in wanted)
+        for one in wanted:
+            results.append(_APPLIED_BY[type(one)](tx, one, context))
+            context = context.after(results[-1])
+    return tuple(results)

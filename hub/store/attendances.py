@@ -4,7 +4,7 @@ from datetime import datetime
 
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
-from hub.domain.records import AttendanceRecord, Change, Result
+from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import to_utc
 from hub.errors import Refused
 from hub.store import events, students
@@ -36,16 +36,16 @@ DROP = "DELETE FROM attendance WHERE id = ?"
 def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
     """Record an attendance. The database's unique key decides who was first."""
     moment = _moment(operation.at, context)
-    student = students.find(tx, operation.student)
+    student = _student(tx, operation, context)
     if student is None:
         if operation.lenient:
             return context.ignored(operation, "The student is not known yet")
-        raise students.unknown(operation.student)
-    event = events.find(tx, operation.event, moment, context)
+        raise students.unknown(operation.student or "")
+    event = _event(tx, operation, moment, context)
     if event is None:
         if operation.lenient:
             return context.ignored(operation, "The event is not known yet")
-        raise events.unknown(operation.event)
+        raise events.unknown(operation.event or "")
     made = tx.row(
         INSERT,
         student.id,
@@ -97,15 +97,31 @@ def _moment(given: datetime | None, context: Context) -> datetime:
     return to_utc(given, context.zone)
 
 
+def _student(
+    tx: Transaction, operation: CheckIn | CheckOut | Withdraw, context: Context
+) -> StudentRecord | None:
+    if operation.student is None:
+        return context.student
+    return students.find(tx, operation.student)
+
+
+def _event(
+    tx: Transaction, operation: CheckIn | CheckOut | Withdraw, near: datetime, context: Context
+) -> EventRecord | None:
+    if operation.event is None:
+        return context.event
+    return events.find(tx, operation.event, near, context)
+
+
 def _find(
     tx: Transaction, operation: CheckOut | Withdraw, context: Context
 ) -> AttendanceRecord | None:
     row: Row | None = None
     if isinstance(operation.attendance, Identifier):
         row = tx.row(BY_IDENTIFIER, operation.attendance.kind, operation.attendance.key)
-    if row is None and operation.student is not None and operation.event is not None:
-        student = students.find(tx, operation.student)
-        event = events.find(tx, operation.event, context.received_at, context)
+    if row is None:
+        student = _student(tx, operation, context)
+        event = _event(tx, operation, context.received_at, context)
         if student and event:
             row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
     return _record(tx, row) if row else None

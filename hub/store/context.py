@@ -1,22 +1,32 @@
 """What an operation needs to know of its delivery while it is applied."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
 from hub.domain.operations import Operation
-from hub.domain.records import Change, Result
+from hub.domain.records import Change, EventRecord, Result, StudentRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One delivery: its id, when it came (naive, UTC), its source's label, and the hub's time zone."""
+    """One delivery: its id, when it came (naive, UTC), its source's label, and the hub's time zone;
+    and the student and the event that its operations have saved so far.
+    """
 
     delivery: str
     received_at: datetime
     label: str
     zone: tzinfo
+    student: StudentRecord | None = None
+    event: EventRecord | None = None
+
+    def after(self, result: Result) -> "Context":
+        """The context of the operation that follows."""
+        return replace(
+            self, student=result.student or self.student, event=result.event or self.event
+        )
 
     def source_of(self, operation: Operation) -> str:
         """The source to keep and to echo."""

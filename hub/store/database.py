@@ -100,6 +100,9 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
     # Tried first, because Pony leaves its connection open when it cannot use the file.
     with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
         connection.execute("PRAGMA schema_version").fetchone()
+        for path in (address.target, f"{address.target}-wal", f"{address.target}-shm"):
+            if os.path.exists(path) and not os.access(path, os.W_OK):
+                raise SettingError(f"database: {path} cannot be written to; change its permissions")
 
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:

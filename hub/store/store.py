@@ -45,6 +45,7 @@ class Store:
         self._local = threading.local()
         self._file = file_identity(address) if address.dialect == "sqlite" else None
         self._unavailable_until = 0.0
+        self._failed = False
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -125,6 +126,10 @@ class Store:
     def is_reachable(self) -> bool:
         """Whether the store answers, and took the last thing that it was given to write."""
         try:
+            if self._failed:
+                # Reading may go well where writing does not; nothing is written by this.
+                with self.writing():
+                    pass
             self._require_available()
             with _translated(), db_session:
                 self.database.select("SELECT count(*) FROM schema_version")
@@ -140,13 +145,19 @@ class Store:
             with _translated():
                 yield
         except StoreUnavailable:
+            self._failed = True
             self._unavailable_until = time.monotonic() + PAUSE
+            # The next try shall open it anew: a file may have been read-only when it was opened.
+            self.database.disconnect()
             raise
 
     def _require_available(self) -> None:
         """Raise StoreUnavailable where there is nothing to be had by asking the store itself."""
         if time.monotonic() < self._unavailable_until:
             raise StoreUnavailable("it was just found unavailable")
+        self._require_file()
+
+    def _require_file(self) -> None:
         if self._file is not None and file_identity(self.address) != self._file:
             raise StoreUnavailable("its file was moved, deleted or replaced; start the hub again")
 
@@ -163,6 +174,9 @@ class Store:
             transaction = self._begin(stack)
         with stack:
             yield transaction
+            # It may have waited for its turn while the file was taken away.
+            self._require_file()
+        self._failed = False
 
     def _begin(self, stack: ExitStack) -> Transaction:
         try:

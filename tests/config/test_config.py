@@ -111,6 +111,8 @@ def test_a_password_in_the_database_is_not_shown():
         ("[sources.a]\nrequired = 'x'", {}, r"sources.a.required .* true or false"),
         ("[sources.a]\nsignature = 'x'", {}, r"sources.a.signature .* one of none, webhook"),
         ("[sources]\na = 1", {}, r"sources.a in hub.toml: it must be a table"),
+        ("[sources.a-b]\n[sources.a_b]", {}, r"sources.a_b in hub.toml: it is there twice"),
+        ("", {"HUB_SOURCES_A_REQUIRED": "1"}, r"did you mean HUB_SOURCE_A_REQUIRED\?"),
         ("sources = 1", {}, r"sources in hub.toml: it must be a table of tables"),
         ("", {"HUB_PORT": ""}, r"port \(from HUB_PORT\)"),
         ("", {"HUB_SOURCE_X": "1"}, r"HUB_SOURCE_X: it must end in one of _SIGNATURE"),

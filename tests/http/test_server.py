@@ -232,40 +232,64 @@ def test_connections_beyond_the_limit_are_503(serve):
     eventually(lambda: answered(400))
 
 
-@pytest.mark.parametrize("pieces", [1, 3])
-def test_a_request_that_offers_an_upgrade_keeps_its_body(serve, pieces):
+OFFER = (
+    f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    f"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+    f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
+
+
+def answered(connection):
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.status, json.loads(response.read())
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        None,
+        OFFER.index(b"Host"),
+        OFFER.index(b"Upgrade,") + 3,
+        OFFER.index(b"Upgrade:") - 1,
+        OFFER.index(b"Upgrade:") + 3,
+        OFFER.index(b"h2c"),
+        OFFER.index(b"{"),
+        OFFER.index(b"{") + 9,
+    ],
+)
+@pytest.mark.parametrize("before", ["nothing", "a plain request", "a body over the limit"])
+def test_a_request_that_offers_an_upgrade_keeps_its_body(serve, cut, before):
     """As Java's own client does with each new connection."""
-    server = serve()
-    head = (
-        f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
-        f"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
-    ).encode()
+    server = serve("--body-limit", "1000")
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        if pieces == 1:
-            connection.sendall(head + BODY)
-        else:
-            connection.sendall(head)
-            connection.sendall(BODY[:9])
-            connection.sendall(BODY[9:])
-        response = http.client.HTTPResponse(connection)
-        response.begin()
-        assert (response.status, json.loads(response.read())["success"]) == (201, True)
+        if before != "nothing":
+            length = 2 if before == "a plain request" else 1001
+            head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+            connection.sendall(head.encode() + b"{}" + b" " * (length - 2))
+            assert answered(connection)[0] == (400 if length == 2 else 413)
+        if cut is not None:
+            connection.sendall(OFFER[:cut])
+            # Another connection is served meanwhile, so the first piece has been read.
+            assert requests.get(server.url + STATUS, timeout=10).status_code == 200
+        connection.sendall(OFFER[cut or 0 :])
+        status, answer = answered(connection)
+        assert (status, answer["success"]) == (201, True)
     assert not [line for line in server.lines if "pgrade" in line]
 
 
-def test_no_body_behind_an_upgrade_is_taken_for_a_request(serve):
-    """The offer comes in pieces, so it is seen too late; the connection ends after the answer."""
+def test_no_body_behind_a_late_upgrade_is_taken_for_a_request(serve):
+    """Behind another request the offer is seen too late; the connection ends after the answer."""
     server = serve()
     inner = f"GET {STATUS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg".encode()
-    rest = f"rade: foo\r\nContent-Length: {len(inner)}\r\n\r\n".encode()
+    first = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
+    second = (
+        f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n"
+        f"Content-Length: {len(inner)}\r\n\r\n"
+    )
     answer = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        connection.sendall(head)
-        # Another connection is served meanwhile, so the first piece has been read.
-        assert requests.get(server.url + STATUS, timeout=10).status_code == 200
-        connection.sendall(rest)
+        connection.sendall(first.encode() + second.encode())
         assert requests.get(server.url + STATUS, timeout=10).status_code == 200
         try:
             connection.sendall(inner)
@@ -273,7 +297,14 @@ def test_no_body_behind_an_upgrade_is_taken_for_a_request(serve):
                 answer += chunk
         except OSError:
             pass
-    assert answer.count(b"HTTP/1.1 ") <= 1
+    assert answer.count(b"HTTP/1.1 ") <= 2
+    assert b"HTTP/1.1 200" not in answer
+
+
+def test_garbage_behind_a_request_does_not_take_its_answer(serve):
+    server = serve()
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+    assert raw(server.port, head + BODY + b"BLAH\r\n\r\n")[0] == 201
 
 
 def test_malformed_http_is_answered_in_json(serve):
@@ -290,9 +321,11 @@ def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
     server = serve(environment={"PYTHONPATH": str(tmp_path)})
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
         assert silent.recv(10) == b""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
-        slow.sendall(b"GET / HTTP/1.1\r\nHost")
-        assert slow.recv(10) == b""
+    for part in (b"GET / HTTP/1.1\r\nHost", b"GET / HTTP/1.1\r\nUpgrade: x\r\n", OFFER + b"GET /"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
+            slow.sendall(part)
+            while slow.recv(65536):
+                pass
 
 
 def test_a_signal_during_the_start_ends_it_with_0(url, tmp_path):
@@ -309,6 +342,23 @@ def test_a_signal_during_the_start_ends_it_with_0(url, tmp_path):
         process.terminate()
         process.stdout.read()
     assert process.returncode == 0
+
+
+def test_a_pipelined_request_may_take_its_time_for_its_body(serve, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
+    )
+    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head + BODY + head + BODY[:-5])
+        assert answered(connection)[0] == 201
+        with pytest.raises(TimeoutError):
+            connection.settimeout(1.5)
+            connection.recv(1)
+        connection.settimeout(20)
+        connection.sendall(BODY[-5:])
+        assert answered(connection)[0] == 400
 
 
 def test_a_client_that_leaves_harms_nobody(serve):

@@ -288,6 +288,33 @@ class TestTrouble:
         with pytest.raises(StoreUnavailable, match="moved, deleted or replaced"), store.writing():
             pass
         assert not store.is_reachable()
+        (tmp_path / "moved.db").rename(path)
+        store._unavailable_until = 0
+        assert store.is_reachable()
+
+    @sqlite_only
+    def test_what_would_be_committed_to_a_file_that_is_gone_is_undone(self, store, tmp_path):
+        path = Path(store.address.target)
+        with pytest.raises(StoreUnavailable, match="moved"), store.writing() as tx:
+            apply(tx, [student(1)], context())
+            path.rename(tmp_path / "moved.db")
+        (tmp_path / "moved.db").rename(path)
+        assert count(store, "student") == 0
+
+    @sqlite_only
+    def test_a_file_that_cannot_be_written_to_is_named(self, url, monkeypatch):
+        Store.open(url).close()
+        monkeypatch.setattr("os.access", lambda *_: False)  # root may write to any
+        with pytest.raises(SettingError, match=r"hub.db cannot be written to"):
+            Store.open(url)
+
+    @sqlite_only
+    def test_a_store_that_was_locked_is_healthy_only_when_it_can_be_written_to(self, url):
+        store = Store.open(url)
+        store._failed = True
+        assert store.is_reachable()
+        assert store._failed is False
+        store.close()
 
     @sqlite_only
     def test_a_damaged_file_is_unavailable(self, url):
