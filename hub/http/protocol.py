@@ -21,9 +21,12 @@ HEAD_TIMEOUT = 20
 _LARGEST_HEAD = 65_536
 _END_OF_HEAD = b"\r\n\r\n"
 
-_MALFORMED = json.dumps(
-    {"error": "Bad request", "details": "The request is not well-formed HTTP/1.1"}
-).encode()
+_MALFORMED = ("400 Bad Request", "Bad request", "The request is not well-formed HTTP/1.1")
+_TOO_LONG = (
+    "431 Request Header Fields Too Large",
+    "Request head too large",
+    f"The request line and the headers have at most {_LARGEST_HEAD} bytes",
+)
 
 
 class _HeadTimer:
@@ -45,12 +48,15 @@ class _HeadTimer:
             self._handle = None
 
 
-def _send_malformed(transport: asyncio.Transport) -> None:
+def _refuse(transport: asyncio.Transport, why: tuple[str, str, str]) -> None:
+    """Answer what is no request of the application's, and close the connection."""
+    status, error, details = why
+    body = json.dumps({"error": error, "details": details}).encode()
     head = (
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(_MALFORMED)}\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    transport.write(head.encode() + _MALFORMED)
+    transport.write(head.encode() + body)
     transport.close()
 
 
@@ -74,7 +80,7 @@ class _OfferedUpgrade(H11Protocol):
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        _send_malformed(self.transport)
+        _refuse(self.transport, _MALFORMED)
 
     def _unsupported_upgrade_warning(self) -> None:
         """An offer that is not taken is nothing to warn of."""
@@ -106,13 +112,16 @@ class Protocol(HttpToolsProtocol):
             return
         data = self._head + data
         end = data.find(_END_OF_HEAD)
-        if end < 0 and len(data) <= _LARGEST_HEAD and _is_text(data):
+        if end < 0 and _is_text(data):
             self._unset_keepalive_if_required()
             self._timer.expect(self.transport)
             self._head = data
+            if len(data) > _LARGEST_HEAD:
+                _refuse(self.transport, _TOO_LONG)
             return
         self._head = b""
-        if b"\r\nupgrade:" in data[:end].lower():
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and b"\r\nupgrade:" in data[:end].lower():
             self._hand_over(data)
         else:
             super().data_received(data)
@@ -140,7 +149,7 @@ class Protocol(HttpToolsProtocol):
             # The answer to the request before comes first, and is the last.
             self.cycle.keep_alive = False
         else:
-            _send_malformed(self.transport)
+            _refuse(self.transport, _MALFORMED)
 
     def _unsupported_upgrade_warning(self) -> None:
         # Behind another request, so it was seen too late. What follows is no request of its own.

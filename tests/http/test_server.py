@@ -314,6 +314,13 @@ def test_malformed_http_is_answered_in_json(serve):
         assert (status, answer["error"]) == (400, "Bad request")
 
 
+def test_a_head_that_never_ends_is_431(serve):
+    server = serve()
+    head = b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 70_000
+    status, answer = raw(server.port, head)
+    assert (status, answer["error"]) == (431, "Request head too large")
+
+
 def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
