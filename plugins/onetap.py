@@ -85,7 +85,7 @@ def _checkin(payload: Object) -> Iterator[Operation]:
     elif parts.names_both:
         yield replace(parts.check_in(), student=parts.student(), event=parts.event(), lenient=True)
     else:
-        yield parts.ignored("There is no profile and list to record it on")
+        yield _ignored(payload, "There is no profile and list to record it on")
 
 
 def _checkout(payload: Object) -> Iterator[Operation]:
@@ -100,7 +100,7 @@ def _checkout(payload: Object) -> Iterator[Operation]:
 def _registered(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if not parts.nested:
-        yield parts.ignored("A registration without a profile and a list records nothing")
+        yield _ignored(payload, "A registration without a profile and a list records nothing")
         return
     yield parts.save_student()
     yield parts.save_event()
@@ -113,7 +113,7 @@ def _undone(payload: Object) -> Iterator[Operation]:
 def _profile_saved(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if is_missing(parts.profile.get("name")) and len(parts.student_identifiers()) < 2:
-        yield parts.ignored("The profile has nothing to record but its id")
+        yield _ignored(payload, "The profile has nothing to record but its id")
         return
     yield parts.save_student(update=True)
 
@@ -126,7 +126,7 @@ def _profile_deleted(payload: Object) -> Iterator[Operation]:
 def _list_saved(payload: Object) -> Iterator[Operation]:
     parts = _Parts(payload)
     if is_missing(parts.list.get("name")):
-        yield parts.ignored("The list has no name to record")
+        yield _ignored(payload, "The list has no name to record")
         return
     yield parts.save_event(update=True)
 
@@ -259,10 +259,6 @@ class _Parts:
             source=self.source,
             metadata=_kept(self.participant, ("checkInMethod", "checkInLocation")),
         )
-
-    def ignored(self, reason: str) -> Ignore:
-        """Knowingly nothing."""
-        return Ignore(reason=reason, source=self.source)
 
     def attendance(self) -> dict[str, Any]:
         """By what an attendance is found."""

@@ -4,6 +4,7 @@ import hypothesis
 import pytest
 from hubtest import Calls, Client, Rows
 from postgres import Cluster, binaries
+from serving import Server
 
 from hub.config.settings import Settings
 from hub.http.app import Hub
@@ -91,3 +92,18 @@ def calls(client):
 @pytest.fixture
 def rows(hub):
     return Rows(hub)
+
+
+@pytest.fixture
+def serve(url, tmp_path):
+    """Starts hubs as processes over one store, and stops them."""
+    servers = []
+
+    def serve(*options, **arguments):
+        server = Server(url, *options, cwd=tmp_path, **arguments)
+        servers.append(server)
+        return server
+
+    yield serve
+    for server in servers:
+        server.stop()

@@ -4,11 +4,13 @@ A step is never changed once it is released; a change of the schema is a new ste
 statement serves both dialects; ``{id}``, ``{moment}`` and ``{bytes}`` stand for their column types.
 """
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from pony.orm import Database, db_session
 
-from hub.store.database import Address
+from hub.store.database import LOCK_TIMEOUT, Address
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (
@@ -186,12 +188,5 @@ def _version(cursor: Any, dialect: str) -> int | None:
 
 def _use_write_ahead_log(address: Address) -> None:
     """Set the journal mode, which SQLite keeps in the file, outside of any transaction."""
-    import sqlite3
-
-    from hub.store.database import LOCK_TIMEOUT
-
-    connection = sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)
-    try:
+    with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()

@@ -22,7 +22,7 @@ from hub.store.database import (
     root,
 )
 from hub.store.entities import define
-from hub.store.transaction import Transaction
+from hub.store.transaction import Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
@@ -105,8 +105,7 @@ class Store:
                 self._local.batch = None
         if batch.opened is not None:
             batch.opened.committed()
-        for callback in batch.done:
-            callback()
+        tell(batch.done)
 
     @property
     def in_batch(self) -> bool:

@@ -3,7 +3,7 @@
 Statements are written with ``?`` for a value. Moments are naive datetimes in UTC.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -62,15 +62,8 @@ class Transaction:
         self._committed.append(callback)
 
     def committed(self) -> None:
-        """Tell those who wait for the commit. ``Store`` calls this, once.
-
-        What one of them raises is logged: the transaction is on the disk all the same.
-        """
-        for callback in self._committed:
-            try:
-                callback()
-            except Exception as error:
-                log_fault("a transaction is committed, and what follows it failed", error)
+        """Tell those who wait for the commit. ``Store`` calls this, once."""
+        tell(self._committed)
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
         if self._is_sqlite:
@@ -83,6 +76,18 @@ class Transaction:
         else:
             sql = _format_style(sql)
         self._cursor.execute(sql, values)
+
+
+def tell(callbacks: Iterable[Callable[[], None]]) -> None:
+    """Call those who wait for a transaction that is committed.
+
+    What one of them raises is logged: the transaction is on the disk all the same.
+    """
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception as error:
+            log_fault("a transaction is committed, and what follows it failed", error)
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ import pytest
 import requests
 from conftest import STORE
 from hubtest import STATUS, UNIFIED
-from serving import Server, eventually
+from serving import eventually
 from test_server import EVENT, attendance, post_all, student
 
 sqlite_only = pytest.mark.skipif(STORE != "sqlite", reason="about SQLite's own ways")
@@ -65,20 +65,6 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join(60)
-
-
-@pytest.fixture
-def serve(url, tmp_path):
-    servers = []
-
-    def serve(*options, **arguments):
-        server = Server(url, *options, cwd=tmp_path, **arguments)
-        servers.append(server)
-        return server
-
-    yield serve
-    for server in servers:
-        server.stop()
 
 
 def check(server, acknowledged):

@@ -19,20 +19,6 @@ from hubtest import STATUS, UNIFIED
 from serving import Server, eventually
 
 
-@pytest.fixture
-def serve(url, tmp_path):
-    servers = []
-
-    def serve(*options, **arguments):
-        server = Server(url, *options, cwd=tmp_path, **arguments)
-        servers.append(server)
-        return server
-
-    yield serve
-    for server in servers:
-        server.stop()
-
-
 def student(number):
     data = {
         "student_identifier": f"a{number}",
