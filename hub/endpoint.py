@@ -61,8 +61,9 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A source, how its requests prove where they come from, and what it has seen."""
+    """A plugin's source, how its requests prove where they come from, and what it has seen."""
 
+    plugin: str
     source: Source
     validators: Mapping[str, Validator]
     authentication: Authentication
@@ -92,7 +93,11 @@ class Endpoint:
 
 def endpoints(plugins: Plugins, settings: Settings) -> tuple[Endpoint, ...]:
     """The endpoints of all sources. Raises SettingError for one that is configured wrongly."""
-    return tuple(_endpoint(source, validators, settings) for source, validators in plugins.sources)
+    return tuple(
+        _endpoint(plugin.name, source, validators, settings)
+        for plugin in plugins.loaded
+        for source, validators in plugin.sources
+    )
 
 
 def unknown_sources(found: tuple[Endpoint, ...], settings: Settings) -> list[str]:
@@ -101,7 +106,9 @@ def unknown_sources(found: tuple[Endpoint, ...], settings: Settings) -> list[str
     return sorted(name for name in settings.sources if source_key(name) not in names)
 
 
-def _endpoint(source: Source, validators: Mapping[str, Validator], settings: Settings) -> Endpoint:
+def _endpoint(
+    plugin: str, source: Source, validators: Mapping[str, Validator], settings: Settings
+) -> Endpoint:
     own = settings.sources.get(source_key(source.name), SourceSettings())
     authentication = _authentication(source, own)
     if own.secrets and isinstance(authentication, Open):
@@ -114,7 +121,7 @@ def _endpoint(source: Source, validators: Mapping[str, Validator], settings: Set
             authentication.check_secret(secret)
         except ValueError as error:
             raise SettingError(f"sources.{source.name}: {error}") from None
-    return Endpoint(source, validators, authentication, secrets, Counters())
+    return Endpoint(plugin, source, validators, authentication, secrets, Counters())
 
 
 def _authentication(source: Source, own: SourceSettings) -> Authentication:

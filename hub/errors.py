@@ -7,8 +7,10 @@ HubError
 │   ├── NotFound             404  it names a student or an event that the hub does not know
 │   ├── RequestTimeout       408  its body did not arrive in time
 │   ├── KeyReused            409  its idempotency key came before, with another body
+│   ├── NotReplayable        409  a kept delivery that cannot or need not be attempted again
 │   ├── PayloadTooLarge      413  its body is over the limit
 │   ├── UnsupportedMediaType 415  its content type is not JSON
+│   ├── TooManyAttempts      429  too many wrong admin tokens came from there
 │   └── NotConfigured        503  its source requires a signature and has no secret
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
 ├── StoreConflict                 another writer came first; the hub tries again by itself
@@ -69,9 +71,16 @@ class Unauthenticated(Refused):
 
 
 class NotFound(Refused):
-    """The delivery names a student or an event that the hub does not know."""
+    """The delivery names a student or an event that the hub does not know.
+
+    ``awaits`` is its name (``hub.domain.subjects``), if the delivery can be applied once it is known.
+    """
 
     status = 404
+
+    def __init__(self, error: str, details: str | None = None, awaits: str | None = None) -> None:
+        super().__init__(error, details)
+        self.awaits = awaits
 
 
 class RequestTimeout(Refused):
@@ -86,6 +95,12 @@ class KeyReused(Refused):
     status = 409
 
 
+class NotReplayable(Refused):
+    """A kept delivery cannot be attempted again, or need not be."""
+
+    status = 409
+
+
 class PayloadTooLarge(Refused):
     """The body is larger than the configured limit."""
 
@@ -96,6 +111,16 @@ class UnsupportedMediaType(Refused):
     """The content type is present and is not JSON in UTF-8."""
 
     status = 415
+
+
+class TooManyAttempts(Refused):
+    """Too many wrong tokens came from an address; it is heard again after ``seconds``."""
+
+    status = 429
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("Too many wrong tokens", "Try again after Retry-After seconds")
+        self.seconds = seconds
 
 
 class NotConfigured(Refused):

@@ -1,13 +1,9 @@
-"""The way of one request: receive, authenticate, parse, validate, normalise, store, answer.
-
-Everything before the store is pure, so a delivery whose transaction had to be rolled back goes the
-same way again.
-"""
+"""The way of one request: receive, authenticate, the first attempt of its delivery, answer."""
 
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,10 +12,9 @@ from typing import Any
 
 from hub import answers
 from hub.answers import Answer
+from hub.attempt import Decided, Prepared, decide, prepare
 from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery, Delivery, Outcome, new_delivery_id
-from hub.domain.operations import Operation
-from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
 from hub.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.errors import (
@@ -32,14 +27,9 @@ from hub.errors import (
     Unauthenticated,
 )
 from hub.log import log_fault
-from hub.plugin.observers import Observers
 from hub.plugin.plugins import Plugins
-from hub.receive.body import read_body, require_json
-from hub.receive.strict_json import parse
-from hub.receive.validation import validate
+from hub.receive.body import read_body
 from hub.store import deliveries
-from hub.store.apply import apply
-from hub.store.context import Context
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
@@ -69,35 +59,19 @@ class _Key:
         return f"{'source' if self.derived else 'sender'}:{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A delivery before the store: its operations, or why there are none."""
-
-    payload: Any = None
-    operations: tuple[Operation, ...] = ()
-    key: _Key | None = None
-    refused: Refused | None = None
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """A delivery in the store: what becomes of it, and how it is answered."""
-
-    outcome: Outcome
-    answer: Answer
-    results: tuple[Result, ...] = ()
-
-
 class Pipeline:
     """The stations that every webhook request passes, in order."""
 
     def __init__(
-        self, store: Store, plugins: Plugins, observers: Observers, settings: Settings
+        self,
+        store: Store,
+        plugins: Plugins,
+        tell: Callable[[CommittedDelivery], None],
+        settings: Settings,
     ) -> None:
         self._store = store
         self._plugins = plugins
-        self._observers = observers
+        self._tell = tell
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
@@ -122,8 +96,15 @@ class Pipeline:
         delivery = Delivery(
             delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
         )
-        prepared = self._prepare(endpoint, delivery, headers)
-        return delivery_id, self._commit(endpoint, delivery, prepared, started)
+        try:
+            key = _senders_key(headers)
+        except Refused as refused:
+            key, prepared = None, Prepared(refused=refused)
+        else:
+            prepared = prepare(self._plugins, endpoint, delivery)
+            if key is None and prepared.own_key is not None:
+                key = _Key(prepared.own_key, derived=True)
+        return delivery_id, self._commit(endpoint, delivery, key, prepared, started)
 
     def _turned_away(
         self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
@@ -139,41 +120,20 @@ class Pipeline:
 
         self._store.when_done(tell)
 
-    def _prepare(
-        self, endpoint: Endpoint, delivery: Delivery, headers: Mapping[str, str]
-    ) -> _Prepared:
-        source = endpoint.source
-        key = None
-        try:
-            key = _senders_key(headers)
-            require_json(headers.get("content-type", ""))
-            payload = parse(delivery.body)
-            kind = source.kind(payload) if source.kind else ""
-            validate(endpoint.validators[kind], payload)
-            operations = _operations(source.normalize(payload))
-            sentence = self._plugins.veto(delivery, payload)
-            if sentence is not None:
-                raise Refused(sentence)
-            operations = _operations(self._plugins.amend(delivery, operations))
-            if key is None and source.delivery_key is not None:
-                derived = source.delivery_key(payload)
-                key = _Key(derived, derived=True) if derived else None
-        except Refused as refused:
-            return _Prepared(key=key, refused=refused)
-        except FAULTS as error:
-            log_fault(f"source {source.name} failed on delivery {delivery.id}", error)
-            return _Prepared(failed=True)
-        return _Prepared(payload, operations, key)
-
     def _commit(
-        self, endpoint: Endpoint, delivery: Delivery, prepared: _Prepared, started: int
+        self,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        key: _Key | None,
+        prepared: Prepared,
+        started: int,
     ) -> Answer:
         """Apply and keep the delivery in one transaction, trying again where others came first."""
         for attempt in range(_ATTEMPTS):
             try:
                 with self._store.writing() as tx:
-                    decided = self._decide(tx, endpoint, delivery, prepared)
-                    self._keep(tx, endpoint, delivery, prepared, decided, started)
+                    decided = self._decide(tx, endpoint, delivery, key, prepared)
+                    self._keep(tx, endpoint, delivery, key, prepared, decided, started)
                 return decided.answer
             except StoreConflict:
                 if self._store.in_batch:
@@ -189,36 +149,26 @@ class Pipeline:
                 if self._store.in_batch or prepared.failed:
                     raise
                 log_fault(f"delivery {delivery.id} failed in the store", error)
-                prepared = _Prepared(failed=True)
+                prepared = Prepared(failed=True)
         endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
         _log.error("delivery %s answered 503: other writers always came first", delivery.id)
         return answers.unavailable()
 
     def _decide(
-        self, tx: Transaction, endpoint: Endpoint, delivery: Delivery, prepared: _Prepared
-    ) -> _Decided:
-        if prepared.failed:
-            return _Decided(Outcome.FAILED, answers.failure(delivery.id))
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        key: _Key | None,
+        prepared: Prepared,
+    ) -> Decided:
         try:
-            if prepared.key is not None:
-                repeated = self._repeated(tx, delivery, prepared.key)
-                if repeated is not None:
-                    return _Decided(Outcome.REPEATED, repeated)
-            if prepared.refused is not None:
-                raise prepared.refused
-            context = Context(delivery.id, delivery.received_at, endpoint.source.label, self._zone)
-            results = apply(tx, prepared.operations, context)
-        except Refused as refused:
-            return _Decided(Outcome.REFUSED, answers.refusal(refused))
-        made = None
-        if endpoint.source.answer is not None and results:
-            made = endpoint.source.answer(prepared.payload, results)
-        status, body = made or answers.success(results)
-        if not 200 <= status < 300 or status == 204:
-            raise ValueError(f"the source's answer has the status {status}")
-        ignored = all(result.change is Change.IGNORED for result in results)
-        outcome = Outcome.IGNORED if ignored else Outcome.APPLIED
-        return _Decided(outcome, answers.answer(status, body), results)
+            repeated = self._repeated(tx, delivery, key) if key and not prepared.failed else None
+        except KeyReused as reused:
+            return Decided(Outcome.REFUSED, answers.refusal(reused))
+        if repeated is not None:
+            return Decided(Outcome.REPEATED, repeated)
+        return decide(tx, endpoint, delivery, prepared, self._zone)
 
     def _repeated(self, tx: Transaction, delivery: Delivery, key: _Key) -> Answer | None:
         """The first answer, if a delivery of this key was answered before.
@@ -244,24 +194,23 @@ class Pipeline:
         tx: Transaction,
         endpoint: Endpoint,
         delivery: Delivery,
-        prepared: _Prepared,
-        decided: _Decided,
+        key: _Key | None,
+        prepared: Prepared,
+        decided: Decided,
         started: int,
     ) -> None:
-        key = prepared.key if _is_first_answer(prepared.key, decided) else None
+        remembered = key if _is_first_answer(key, decided) else None
+        attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
         deliveries.keep(
             tx,
             delivery,
-            decided.outcome,
-            decided.answer.status,
-            decided.answer.body,
-            (time.perf_counter_ns() - started) // 1000,
-            key.stored if key else None,
-            _digest(delivery.body) if key else None,
+            attempt,
+            remembered.stored if remembered else None,
+            _digest(delivery.body) if remembered else None,
         )
         tx.when_committed(lambda: self._committed(endpoint, delivery, decided))
 
-    def _committed(self, endpoint: Endpoint, delivery: Delivery, decided: _Decided) -> None:
+    def _committed(self, endpoint: Endpoint, delivery: Delivery, decided: Decided) -> None:
         status = decided.answer.status
         endpoint.counters.count(decided.outcome, delivery.received_at, status)
         if decided.outcome in (Outcome.REFUSED, Outcome.FAILED):
@@ -269,10 +218,10 @@ class Pipeline:
             _log.info(
                 "delivery %s to %s %s: %d", delivery.id, delivery.source, decided.outcome, status
             )
-        self._observers.tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
+        self._tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
 
 
-def _is_first_answer(key: _Key | None, decided: _Decided) -> bool:
+def _is_first_answer(key: _Key | None, decided: Decided) -> bool:
     """Whether this answer is the one that later deliveries of the key shall have.
 
     A derived key remembers only what was recorded: what was refused or ignored may do better when
@@ -283,14 +232,6 @@ def _is_first_answer(key: _Key | None, decided: _Decided) -> bool:
     if key.derived:
         return decided.outcome is Outcome.APPLIED
     return decided.answer.status != KeyReused.status
-
-
-def _operations(given: Any) -> tuple[Operation, ...]:
-    operations = tuple(given)
-    for operation in operations:
-        if not isinstance(operation, Operation):
-            raise TypeError(f"normalize gave a {type(operation).__name__}, not an operation")
-    return operations
 
 
 def _senders_key(headers: Mapping[str, str]) -> _Key | None:

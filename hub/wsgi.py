@@ -3,18 +3,31 @@
 """
 
 import atexit
+from collections.abc import Iterable
+from typing import Any
 
 from hub.config.load import load
 from hub.config.settings import Settings
-from hub.http.app import Hub
+from hub.http.app import Hub, StartResponse
 from hub.log import configure
 
 
-def create_app(settings: Settings | None = None) -> Hub:
+class _Served:
+    """A hub whose upkeep begins with its first request: a server may fork after it has made it."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        self._hub.upkeep.start()
+        return self._hub(environ, start_response)
+
+
+def create_app(settings: Settings | None = None) -> _Served:
     """A hub as a WSGI application. Raises SettingError, StoreUnavailable or StoreVersionError."""
     if settings is None:
         settings = load().settings
         configure(settings.log_level)
     hub = Hub(settings)
     atexit.register(hub.close)
-    return hub
+    return _Served(hub)

@@ -46,12 +46,12 @@ class Client:
             body = json.dumps(payload).encode()
         return self.request("POST", path, body, headers, content_type)
 
-    def request(self, method, path, body=None, headers=(), content_type=None):
+    def request(self, method, path, body=None, headers=(), content_type=None, query=""):
         environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
             "PATH_INFO": path,
-            "QUERY_STRING": "",
+            "QUERY_STRING": query,
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from hub.cli import check as checks
+from hub.cli.deliveries import deliveries
 from hub.cli.options import setting_options
 from hub.config.load import described, load
-from hub.errors import HubError
+from hub.errors import HubError, SettingError
 from hub.version import __version__
 
 
@@ -81,6 +82,40 @@ def config(config_file: str | None, **options: Any) -> None:
     lines = list(described(load(options, config_file)))
     for name, value, origin in lines:
         click.echo(f"{name} = {value}  ({origin})")
+
+
+main.add_command(deliveries)
+
+
+@main.command()
+@click.option(
+    "--dry-run", is_flag=True, help="Show the differences and change nothing; needed as yet."
+)
+@setting_options("database", "plugins", "without", "time_zone")
+def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
+    """Derive the attendances anew from all kept deliveries, and show what would be different.
+
+    The plugins are those of now: after a plugin's bug is mended, this shows what it did.
+    """
+    from hub.cli.rebuild import rebuild as run
+
+    if not dry_run:
+        raise SettingError("rebuild: say --dry-run; replay deliveries to change the record")
+    run(load(options, config_file).settings)
+
+
+@main.command()
+@click.argument("student")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@setting_options("database")
+def forget(student: str, yes: bool, config_file: str | None, **options: Any) -> None:
+    """Remove a person's data everywhere, deliveries included; head counts stay.
+
+    STUDENT is an A-number, an e-mail, or KIND:VALUE for another identifier.
+    """
+    from hub.cli.forget import forget as run
+
+    run(load(options, config_file).settings, student, yes)
 
 
 @main.command()

@@ -15,6 +15,8 @@ DEFAULT_FILE = "hub.toml"
 _PREFIX = "HUB_"
 _SOURCE_PREFIX = "HUB_SOURCE_"
 _SECRET = "WEBHOOK_SECRET"
+_ADMIN_TOKEN = "HUB_ADMIN_TOKEN"
+_SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class _Reading:
                     raise SettingError(f"sources in {path}: it must be a table of tables")
                 for source, table in value.items():
                     self._source_table(source, table, path)
-            elif name in ("webhook_secret", "secrets"):
+            elif name in ("webhook_secret", "secrets", "admin_token"):
                 raise _secret_in_file(name, path)
             elif name in known:
                 self._set(name, value, path)
@@ -89,6 +91,8 @@ class _Reading:
         if secrets := _secrets(environment.get(_SECRET, ""), _SECRET):
             self._values["webhook_secret"] = secrets
             self._origins["webhook_secret"] = _SECRET
+        if token := environment.get(_ADMIN_TOKEN, "").strip():
+            self._admin_token(token)
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
         for variable, value in environment.items():
             if variable.startswith("HUB_SOURCES_"):
@@ -98,6 +102,17 @@ class _Reading:
                 )
             if variable.startswith(_SOURCE_PREFIX):
                 self._source_variable(variable, value, names)
+
+    def _admin_token(self, token: str) -> None:
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise SettingError(f"{_ADMIN_TOKEN}: it must be ASCII without blanks")
+        if len(token) < _SHORTEST_TOKEN:
+            raise SettingError(
+                f"{_ADMIN_TOKEN}: it must have {_SHORTEST_TOKEN} characters at least; "
+                "make one with: openssl rand -hex 32"
+            )
+        self._values["admin_token"] = token
+        self._origins["admin_token"] = _ADMIN_TOKEN
 
     def _source_variable(self, variable: str, value: str, names: list[str]) -> None:
         rest = source_key(variable.removeprefix(_SOURCE_PREFIX))
@@ -201,7 +216,7 @@ def _secrets(text: str, origin: str) -> tuple[str, ...]:
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """A warning for each variable that looks like a setting and is none."""
-    known = {_PREFIX + entry.name.upper() for entry in settable(Settings)}
+    known = {_PREFIX + entry.name.upper() for entry in settable(Settings)} | {_ADMIN_TOKEN}
     for variable in sorted(environment):
         if variable.startswith(_PREFIX) and not variable.startswith(_SOURCE_PREFIX):
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
@@ -226,6 +241,8 @@ def described(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
         if count or not prefix:
             shown = f"{count} set, not shown" if count else "not set"
             yield prefix + secret, shown, configuration.origins.get(prefix + secret, "default")
+    token = "set, not shown" if settings.admin_token else "not set"
+    yield "admin_token", token, configuration.origins.get("admin_token", "default")
 
 
 def _shown(name: str, value: Any) -> str:

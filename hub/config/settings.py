@@ -14,8 +14,8 @@ def _setting(default: Any, read: Any, about: str, unit: str = "") -> Any:
     return field(default=default, metadata=metadata)
 
 
-def _secret(about: str) -> Any:
-    return field(default=(), repr=False, metadata={"secret": True, "about": about})
+def _secret(about: str, default: Any = ()) -> Any:
+    return field(default=default, repr=False, metadata={"secret": True, "about": about})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,14 @@ class Settings:
     key_retention: int = _setting(
         30, readers.whole_number(1, 3650), "How long an idempotency key is remembered", "days"
     )
+    keep_bodies: int = _setting(
+        90, readers.whole_number(1, 36_500), "How long the bodies of deliveries are kept", "days"
+    )
+    apply_waiting: bool = _setting(
+        False,
+        readers.boolean,
+        "Whether a check-in of an unknown student or event is applied when that one appears",
+    )
     allowed_origins: tuple[str, ...] = _setting(
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
@@ -88,6 +96,9 @@ class Settings:
     )
     webhook_secret: tuple[str, ...] = _secret(
         "Secrets for every source without its own, one a line; WEBHOOK_SECRET in the environment"
+    )
+    admin_token: str = _secret(
+        "Opens the API of the kept deliveries; HUB_ADMIN_TOKEN in the environment", default=""
     )
     sources: Mapping[str, SourceSettings] = field(
         default_factory=dict, metadata={"table": SourceSettings, "about": "Settings by source"}

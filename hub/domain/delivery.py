@@ -1,13 +1,17 @@
 """A delivery: one webhook request that a source sent, and what became of it."""
 
+import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hub.domain.records import Result
+
+_ID = re.compile(r"[0-9a-f]{28}")
 
 
 class Outcome(StrEnum):
@@ -40,6 +44,50 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of a delivery once, and the answer to it.
+
+    ``duration`` is in microseconds. ``students`` and ``events`` name whom and what it is about
+    (``hub.domain.subjects``), ``waiting`` the one that has to appear before it can be applied.
+    """
+
+    outcome: Outcome
+    status: int
+    answer: str
+    duration: int
+    students: str = ""
+    events: str = ""
+    waiting: str | None = None
+
+
+class Emptied(StrEnum):
+    """Why a delivery has no body any more."""
+
+    RETENTION = "retention"
+    """It was older than bodies are kept."""
+    FORGOTTEN = "forgotten"
+    """It told of a student who was forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDelivery:
+    """A delivery as the store has it.
+
+    ``outcome`` and ``waiting`` are those of its last attempt, ``status`` and ``answer`` what its sender
+    was told. ``attempts`` are how many there were.
+    """
+
+    delivery: Delivery
+    outcome: Outcome
+    status: int
+    answer: str
+    duration: int
+    waiting: str | None
+    emptied: Emptied | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class CommittedDelivery:
     """A delivery that is stored, with its outcome, the status of its answer and what it changed."""
 
@@ -49,8 +97,46 @@ class CommittedDelivery:
     results: tuple[Result, ...]
 
 
+class _Sequence:
+    """Milliseconds since 1970, and a number for each that is asked for in the same one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._milliseconds = 0
+        self._number = 0
+
+    def next(self) -> tuple[int, int]:
+        """The next of the sequence; it never goes back, also where the clock does."""
+        with self._lock:
+            now = time.time_ns() // 1_000_000
+            if now > self._milliseconds:
+                self._milliseconds, self._number = now, 0
+            else:
+                self._number += 1
+                if self._number > 0xFFFF:
+                    self._milliseconds, self._number = self._milliseconds + 1, 0
+            return self._milliseconds, self._number
+
+
+_SEQUENCE = _Sequence()
+
+
 def new_delivery_id() -> str:
-    """A new id: twelve hex digits of milliseconds since 1970 and sixteen random ones, so that ids
-    sort by time and no two processes make the same one.
+    """A new id, above all that this process has made before.
+
+    It has twelve hex digits of milliseconds since 1970, four that count within a millisecond, and
+    twelve random ones, for no two processes to make the same (the idea is that of UUIDv7, RFC 9562).
     """
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+    milliseconds, number = _SEQUENCE.next()
+    return f"{milliseconds:012x}{number:04x}{secrets.token_hex(6)}"
+
+
+def delivery_id_at(moment: datetime) -> str:
+    """What every id made at or after ``moment`` (naive, UTC) is above, and every one before is below."""
+    milliseconds = (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
+    return f"{max(0, milliseconds):012x}"
+
+
+def is_delivery_id(text: str) -> bool:
+    """Whether ``text`` has the form of an id."""
+    return _ID.fullmatch(text) is not None

@@ -58,7 +58,10 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """An operation, what became of it, and the records it touched. ``source`` is never None here."""
+    """An operation, what became of it, and the records it touched. ``source`` is never None here.
+
+    ``awaits`` names the student or the event that has to appear before it can be applied.
+    """
 
     operation: Operation
     change: Change
@@ -67,3 +70,4 @@ class Result:
     event: EventRecord | None = None
     attendance: AttendanceRecord | None = None
     reason: str | None = None
+    awaits: str | None = None

@@ -10,11 +10,14 @@ import bottle
 
 from hub import answers
 from hub.answers import Answer
+from hub.archive.replay import Replays
+from hub.archive.upkeep import Upkeep
 from hub.config.settings import Settings
-from hub.domain.delivery import new_delivery_id
+from hub.domain.delivery import CommittedDelivery, new_delivery_id
 from hub.domain.timestamps import utc_now
 from hub.endpoint import Endpoint, endpoints, unknown_sources
 from hub.errors import FAULTS, StoreConflict, StoreUnavailable
+from hub.http.admin import DeliveriesApi
 from hub.http.status import StatusPage
 from hub.log import log_fault
 from hub.pipeline import Pipeline
@@ -43,7 +46,11 @@ class Hub:
             _log.warning("sources.%s is configured, and no plugin declares such a source", name)
         self.store = Store.open(settings.database)
         self._observers = Observers(self.plugins)
-        self._pipeline = Pipeline(self.store, self.plugins, self._observers, settings)
+        self.replays = Replays(
+            self.store, self.plugins, self.endpoints, self._committed, settings.time_zone
+        )
+        self.upkeep = Upkeep(self.store, self.replays, settings)
+        self._pipeline = Pipeline(self.store, self.plugins, self._committed, settings)
         self._origins = frozenset(settings.allowed_origins)
         self._page = StatusPage(self, utc_now())
         self._bottle = self._routes()
@@ -70,14 +77,24 @@ class Hub:
 
     def close(self, seconds: float = 5) -> None:
         """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
+        self.upkeep.close(seconds)
         self._observers.close(seconds)
         self.store.close()
+
+    def _committed(self, delivery: CommittedDelivery) -> None:
+        """Tell those who wait for what is on the disk."""
+        self._observers.tell(delivery)
+        self.upkeep.tell(delivery.results)
 
     def _routes(self) -> bottle.Bottle:
         app = bottle.Bottle()
         app.config["catchall"] = False
         app.default_error_handler = self._error
         self._route(app, "/api/webhook/status", "GET", self._status)
+        if self.settings.admin_token:
+            api = DeliveriesApi(self, self.settings.admin_token)
+            for method, path, callback in api.routes():
+                self._route(app, path, method, partial(self._admin, api, callback))
         for endpoint in self.endpoints:
             path = endpoint.path.rstrip("/")
             self._route(app, path, "POST", partial(self._webhook, endpoint))
@@ -99,7 +116,12 @@ class Hub:
     def _status(self, endpoint: Endpoint | None = None) -> bottle.HTTPResponse:
         return self._respond(self._page.of(endpoint) if endpoint else self._page.hub())
 
-    def _options(self, allow: str) -> bottle.HTTPResponse:
+    def _admin(
+        self, api: DeliveriesApi, callback: Callable[..., Answer], **path: str
+    ) -> bottle.HTTPResponse:
+        return self._respond(api.answer(bottle.request.environ, callback, **path))
+
+    def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:
         headers = {"Allow": allow, **self._cors()}
         if "Access-Control-Allow-Origin" in headers:
             headers["Access-Control-Allow-Methods"] = allow

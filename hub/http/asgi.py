@@ -1,7 +1,8 @@
 """The hub as an ASGI application: what is ready at the same moment goes through it as one batch.
 
-All requests are handled on the event loop's thread (measured: threads make this work several times
+All check-ins are handled on the event loop's thread (measured: threads make this work several times
 slower). While one batch is on its way to the disk the next requests arrive, and share the next one.
+The API of the kept deliveries, which may be slow, has a thread of its own.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hub import answers
 from hub.answers import Answer
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
+from hub.http import admin
 from hub.http.app import Hub
 from hub.http.batch import Request, Response, run
 from hub.pipeline import DELIVERY_ID
@@ -38,6 +41,7 @@ class Adapter:
         self._limit = hub.settings.body_limit
         self._timeout = hub.settings.body_timeout
         self._connections = connections
+        self._aside = ThreadPoolExecutor(1, "deliveries")
         self._waiting: list[tuple[Request, asyncio.Future[Response]]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +62,14 @@ class Adapter:
             return
         if body is None:
             return
+        # Ids are in the order in which deliveries are taken, not in that of their first bytes.
+        environ[DELIVERY_ID] = new_delivery_id()
         loop = asyncio.get_running_loop()
+        if environ["PATH_INFO"].startswith(admin.PATH):
+            request = Request(environ, body)
+            (response,) = await loop.run_in_executor(self._aside, run, self._hub, [request])
+            await _send(send, response)
+            return
         if not self._waiting:
             loop.call_soon(self._tick)
         answered: asyncio.Future[Response] = loop.create_future()
@@ -125,7 +136,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
-        DELIVERY_ID: new_delivery_id(),
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
     }
     for raw_name, raw_value in scope["headers"]:
         if b"_" in raw_name:

@@ -9,7 +9,8 @@ import importlib.util
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import pluggy
 
 from hub.domain.delivery import CommittedDelivery, Delivery
 from hub.domain.operations import Operation
-from hub.errors import FAULTS, PluginError, SettingError
+from hub.errors import FAULTS, PluginError, Refused, SettingError
 from hub.log import log_fault
 from hub.plugin import hookspecs
 from hub.plugin.source import Source
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _log = logging.getLogger(__name__)
+
+SLOW = 0.1
+"""Seconds from which a plugin's part in a request is worth a line in the log."""
+
+
+class HookFailed(Exception):
+    """A plugin's hook raised, on the way of a delivery; its cause is what it raised."""
+
+    def __init__(self, plugin: str, hook: str) -> None:
+        super().__init__(f"plugin {plugin}: {hook} failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +92,27 @@ class Plugins:
             yield from plugin.sources
 
     def veto(self, delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
-        """The first plugin's sentence that refuses the delivery, or None. Lets exceptions through."""
+        """The first plugin's sentence that refuses the delivery, or None.
+
+        Raises Refused where a plugin does, HookFailed for anything else.
+        """
         for implementation in self._implementations("veto_delivery"):
             # Each its own copy: what one does to it, no other sees.
             own = copy.deepcopy(payload)
-            sentence = _call(implementation, delivery=delivery, payload=own)
+            sentence = _watched(implementation, delivery, payload=own)
             if sentence is not None:
                 return str(sentence)
         return None
 
     def amend(self, delivery: Delivery, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-        """The operations as the plugins, one after the other, amend them. Lets exceptions through."""
+        """The operations as the plugins, one after the other, amend them.
+
+        Raises Refused where a plugin does, HookFailed for anything else.
+        """
         for implementation in self._implementations("amend_operations"):
-            amended = _call(implementation, delivery=delivery, operations=operations)
+            amended = _watched(implementation, delivery, operations=operations)
             if amended is not None:
-                operations = tuple(amended)
+                operations = amended
         return operations
 
     @property
@@ -116,12 +133,15 @@ class Plugins:
         """What the plugins add to the status page, by plugin; one that raises adds nothing."""
         sections = {}
         for implementation in self._implementations("status_section"):
+            started = time.perf_counter()
             try:
                 section = _call(implementation)
                 json.dumps(section, allow_nan=False).encode()
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
                 continue
+            took = time.perf_counter() - started
+            tell_if_slow(implementation.plugin_name, "status_section", took)
             if section is not None:
                 sections[implementation.plugin_name] = section
         return sections
@@ -220,6 +240,38 @@ def _is_wrapper(implementation: Any, plugin: object) -> bool:
 
 def _call(implementation: Any, **arguments: Any) -> Any:
     return implementation.function(*[arguments[name] for name in implementation.argnames])
+
+
+def _watched(implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
+    """Call a hook that keeps a request waiting; what it returns is a sentence or operations."""
+    plugin, hook = implementation.plugin_name, implementation.function.__name__
+    started = time.perf_counter()
+    try:
+        returned = _call(implementation, delivery=delivery, **arguments)
+        if hook == "amend_operations" and returned is not None:
+            returned = operations_of(returned)
+    except Refused:
+        raise
+    except FAULTS as error:
+        raise HookFailed(plugin, hook) from error
+    tell_if_slow(plugin, hook, time.perf_counter() - started, f" on delivery {delivery.id}")
+    return returned
+
+
+def operations_of(given: Iterable[Any]) -> tuple[Operation, ...]:
+    """What a plugin gave, as operations. Raises TypeError for anything else."""
+    operations = tuple(given)
+    for operation in operations:
+        if not isinstance(operation, Operation):
+            raise TypeError(f"it gave a {type(operation).__name__}, not an operation")
+    return operations
+
+
+def tell_if_slow(plugin: str, what: str, seconds: float, on: str = "") -> None:
+    """Name a plugin in the log that kept every request waiting, ``on`` a delivery."""
+    if seconds > SLOW:
+        said = f"{what} took {seconds:.2f} s{on}, and kept every request waiting"
+        _log.warning("plugin %s: %s", plugin, said)
 
 
 def _hook_names() -> list[str]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from hub.domain import subjects
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
@@ -38,14 +39,18 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
     moment = _moment(operation.at, context)
     student = _student(tx, operation, context)
     if student is None:
+        named = operation.student or ""
+        awaits = subjects.awaited_student(named) if named else None
         if operation.lenient:
-            return context.ignored(operation, "The student is not known yet")
-        raise students.unknown(operation.student or "")
+            return context.ignored(operation, "The student is not known yet", awaits)
+        raise students.unknown(named, awaits)
     event = _event(tx, operation, moment, context)
     if event is None:
+        called = operation.event or ""
+        awaits = subjects.awaited_event(called) if called else None
         if operation.lenient:
-            return context.ignored(operation, "The event is not known yet")
-        raise events.unknown(operation.event or "")
+            return context.ignored(operation, "The event is not known yet", awaits)
+        raise events.unknown(called, awaits)
     made = tx.row(
         INSERT,
         student.id,

@@ -42,6 +42,6 @@ class Context:
             operation=operation, change=change, source=self.source_of(operation), **records
         )
 
-    def ignored(self, operation: Operation, reason: str) -> Result:
+    def ignored(self, operation: Operation, reason: str, awaits: str | None = None) -> Result:
         """The result of an operation that had nothing to do."""
-        return self.result(operation, Change.IGNORED, reason=reason)
+        return self.result(operation, Change.IGNORED, reason=reason, awaits=awaits)

@@ -4,12 +4,13 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hub.domain.delivery import Delivery, Outcome
+from hub.domain.delivery import Attempt, Delivery
 from hub.store.transaction import Transaction
 
 KEEP = """
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
-        idempotency_key, body_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+        idempotency_key, body_digest, students, events, waiting)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 BY_KEY = """
     SELECT id, received_at, status, answer, body_digest FROM delivery
     WHERE source = ? AND idempotency_key = ?"""
@@ -29,14 +30,11 @@ class FirstAnswer:
 def keep(
     tx: Transaction,
     delivery: Delivery,
-    outcome: Outcome,
-    status: int,
-    answer: str,
-    duration: int,
+    attempt: Attempt,
     idempotency_key: str | None,
     body_digest: str | None,
 ) -> None:
-    """Keep a delivery with what became of it. ``duration`` is in microseconds.
+    """Keep a delivery with what became of it.
 
     With a key, the database refuses a second row of it (StoreConflict, when another hub was first).
     """
@@ -47,12 +45,15 @@ def keep(
         delivery.received_at,
         _ENCODER.encode(dict(delivery.headers)),
         delivery.body,
-        outcome.value,
-        status,
-        answer,
-        duration,
+        attempt.outcome.value,
+        attempt.status,
+        attempt.answer,
+        attempt.duration,
         idempotency_key,
         body_digest,
+        attempt.students,
+        attempt.events,
+        attempt.waiting,
     )
 
 

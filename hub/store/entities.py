@@ -116,3 +116,20 @@ def define(db: Database) -> None:
         duration = Required(int, size=64)
         idempotency_key = Optional(str, nullable=True, autostrip=False)
         body_digest = Optional(str, nullable=True)
+        students = Optional(str, autostrip=False)
+        events = Optional(str, autostrip=False)
+        waiting = Optional(str, nullable=True, autostrip=False)
+        emptied = Optional(str, nullable=True)
+        attempts = Set("Attempt")
+
+    class Attempt(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "attempt"
+        id = PrimaryKey(int, auto=True, size=64)
+        delivery = Required(Delivery)
+        number = Required(int)
+        attempted_at = Required(datetime, precision=6)
+        outcome = Required(str)
+        status = Required(int)
+        answer = Required(str, autostrip=False)
+        duration = Required(int, size=64)
+        composite_key(delivery, number)

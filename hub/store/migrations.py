@@ -113,6 +113,24 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE UNIQUE INDEX delivery_idempotency_key ON delivery (source, idempotency_key)
             WHERE idempotency_key IS NOT NULL""",
     ),
+    (
+        "ALTER TABLE delivery ADD COLUMN students TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE delivery ADD COLUMN events TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE delivery ADD COLUMN waiting TEXT",
+        "ALTER TABLE delivery ADD COLUMN emptied TEXT",
+        "CREATE INDEX delivery_waiting ON delivery (waiting) WHERE waiting IS NOT NULL",
+        """CREATE TABLE attempt (
+            id {id},
+            delivery TEXT NOT NULL REFERENCES delivery (id),
+            number INTEGER NOT NULL,
+            attempted_at {moment} NOT NULL,
+            outcome TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            answer TEXT NOT NULL,
+            duration INTEGER NOT NULL,
+            CONSTRAINT attempt_delivery_number UNIQUE (delivery, number)
+        )""",
+    ),
 )
 
 LATEST = len(STEPS)

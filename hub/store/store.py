@@ -1,10 +1,11 @@
 """The store: opened once, written to in transactions that deliveries share."""
 
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from pony.orm import Database, db_session
@@ -13,6 +14,7 @@ from pony.orm.core import TransactionError
 from hub.errors import HubError, StoreUnavailable, StoreVersionError
 from hub.store import migrations
 from hub.store.database import (
+    LOCK_TIMEOUT,
     Address,
     bind,
     classified,
@@ -22,7 +24,7 @@ from hub.store.database import (
     root,
 )
 from hub.store.entities import define
-from hub.store.transaction import Transaction, tell
+from hub.store.transaction import Reader, Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
@@ -107,6 +109,16 @@ class Store:
             batch.opened.committed()
         tell(batch.done)
 
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """What only reads: it waits for no writer, and sees what is committed.
+
+        Raises StoreUnavailable where the store does not answer.
+        """
+        self._require_available()
+        with _translated(), db_session:
+            yield Reader(self.database, self.address.dialect)
+
     @property
     def in_batch(self) -> bool:
         """Whether this thread is inside of ``batch``."""
@@ -121,6 +133,14 @@ class Store:
             callback()
         else:
             batch.done.append(callback)
+
+    def remove_traces(self) -> None:
+        """Write back SQLite's log, which still tells what was overwritten; left to later where others
+        read from it.
+        """
+        if self.address.dialect == "sqlite":
+            with closing(sqlite3.connect(self.address.target, timeout=LOCK_TIMEOUT)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def is_reachable(self) -> bool:
         """Whether the store answers, and took the last thing that it was given to write."""

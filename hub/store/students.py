@@ -1,14 +1,16 @@
 """Students in the store: found by identifiers, created, changed, hidden."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
+from hub.domain import subjects
 from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_identifier
 from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Transaction
+from hub.store.transaction import Queries, Transaction
 
 _RECORD = """
     SELECT s.id, s.first_name, s.last_name, s.is_admin,
@@ -30,6 +32,15 @@ UPDATE = """
     UPDATE student SET first_name = ?, last_name = ?, is_admin = ?, hidden_at = NULL, updated_at = ?
     WHERE id = ?"""
 HIDE = "UPDATE student SET hidden_at = ?, updated_at = ? WHERE id = ?"
+FORGET = """
+    UPDATE student SET first_name = '', last_name = '', is_admin = ?, source = '', metadata = '{}',
+        hidden_at = ?, updated_at = ? WHERE id = ?"""
+FORGET_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ?"
+FORGET_ATTENDANCES = "UPDATE attendance SET metadata = '{}' WHERE student = ? RETURNING id"
+FORGET_ATTENDANCE_IDENTIFIERS = """
+    DELETE FROM attendance_identifier
+    WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
+FORGET_WITHDRAWN = "UPDATE withdrawn_attendance SET metadata = '{}' WHERE student = ?"
 ADD_IDENTIFIER = "INSERT INTO student_identifier (kind, value, shown, student) VALUES (?, ?, ?, ?)"
 RESPELL_IDENTIFIER = "UPDATE student_identifier SET shown = ? WHERE kind = ? AND value = ?"
 DROP_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ? AND kind = ?"
@@ -40,17 +51,36 @@ class _Owner(NamedTuple):
     hidden: bool
 
 
-def find(tx: Transaction, named: str | Identifier) -> StudentRecord | None:
+def find(queries: Queries, named: str | Identifier) -> StudentRecord | None:
     """The student that ``named`` names, unless hidden."""
     identifier = named if isinstance(named, Identifier) else student_identifier(named)
-    row = tx.row(FIND, identifier.kind, identifier.key)
+    row = queries.row(FIND, identifier.kind, identifier.key)
     return _record(row) if row else None
 
 
-def unknown(named: str | Identifier) -> NotFound:
+def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
     """The refusal for a student that nobody knows, named as the sender wrote it."""
     text = named.value if isinstance(named, Identifier) else named
-    return NotFound(f"Student with identifier {text} not found")
+    return NotFound(f"Student with identifier {text} not found", awaits=awaits)
+
+
+def names(queries: Queries, text: str) -> list[str]:
+    """All the names of the student whom ``text`` means, in deliveries (``hub.domain.subjects``).
+
+    ``text`` is an A-number, an e-mail, or another identifier as ``<kind>:<value>``; hidden students
+    are found too, and for an unknown one there is the one name.
+    """
+    identifier = _meant(text)
+    found = [subjects.student_name(identifier)]
+    if owner := _owner(queries, identifier):
+        found += names_of(queries, owner.student)
+    return list(dict.fromkeys(found))
+
+
+def names_of(queries: Queries, student: int) -> list[str]:
+    """All the names, in deliveries, of the student with this id."""
+    rows = queries.rows(OWN, student)
+    return [subjects.row_name(student), *(f"{kind}:{value}" for kind, value, _ in rows)]
 
 
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
@@ -118,6 +148,26 @@ def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
     return context.result(operation, Change.UPDATED, student=found)
 
 
+def row_of(queries: Queries, text: str) -> int | None:
+    """The id of the student whom ``text`` means (as for ``names``), hidden ones included."""
+    owner = _owner(queries, _meant(text))
+    return owner.student if owner else None
+
+
+def forget(tx: Transaction, student: int, now: datetime) -> int:
+    """Remove all that tells who a student is; how many attendances of theirs stay counted."""
+    tx.run(FORGET, False, now, now, student)
+    tx.run(FORGET_IDENTIFIERS, student)
+    tx.run(FORGET_ATTENDANCE_IDENTIFIERS, student)
+    tx.run(FORGET_WITHDRAWN, student)
+    return len(tx.rows(FORGET_ATTENDANCES, student))
+
+
+def _meant(text: str) -> Identifier:
+    kind, separator, value = text.partition(":")
+    return Identifier(kind, value) if separator else student_identifier(text)
+
+
 def _record(row: tuple[object, ...]) -> StudentRecord:
     identifier, first_name, last_name, is_admin, a_number, email = row
     return StudentRecord(
@@ -142,9 +192,9 @@ def _result(
     return context.result(operation, change, student=_record(row))
 
 
-def _owner(tx: Transaction, identifier: Identifier) -> _Owner | None:
+def _owner(queries: Queries, identifier: Identifier) -> _Owner | None:
     """Whose the identifier is, hidden students included."""
-    row = tx.row(OWNER, identifier.kind, identifier.key)
+    row = queries.row(OWNER, identifier.kind, identifier.key)
     return _Owner(int(row[0]), bool(row[1])) if row else None
 
 

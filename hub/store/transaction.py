@@ -1,20 +1,57 @@
-"""One transaction: SQL on the connection of a Pony session, with the differences of the dialects.
+"""SQL through a Pony session, with the differences of the dialects: reading, and one transaction.
 
 Statements are written with ``?`` for a value. Moments are naive datetimes in UTC.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+
+from pony.orm import Database
 
 from hub.log import log_fault
 
 Row = tuple[Any, ...]
 
 
-class Transaction:
+class Queries(ABC):
+    """What can be asked of the store, inside of a transaction or outside."""
+
+    _is_sqlite: bool
+
+    @abstractmethod
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        """All the rows that a statement returns."""
+
+    def row(self, sql: str, *values: Any) -> Row | None:
+        """The first row that a statement returns, or None."""
+        rows = self.rows(sql, *values)
+        return rows[0] if rows else None
+
+    def moment(self, value: Any) -> datetime:
+        """A moment as a row has it, as a datetime."""
+        return datetime.fromisoformat(value) if self._is_sqlite else value
+
+
+class Reader(Queries):
+    """Statements that only read, each on its own; they wait for no writer."""
+
+    def __init__(self, database: Database, dialect: str) -> None:
+        self._database = database
+        self._is_sqlite = dialect == "sqlite"
+
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        """All the rows that a statement returns; it must have two columns at least."""
+        if self._is_sqlite:
+            values = _for_sqlite(values)
+        named = {f"v{number}": value for number, value in enumerate(values)}
+        return [tuple(row) for row in self._database.select(_pony_style(sql), {}, named)]
+
+
+class Transaction(Queries):
     """The open transaction of one thread. It ends, with a commit or a rollback, in ``Store``."""
 
     def __init__(self, connection: Any, dialect: str) -> None:
@@ -32,18 +69,9 @@ class Transaction:
         rows: list[Row] = self._cursor.fetchall()
         return rows
 
-    def row(self, sql: str, *values: Any) -> Row | None:
-        """The first row that a statement returns, or None."""
-        rows = self.rows(sql, *values)
-        return rows[0] if rows else None
-
     def insert(self, sql: str, *values: Any) -> int:
         """The id of the row that an ``INSERT … RETURNING id`` makes."""
         return int(self.rows(sql, *values)[0][0])
-
-    def moment(self, value: Any) -> datetime:
-        """A moment as a row has it, as a datetime."""
-        return datetime.fromisoformat(value) if self._is_sqlite else value
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -57,6 +85,11 @@ class Transaction:
             raise
         self.run("RELEASE SAVEPOINT delivery")
 
+    def overwrite_what_is_deleted(self) -> None:
+        """Have the file itself not tell what this connection deletes from here on."""
+        if self._is_sqlite:
+            self.rows("PRAGMA secure_delete = ON")
+
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once the transaction is on the disk, and never if it is rolled back."""
         self._committed.append(callback)
@@ -67,12 +100,7 @@ class Transaction:
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
         if self._is_sqlite:
-            values = tuple(
-                [
-                    value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
-                    for value in values
-                ]
-            )
+            values = _for_sqlite(values)
         else:
             sql = _format_style(sql)
         self._cursor.execute(sql, values)
@@ -88,6 +116,22 @@ def tell(callbacks: Iterable[Callable[[], None]]) -> None:
             callback()
         except Exception as error:
             log_fault("a transaction is committed, and what follows it failed", error)
+
+
+def _for_sqlite(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        [
+            value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
+            for value in values
+        ]
+    )
+
+
+@lru_cache(maxsize=256)
+def _pony_style(sql: str) -> str:
+    # Pony looks at the first word.
+    first, *rest = sql.strip().split("?")
+    return first + "".join(f"$v{number}{part}" for number, part in enumerate(rest))
 
 
 @lru_cache(maxsize=256)

@@ -25,14 +25,14 @@ postgres_only = pytest.mark.skipif(STORE != "postgres", reason="about PostgreSQL
 class Load:
     """Students who check in, from several connections, until it is stopped."""
 
-    def __init__(self, servers, connections=8):
+    def __init__(self, servers, connections=8, first=0):
         self.acknowledged = []
         self.statuses = Counter()
         self.headers = []
         self._servers = servers
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(number, connections))
+            threading.Thread(target=self._run, args=(first + number, connections))
             for number in range(connections)
         ]
         for thread in self._threads:
@@ -104,21 +104,59 @@ def consistent(query):
 
 
 def test_kills_at_random_moments_lose_and_double_nothing(serve, query):
-    server = serve()
-    assert requests.post(server.url + UNIFIED, json=EVENT, timeout=10).status_code == 201
+    """Every hub of a store is killed at once, ``HUB_KILLS`` times."""
+    servers = [serve(), serve()]
+    assert requests.post(servers[0].url + UNIFIED, json=EVENT, timeout=10).status_code == 201
     acknowledged = set()
-    for _ in range(5):
-        load = Load([server])
+    for kill in range(int(os.environ.get("HUB_KILLS", "5"))):
+        load = Load(servers, first=kill * 100_000)
         eventually(lambda load=load: len(load.acknowledged) > 20)
         time.sleep(random.random() / 10)
-        server.kill()
+        for server in servers:
+            server.kill()
         load.stop()
         acknowledged.update(load.acknowledged)
         consistent(query)
-        server = serve()
-    check(server, sorted(acknowledged))
+        servers = [serve(), serve()]
+    check(servers[0], sorted(acknowledged))
     (doubled,) = query("SELECT count(*) - count(DISTINCT student) FROM attendance")
     assert doubled[0] == 0
+
+
+CRASHES = """
+import os, sys
+from hub.http import asgi
+
+def run(hub, requests, run=asgi.run):
+    responses = run(hub, requests)
+    if any("HTTP_X_CRASH" in request.environ for request in requests):
+        os._exit(9)  # what is recorded is on the disk, and nobody was told
+    return responses
+
+asgi.run = run
+from hub.cli import main
+main(["serve", "--port", "{port}"])
+"""
+
+
+def test_a_crash_between_commit_and_answer_gives_the_retry_the_first_answer(serve, query):
+    command = [sys.executable, "-c", CRASHES]
+    server = serve(command=command)
+    headers = {"Idempotency-Key": "k-1"}
+    for payload in (EVENT, student(1)):
+        assert requests.post(server.url + UNIFIED, json=payload, timeout=10).status_code == 201
+    with pytest.raises(requests.ConnectionError):
+        crash = {**headers, "X-Crash": "now"}
+        requests.post(server.url + UNIFIED, json=attendance(1), headers=crash, timeout=10)
+    assert server.process.wait(10) == 9
+    server.close()
+    (kept,) = query("SELECT answer, outcome FROM delivery WHERE idempotency_key IS NOT NULL")
+    again = serve()
+    for _ in range(2):
+        retry = requests.post(again.url + UNIFIED, json=attendance(1), headers=headers, timeout=10)
+        assert (retry.status_code, retry.text, kept[1]) == (201, kept[0], "applied")
+        assert retry.headers["X-Delivery-Replayed"] == "true"
+    assert query("SELECT count(*) FROM attendance") == [(1,)]
 
 
 @pytest.fixture(scope="session")

@@ -474,3 +474,55 @@ def test_every_name_that_the_hub_exports_is_there():
     assert sorted(hub.__all__) == sorted(set(hub.__all__))
     for name in hub.__all__:
         assert getattr(hub, name) is not None
+
+
+class TestSlowPlugins:
+    """A plugin that keeps every request waiting is named in the log."""
+
+    @pytest.mark.parametrize(
+        ("hook", "arguments"),
+        [
+            ("veto_delivery", "delivery"),
+            ("amend_operations", "delivery"),
+            ("status_section", ""),
+            ("normalize", ""),
+        ],
+    )
+    def test_each_part_in_a_request(self, make_hub, tmp_path, caplog, monkeypatch, hook, arguments):
+        monkeypatch.setattr("hub.plugin.plugins.SLOW", 0.01)
+        monkeypatch.setattr("hub.attempt.SLOW", 0.01)
+        folder = tmp_path / "plugins"
+        folder.mkdir()
+        normalize = "    time.sleep(0.02)\n" if hook == "normalize" else ""
+        code = (
+            "import time\nimport hub\n"
+            f"def normalize(payload):\n{normalize}    return [hub.Ignore(reason='no')]\n"
+            "@hub.hookimpl\ndef register_sources():\n"
+            "    return [hub.Source(name='slow', path='slow', authenticate=hub.OPEN,"
+            " schema={'type': 'object'}, normalize=normalize)]\n"
+        )
+        if hook != "normalize":
+            code += f"@hub.hookimpl\ndef {hook}({arguments}):\n    time.sleep(0.02)\n"
+        (folder / "tortoise.py").write_text(code)
+        client = Client(make_hub(plugins=str(folder)))
+        reply = client.post("/api/webhook/slow/", {})
+        client.get(STATUS)
+        assert reply.status == 200
+        (line,) = [r.getMessage() for r in caplog.records if "kept every request" in r.getMessage()]
+        assert line.startswith(f"plugin tortoise: {hook} took 0.0")
+        assert hook == "status_section" or reply.headers["x-delivery-id"] in line
+
+
+def test_a_hook_that_fails_is_named_and_not_the_source(make_hub, tmp_path, caplog):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    code = "import hub\n@hub.hookimpl\ndef amend_operations(operations):\n    return ['nonsense']\n"
+    (folder / "amender.py").write_text(code)
+    client = Client(make_hub(plugins=str(folder)))
+    reply = Calls(client).event()
+    assert reply.status == 500
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    delivery = reply.headers["x-delivery-id"]
+    assert f"plugin amender: amend_operations failed on delivery {delivery}: TypeError" in (
+        record.getMessage()
+    )

@@ -10,11 +10,11 @@ import pytest
 from conftest import STORE
 from pony.orm import db_session
 
-from hub.domain.delivery import Delivery, Outcome
+from hub.domain.delivery import Attempt, Delivery, Outcome
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
 from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
-from hub.store import attendances, deliveries, events, migrations, students
+from hub.store import archive, attendances, deliveries, events, migrations, students
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import bind, classified, is_lost, parse_address, root
@@ -102,7 +102,7 @@ class TestMigrations:
 
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
-        modules = (students, events, attendances, deliveries)
+        modules = (students, events, attendances, deliveries, archive)
         statements = [
             value
             for module in modules
@@ -136,6 +136,8 @@ class TestSchema:
             ("attendance", {"student": 1, "event": 1, "checked_in_at": NOW}),
             ("attendance", {"student": 9, "event": 1, "checked_in_at": NOW}),
             ("delivery", {"source": "s", "idempotency_key": "k"}),
+            ("attempt", {"delivery": "d0", "number": 1}),
+            ("attempt", {"delivery": "none", "number": 1}),
         ],
     )
     def test_the_database_keeps_the_invariants(self, store, table, row):
@@ -146,17 +148,21 @@ class TestSchema:
             apply(tx, [SaveEvent(identifiers=room, name="M", starts_at=NOW)], context())
             apply(tx, [CheckIn(student="a1", event="M", at=NOW)], context())
             delivery = Delivery("d0", "s", NOW, {}, b"")
-            deliveries.keep(tx, delivery, Outcome.APPLIED, 200, "{}", 1, "k", None)
+            deliveries.keep(tx, delivery, Attempt(Outcome.APPLIED, 200, "{}", 1), "k", None)
+            tx.run(archive.ADD_ATTEMPT, "d0", 1, NOW, "applied", 200, "{}", 1)
         texts = {
             "student_identifier": ["shown"],
             "event": ["event_type", "description", "location", "source", "metadata", "delivery"],
             "event_identifier": ["shown"],
             "attendance": ["source", "metadata", "delivery"],
             "delivery": ["id", "headers", "outcome", "answer"],
+            "attempt": ["delivery", "outcome", "answer"],
         }
         row = {**dict.fromkeys(texts[table], "x"), **row}
         if table == "event":
             row |= {"created_at": NOW, "updated_at": NOW}
+        if table == "attempt":
+            row |= {"attempted_at": NOW, "status": 200, "duration": 1}
         if table == "delivery":
             row |= {"received_at": NOW, "body": b"", "status": 200, "duration": 1}
         sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"

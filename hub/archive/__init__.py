@@ -1,0 +1,1 @@
+"""The kept deliveries: searched, attempted again, derived anew, emptied in time, forgotten."""

@@ -1,0 +1,207 @@
+"""Replays: new attempts of deliveries that were refused, failed, or had nothing to record."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from hub.answers import Answer
+from hub.archive.search import REPLAYABLE
+from hub.attempt import Decided, Prepared, decide, prepare
+from hub.domain.delivery import (
+    Attempt,
+    CommittedDelivery,
+    Emptied,
+    KeptDelivery,
+    Outcome,
+    is_delivery_id,
+)
+from hub.domain.identifiers import Identifier
+from hub.domain.timestamps import utc_now
+from hub.endpoint import Endpoint
+from hub.errors import FAULTS, NotFound, NotReplayable, StoreConflict, StoreUnavailable
+from hub.log import log_fault
+from hub.plugin.plugins import Plugins
+from hub.store import archive, events, students
+from hub.store.archive import Wanted
+from hub.store.store import Store
+from hub.store.transaction import Queries, Transaction
+
+_log = logging.getLogger(__name__)
+_TRIES = 5
+_PAGE = 200
+
+_HAS_NO_BODY = {
+    Emptied.RETENTION: "Bodies are kept for as many days as keep_bodies says",
+    Emptied.FORGOTTEN: "It told of a student who was forgotten",
+}
+
+
+class _Undo(Exception):
+    """Ends a transaction that was only a trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: the delivery as it was before, the attempt's number, and what became of it.
+
+    ``number`` is None for a trial, of which nothing is kept.
+    """
+
+    before: KeptDelivery
+    number: int | None
+    attempt: Attempt
+
+
+def find(queries: Queries, identifier: str) -> KeptDelivery:
+    """The delivery with this id. Raises NotFound."""
+    kept = archive.find(queries, identifier) if is_delivery_id(identifier) else None
+    if kept is None:
+        raise NotFound(
+            f"Delivery {identifier[:64]} not found",
+            "Ids are in the X-Delivery-Id header of answers, in the log, and in the list of deliveries",
+        )
+    return kept
+
+
+class Replays:
+    """Attempts kept deliveries again, each in a transaction of its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        plugins: Plugins,
+        endpoints: Sequence[Endpoint],
+        tell: Callable[[CommittedDelivery], None],
+        zone: tzinfo,
+    ) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
+        self._tell = tell
+        self._zone = zone
+
+    def replay(self, identifier: str, *, trial: bool = False) -> Replayed:
+        """Attempt a delivery again; a ``trial`` changes nothing.
+
+        Raises NotFound for an unknown id, NotReplayable for a delivery that cannot be or need not be
+        attempted again, StoreUnavailable.
+        """
+        with self._store.reading() as reader:
+            kept = find(reader, identifier)
+        endpoint = self._require_replayable(kept)
+        started = time.perf_counter_ns()
+        prepared = prepare(self._plugins, endpoint, kept.delivery)
+        for attempt in range(_TRIES):
+            try:
+                return self._commit(endpoint, kept, prepared, started, trial)
+            except StoreConflict:
+                time.sleep(0.01 * attempt)
+            except (NotReplayable, StoreUnavailable):
+                raise
+            except FAULTS as error:
+                if prepared.failed:
+                    raise
+                log_fault(f"delivery {identifier} failed in the store", error)
+                prepared = Prepared(failed=True)
+        raise StoreUnavailable("other writers always came first; try again")
+
+    def matching(self, wanted: Wanted) -> Iterator[str]:
+        """The ids of the deliveries to replay, the oldest first."""
+        after = "0"
+        while True:
+            with self._store.reading() as reader:
+                found = archive.page(reader, wanted, _PAGE, after=after)
+            yield from (kept.delivery.id for kept in found)
+            if len(found) < _PAGE:
+                return
+            after = found[-1].delivery.id
+
+    def ready(self) -> Iterator[str]:
+        """The ids of the deliveries whose student or event has appeared, the oldest first."""
+        after = ""
+        while True:
+            with self._store.reading() as reader:
+                found = archive.waiting(reader, after, _PAGE)
+                appeared = [one for one, awaited in found if _has_appeared(reader, awaited)]
+            yield from appeared
+            if len(found) < _PAGE:
+                return
+            after = found[-1][0]
+
+    def _require_replayable(self, kept: KeptDelivery) -> Endpoint:
+        delivery = kept.delivery
+        if kept.outcome not in REPLAYABLE:
+            said = "repeats another one" if kept.outcome is Outcome.REPEATED else "was applied"
+            raise NotReplayable(f"Delivery {delivery.id} {said}; there is nothing to replay")
+        if kept.emptied is not None:
+            sentence = f"Delivery {delivery.id} has no body any more"
+            raise NotReplayable(sentence, _HAS_NO_BODY[kept.emptied])
+        endpoint = self._endpoints.get(delivery.source)
+        if endpoint is None:
+            raise NotReplayable(
+                f"Delivery {delivery.id} came to the source {delivery.source}, which no plugin declares",
+                "Load the plugin that declares it, and replay again",
+            )
+        return endpoint
+
+    def _commit(
+        self,
+        endpoint: Endpoint,
+        kept: KeptDelivery,
+        prepared: Prepared,
+        started: int,
+        trial: bool,
+    ) -> Replayed:
+        made: list[Replayed] = []
+        try:
+            with self._store.writing() as tx:
+                made.append(self._attempt(tx, endpoint, kept.delivery.id, prepared, started, trial))
+                if trial:
+                    raise _Undo
+        except _Undo:
+            pass
+        return made[-1]
+
+    def _attempt(
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        identifier: str,
+        prepared: Prepared,
+        started: int,
+        trial: bool,
+    ) -> Replayed:
+        # As it is now, in the transaction: another replay may have come first.
+        kept = find(tx, identifier)
+        self._require_replayable(kept)
+        decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+        attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
+        if trial:
+            return Replayed(kept, None, attempt)
+        number = archive.add_attempt(tx, kept, utc_now(), attempt)
+        tx.when_committed(lambda: self._committed(kept, number, decided))
+        return Replayed(kept, number, attempt)
+
+    def _committed(self, kept: KeptDelivery, number: int, decided: Decided) -> None:
+        answer: Answer = decided.answer
+        _log.info(
+            "delivery %s replayed, attempt %d: %s, %d",
+            kept.delivery.id,
+            number,
+            decided.outcome,
+            answer.status,
+        )
+        self._tell(
+            CommittedDelivery(kept.delivery, decided.outcome, answer.status, decided.results)
+        )
+
+
+def _has_appeared(queries: Queries, awaited: str) -> bool:
+    """Whether the student or the event that a delivery waits for is known now."""
+    what, _, name = awaited.partition(" ")
+    kind, _, value = name.partition(":")
+    if what == "student":
+        return students.find(queries, Identifier(kind, value)) is not None
+    return events.is_known(queries, value if kind == "name" else Identifier(kind, value))

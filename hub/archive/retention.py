@@ -1,0 +1,40 @@
+"""Retention: the bodies of old deliveries are emptied, a few at a time; the rest of the row stays."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from hub.domain.delivery import Emptied
+from hub.store import archive
+from hub.store.store import Store
+
+_BATCH = 200
+_REST = 0.05
+"""Seconds between batches, for the check-ins that wait for their turn."""
+
+
+def empty_old_bodies(
+    store: Store, days: int, now: datetime, go_on: Callable[[], bool] = lambda: True
+) -> int:
+    """Empty the bodies of deliveries received more than ``days`` before ``now``; how many they were.
+
+    Stops early once ``go_on`` says no. Raises StoreUnavailable.
+    """
+    cutoff = now - timedelta(days=days)
+    with store.reading() as reader:
+        after = archive.last_emptied_before(reader, cutoff)
+    emptied = 0
+    while go_on():
+        with store.reading() as reader:
+            old = archive.full_before(reader, cutoff, after, _BATCH)
+        due = [identifier for identifier, received_at in old if received_at < cutoff]
+        if due:
+            with store.writing() as tx:
+                for identifier in due:
+                    archive.empty(tx, identifier, Emptied.RETENTION)
+            emptied += len(due)
+        if len(old) < _BATCH:
+            break
+        after = old[-1][0]
+        time.sleep(_REST)
+    return emptied

@@ -1,0 +1,128 @@
+"""Which kept deliveries are meant: filters as people write them, and pages of what they find."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+
+from hub.domain.delivery import KeptDelivery, Outcome, is_delivery_id
+from hub.domain.timestamps import parse_timestamp, to_utc, utc_now
+from hub.errors import Refused
+from hub.store import archive, events, students
+from hub.store.archive import Wanted
+from hub.store.transaction import Queries
+
+MAX_LIMIT = 500
+"""The most deliveries in a page."""
+
+REPLAYABLE = (Outcome.REFUSED, Outcome.FAILED, Outcome.IGNORED)
+"""The outcomes of which a replay may make something better; the others are in the record."""
+
+_WAITING = "waiting"
+_AGO = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a search is narrowed to; None narrows nothing. ``since`` is naive and in UTC."""
+
+    outcomes: tuple[Outcome, ...] | None = None
+    status: int | None = None
+    source: str | None = None
+    since: datetime | None = None
+    student: str | None = None
+    event: str | None = None
+    waiting: bool = False
+
+    def replayable(self) -> "Filters":
+        """These filters, narrowed to deliveries that a replay may make something better of."""
+        asked = REPLAYABLE if self.outcomes is None else self.outcomes
+        return replace(self, outcomes=tuple(one for one in asked if one in REPLAYABLE))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every delivery is meant."""
+        return self == Filters()
+
+    def wanted(self, queries: Queries, with_body: bool = False) -> Wanted:
+        """What the store is asked: a student or an event is found by each of their names."""
+        return Wanted(
+            outcomes=self.outcomes,
+            status=self.status,
+            source=self.source,
+            since=self.since,
+            students=tuple(students.names(queries, self.student)) if self.student else None,
+            events=tuple(events.names(queries, self.event)) if self.event else None,
+            with_body=with_body,
+            waiting=self.waiting,
+        )
+
+
+NAMES = ("status", "source", "since", "student", "event")
+"""The filters, as the command's options and the API's parameters are called."""
+
+
+def filters(given: Mapping[str, str], zone: tzinfo) -> Filters:
+    """The filters that ``given`` has by name. Raises Refused for one that cannot be read.
+
+    status: an outcome, ``waiting``, or the HTTP status of the answer. since: a date, an ISO 8601 date
+    and time (in ``zone`` where it has no offset), or a time ago such as ``90m``, ``36h``, ``7d``.
+    student: an A-number, an e-mail, or ``<kind>:<value>``. event: an id or a name.
+    """
+    found = Filters(
+        source=given.get("source") or None,
+        student=given.get("student") or None,
+        event=given.get("event") or None,
+        since=_since(given["since"], zone) if given.get("since") else None,
+    )
+    status = given.get("status", "")
+    if status == _WAITING:
+        return replace(found, waiting=True)
+    if status in list(Outcome):
+        return replace(found, outcomes=(Outcome(status),))
+    if re.fullmatch(r"[1-5][0-9][0-9]", status, re.ASCII):
+        return replace(found, status=int(status))
+    if status:
+        words = ", ".join([*Outcome, _WAITING])
+        raise Refused(f"Unknown status: use one of {words}, or an HTTP status such as 404")
+    return found
+
+
+def read_limit(text: str) -> int:
+    """A page's size. Raises Refused."""
+    if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise Refused(f"Invalid limit: use a whole number from 1 to {MAX_LIMIT}")
+
+
+def read_cursor(text: str) -> str:
+    """A cursor: the id of the delivery that the next page begins after. Raises Refused."""
+    if text and not is_delivery_id(text):
+        raise Refused("Invalid cursor: use the next member of the page before")
+    return text
+
+
+def page(
+    queries: Queries, wanted: Wanted, limit: int, cursor: str = ""
+) -> tuple[list[KeptDelivery], str | None]:
+    """A page of deliveries, the newest first, and the cursor of the next page, if there is one."""
+    found = archive.page(queries, wanted, limit + 1, before=cursor)
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], found[limit - 1].delivery.id
+
+
+def _since(text: str, zone: tzinfo) -> datetime:
+    if ago := _AGO.fullmatch(text.strip()):
+        try:
+            return utc_now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:
+            return datetime.min
+    try:
+        written = f"{text.strip()}T00:00" if len(text.strip()) == 10 else text
+        return to_utc(parse_timestamp(written), zone)
+    except ValueError:
+        raise Refused(
+            "Invalid since: use a date, an ISO 8601 date and time, or a time ago such as 36h or 7d"
+        ) from None

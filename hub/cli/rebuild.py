@@ -1,0 +1,59 @@
+"""``attendance-hub rebuild``: what the deliveries tell, beside what the record has."""
+
+from collections.abc import Iterator
+
+import click
+
+from hub.archive.rebuild import Difference, Rebuild, Rebuilt
+from hub.cli.progress import progress
+from hub.config.settings import Settings
+from hub.domain.timestamps import format_utc
+from hub.http.app import Hub
+from hub.store import archive
+from hub.store.archive import Wanted
+from hub.store.snapshot import Attended
+
+
+def rebuild(settings: Settings) -> None:
+    """Print the differences."""
+    hub = Hub(settings)
+    try:
+        with hub.store.reading() as reader:
+            total = archive.count(reader, Wanted())
+        with progress("deriving", total) as looked_at:
+            rebuilt = Rebuild(hub.store, hub.plugins, hub.endpoints, settings.time_zone).run(
+                looked_at
+            )
+    finally:
+        hub.close()
+    for line in _report(rebuilt):
+        click.echo(line)
+
+
+def _report(rebuilt: Rebuilt) -> Iterator[str]:
+    for one in rebuilt.differences:
+        yield _line(one)
+    missing = sum(one.recorded is None for one in rebuilt.differences)
+    surplus = sum(one.derived is None for one in rebuilt.differences)
+    changed = len(rebuilt.differences) - missing - surplus
+    yield f"attendances: {missing} missing, {surplus} too many, {changed} with other times"
+    yield (
+        f"deliveries: {rebuilt.derived} derived, {rebuilt.underivable} without body or plugin, whose "
+        f"attendances are taken as they stand, {rebuilt.failed} failed"
+    )
+
+
+def _line(one: Difference) -> str:
+    what = f"{one.student}  {one.event}"
+    if one.recorded is None and one.derived is not None:
+        return f"+ {what}  {_times(one.derived)}  delivery {one.derived.delivery}"
+    if one.derived is None and one.recorded is not None:
+        return f"- {what}  {_times(one.recorded)}  delivery {one.recorded.delivery}"
+    assert one.recorded is not None
+    assert one.derived is not None
+    return f"~ {what}  {_times(one.recorded)} -> {_times(one.derived)}  delivery {one.derived.delivery}"
+
+
+def _times(attended: Attended) -> str:
+    left = f" to {format_utc(attended.checked_out_at)}" if attended.checked_out_at else ""
+    return format_utc(attended.checked_in_at) + left

@@ -1,0 +1,125 @@
+"""Check-ins that wait for a student or an event, and what happens when that one appears."""
+
+import pytest
+from hubtest import LEGACY, ONETAP, UNIFIED, Calls, Client, Rows, fixture
+from serving import eventually
+
+from hub.archive.upkeep import Upkeep
+from hub.config.settings import Settings
+
+CHECK_IN = {"student_identifier": "A1", "event_identifier": "Weekly Meeting"}
+FLAT = {
+    "event": "participant.checkin",
+    "data": {
+        "participantId": "lmiCCCCCCY",
+        "profileId": "rtPDDDDDDR",
+        "listId": "yvoEEEEEEb",
+        "checkInTime": 1762808218,
+    },
+}
+
+
+@pytest.fixture
+def eager(make_hub):
+    hub = make_hub(apply_waiting=True)
+    return Calls(Client(hub)), Rows(hub)
+
+
+def test_off_by_default_a_check_in_waits_to_be_replayed(hub, calls, client, rows):
+    delivery = client.post(LEGACY, CHECK_IN).headers["x-delivery-id"]
+    assert rows("Delivery")[0]["waiting"] == "student a_number:a1"
+    assert list(hub.replays.ready()) == []
+    calls.student("a1")
+    assert list(hub.replays.ready()) == [delivery]
+    hub.replays.replay(delivery)
+    assert list(hub.replays.ready()) == []
+    calls.event()
+    assert list(hub.replays.ready()) == [delivery]
+    assert rows.count("Attendance") == 0
+
+
+def test_it_is_applied_when_both_have_appeared(eager):
+    calls, rows = eager
+    assert calls.client.post(LEGACY, CHECK_IN).status == 404
+    calls.student("a1")
+    eventually(lambda: rows("Delivery")[0]["waiting"] == "event name:Weekly Meeting")
+    calls.event()
+    eventually(lambda: rows.count("Attendance") == 1)
+    assert rows("Delivery")[0]["outcome"] == "applied"
+
+
+def test_one_of_several_for_the_same_student_is_applied(eager):
+    calls, rows = eager
+    calls.event()
+    for _ in range(3):
+        assert calls.client.post(LEGACY, CHECK_IN).status == 404
+    calls.student("a1")
+    eventually(lambda: all(row["waiting"] is None for row in rows("Delivery")))
+    outcomes = [row["outcome"] for row in rows("Delivery")]
+    assert sorted(outcomes) == ["applied", "applied", "applied", "refused", "refused"]
+    assert rows("Attendance")[0]["delivery"] == rows("Delivery")[1]["id"]
+
+
+def test_an_identifier_that_is_learnt_later_counts(eager):
+    calls, rows = eager
+    calls.event()
+    calls.student("a1", email="old@example.edu")
+    payload = {"student_identifier": "new@example.edu", "event_identifier": "Weekly Meeting"}
+    assert calls.client.post(LEGACY, payload).status == 404
+    calls.unified("student", "update", student_identifier="a1", email="new@example.edu")
+    eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_an_event_is_waited_for_by_its_id_too(eager):
+    calls, rows = eager
+    calls.student("a1")
+    assert calls.attend("a1", "1").status == 404
+    calls.event()
+    eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_a_renamed_event_counts(eager):
+    calls, rows = eager
+    calls.student("a1")
+    calls.event("Old")
+    assert calls.attend("a1", "New").status == 404
+    calls.unified("event", "update", event_identifier="1", event_name="New")
+    eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_onetaps_unknown_ids_wait_though_they_were_answered_200(eager):
+    calls, rows = eager
+    assert calls.client.post(ONETAP, FLAT).status == 200
+    assert rows("Delivery")[0]["waiting"] == "student onetap_profile:rtPDDDDDDR"
+    seen = fixture("onetap/participant.checkin__seen")
+    del seen["data"]["participant"]["checkInDate"]
+    seen["event"] = "participant.created"
+    assert calls.client.post(ONETAP, seen).status == 201
+    eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_what_became_ready_while_no_hub_ran_is_applied_at_the_start(calls, client, serve, rows):
+    client.post(LEGACY, CHECK_IN)
+    calls.student("a1")
+    calls.event()
+    serve("--apply-waiting", "true")
+    eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_only_check_ins_wait(client, calls, rows):
+    calls.unified("student", "update", student_identifier="a1", first_name="Ada")
+    client.post(UNIFIED, {"type": "attendance", "data": {}})
+    assert [row["waiting"] for row in rows("Delivery")] == [None, None]
+
+
+def test_a_store_that_is_away_puts_it_off(make_hub, calls, client, rows, monkeypatch):
+    client.post(LEGACY, CHECK_IN)
+    calls.event()
+    calls.student("a1")
+    hub = make_hub(apply_waiting=True)
+    upkeep = Upkeep(hub.store, hub.replays, Settings(apply_waiting=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.store, "_unavailable_until", float("inf"))
+        assert upkeep._do_what_is_due() == 5
+    assert upkeep._do_what_is_due() > 5
+    assert rows.count("Attendance") == 1

@@ -1,0 +1,225 @@
+"""``attendance-hub deliveries``, ``rebuild`` and ``forget``, as a person types them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from hubtest import LEGACY, UNIFIED
+
+from hub.cli import main
+
+CHECK_IN = {"student_identifier": "a1", "event_identifier": "Weekly Meeting"}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUB_DATABASE", url)
+
+    def run(*arguments, status=0, **options):
+        done = CliRunner().invoke(main, arguments, **options)
+        assert done.exit_code == status, (done.output, done.exception)
+        return done.output.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def waiting(client):
+    return client.post(LEGACY, CHECK_IN).headers["x-delivery-id"]
+
+
+class TestList:
+    def test_a_line_each_the_newest_first(self, run, waiting, calls):
+        applied = calls.student("a1").headers["x-delivery-id"]
+        first, second = run("deliveries", "list")
+        assert first.split()[:1] + first.split()[2:] == [applied, "unified", "applied", "201"]
+        assert second.startswith(waiting)
+        assert second.endswith(
+            "legacy  refused  404  Student with identifier a1 not found"
+            "  waits for student a_number:a1"
+        )
+
+    @pytest.mark.parametrize(
+        "filters",
+        [
+            ("--status", "waiting"),
+            ("--status", "refused", "--source", "legacy", "--since", "1h"),
+            ("--student", "a1", "--event", "Weekly Meeting", "--status", "404"),
+        ],
+    )
+    def test_filters(self, run, waiting, calls, filters):
+        calls.student("a1")
+        (line,) = run("deliveries", "list", *filters)
+        assert line.startswith(waiting)
+
+    def test_limit_and_json(self, run, calls):
+        for number in range(3):
+            calls.student(f"a{number}")
+        assert len(run("deliveries", "list", "--limit", "2")) == 3  # and that there are more
+        assert len(run("deliveries", "list", "--limit", "0")) == 3
+        lines = run("deliveries", "list", "--json")
+        assert [json.loads(line)["outcome"] for line in lines] == ["applied"] * 3
+
+    def test_a_filter_that_cannot_be_read_is_one_line(self, run):
+        (line,) = run("deliveries", "list", "--status", "lost", status=2)
+        assert line.startswith("attendance-hub: Unknown status: use one of applied, ")
+        (line,) = run("deliveries", "list", "--since", "never", status=2)
+        assert line.startswith("attendance-hub: Invalid since: ")
+
+
+class TestShow:
+    def test_everything_that_is_kept(self, run, waiting, calls):
+        calls.student("a1")
+        calls.event()
+        run("deliveries", "replay", waiting)
+        lines = run("deliveries", "show", waiting)
+        assert lines[0].startswith(f"delivery {waiting} to legacy, received 20")
+        assert lines[1] == "outcome: applied"
+        assert [line.split(",")[0] for line in lines if line.startswith("attempt")] == [
+            "attempt 1",
+            "attempt 2",
+        ]
+        assert "  content-type: application/json" in lines
+        assert '  "student_identifier": "a1",' in lines
+        shown = json.loads("\n".join(run("deliveries", "show", waiting, "--json")))
+        assert [attempt["status"] for attempt in shown["attempts"]] == [404, 201]
+
+    def test_what_a_sender_wrote_cannot_steer_the_terminal(self, run, client):
+        reply = client.post(UNIFIED, body=b"\x1b[2J\x07 no JSON \xe2\x80\xae")
+        lines = run("deliveries", "show", reply.headers["x-delivery-id"])
+        assert r"\x1b[2J\x07 no JSON \u202e" in lines
+
+    def test_a_body_that_is_no_text_and_one_that_is_gone(self, run, client):
+        reply = client.post(UNIFIED, body=b"\xff")
+        delivery = reply.headers["x-delivery-id"]
+        assert "body, not UTF-8, in Base64: /w==" in run("deliveries", "show", delivery)
+        reply = client.post(LEGACY, {"student_identifier": "ab12", "event_identifier": "x"})
+        run("forget", "ab12", "--yes")
+        lines = run("deliveries", "show", reply.headers["x-delivery-id"])
+        assert lines[-1] == "no body: forgotten"
+
+    def test_an_unknown_id_is_one_line(self, run):
+        (line,) = run("deliveries", "show", "nothing", status=2)
+        assert line == "attendance-hub: Delivery nothing not found"
+
+
+class TestReplay:
+    def test_one(self, run, waiting, calls, rows):
+        calls.student("a1")
+        calls.event()
+        assert run("deliveries", "replay", waiting, "--dry-run") == [
+            f"{waiting}  refused -> applied  201",
+            "1 tried, and nothing changed: 1 applied",
+        ]
+        assert rows.count("Attendance") == 0
+        assert run("deliveries", "replay", waiting) == [
+            f"{waiting}  refused -> applied  201",
+            "1 replayed: 1 applied",
+        ]
+        assert run("deliveries", "replay", waiting, status=1) == [
+            f"{waiting}  Delivery {waiting} was applied; there is nothing to replay",
+            "1 replayed: 1 not replayable",
+        ]
+
+    def test_all_that_wait_for_what_has_appeared(self, run, waiting, client, calls, rows):
+        client.post(LEGACY, {**CHECK_IN, "student_identifier": "a2"})
+        calls.student("a1")
+        calls.event()
+        assert run("deliveries", "replay", "--waiting")[-1] == "1 replayed: 1 applied"
+        assert run("deliveries", "replay", "--waiting") == ["0 replayed"]
+        assert rows.count("Attendance") == 1
+
+    def test_all_that_match_the_oldest_first(self, run, waiting, client, calls):
+        other = client.post(LEGACY, {**CHECK_IN, "student_identifier": "a2"})
+        client.post(UNIFIED, {})
+        calls.student("a1")
+        calls.student("a2")
+        lines = run("deliveries", "replay", "--source", "legacy", status=1)
+        assert [line.split()[0] for line in lines[:-1]] == [waiting, other.headers["x-delivery-id"]]
+        assert lines[-1] == "2 replayed: 2 refused"
+        # What was applied is not among them.
+        assert run("deliveries", "replay", "--status", "applied") == ["0 replayed"]
+
+    def test_what_a_replay_makes_is_waited_for_too(
+        self, run, client, hub, rows, monkeypatch, calls
+    ):
+        calls.event()
+        student = {"student_identifier": "a1", "email": "a1@example.edu", "first_name": "A"}
+        payload = {"type": "student", "data": {**student, "last_name": "B"}}
+        monkeypatch.setattr(hub.plugins, "veto", lambda *_: "Not today")
+        vetoed = client.post(UNIFIED, payload).headers["x-delivery-id"]
+        monkeypatch.undo()
+        monkeypatch.setenv("HUB_DATABASE", hub.settings.database)
+        monkeypatch.setenv("HUB_APPLY_WAITING", "true")
+        assert client.post(LEGACY, CHECK_IN).status == 404
+        run("deliveries", "replay", vetoed)
+        assert rows.count("Attendance") == 1
+
+    @pytest.mark.parametrize(
+        "arguments", [(), ("--waiting", "--status", "404"), ("x", "--waiting")]
+    )
+    def test_all_is_not_meant_by_accident(self, run, arguments):
+        (line,) = run("deliveries", "replay", *arguments, status=2)
+        assert line.startswith("attendance-hub: Name deliveries, or give filters")
+
+    def test_an_unknown_id_is_one_line(self, run):
+        (line,) = run("deliveries", "replay", "nothing", status=2)
+        assert line == "attendance-hub: Delivery nothing not found"
+
+    def test_a_long_run_has_a_bar_where_somebody_looks(self, run, client, monkeypatch):
+        monkeypatch.setattr("hub.cli.progress._WORTH_A_BAR", 1)
+        monkeypatch.setattr("hub.cli.progress._is_watched", lambda: True)
+        client.post(LEGACY, CHECK_IN)
+        client.post(LEGACY, CHECK_IN)
+        lines = run("deliveries", "replay", "--status", "404", status=1)
+        assert any("replaying" in line for line in lines)
+        assert lines[-1] == "2 replayed: 2 refused"
+
+
+class TestRebuild:
+    def test_it_shows_the_differences(self, run, calls, hub):
+        for student in ("a1", "a2", "a3"):
+            calls.student(student)
+        calls.event()
+        calls.event("Chess")
+        calls.attend("a1", check_in_time="2024-01-15T10:00:00Z")
+        calls.attend("a2", check_in_time="2024-01-15T10:00:00Z")
+        calls.attend("a3", "Chess", check_in_time="2024-01-15T10:00:00Z")
+        with hub.store.writing() as tx:
+            tx.run("DELETE FROM attendance WHERE student = 1")
+            tx.run("UPDATE attendance SET checked_out_at = checked_in_at WHERE student = 2")
+            tx.run("UPDATE attendance SET event = 1 WHERE student = 3")
+        lines = [line.split("  delivery ")[0] for line in run("rebuild", "--dry-run")]
+        event = "(2024-01-15 10:00)"
+        moment = "2024-01-15T10:00:00Z"
+        assert sorted(lines[:4]) == [
+            f"+ a1  Weekly Meeting {event}  {moment}",
+            f"+ a3  Chess {event}  {moment}",
+            f"- a3  Weekly Meeting {event}  {moment}",
+            f"~ a2  Weekly Meeting {event}  {moment} to {moment} -> {moment}",
+        ]
+        assert lines[4:] == [
+            "attendances: 2 missing, 1 too many, 1 with other times",
+            "deliveries: 8 derived, 0 without body or plugin, whose attendances are taken as they "
+            "stand, 0 failed",
+        ]
+
+    def test_it_is_dry_and_says_so(self, run):
+        (line,) = run("rebuild", status=2)
+        assert line.startswith("attendance-hub: rebuild: say --dry-run")
+
+
+class TestForget:
+    def test_it_asks_and_forgets(self, run, calls, rows):
+        calls.student("a1234")
+        asked = run("forget", "a1234", input="n\n", status=1)
+        assert "Remove all that tells of a1234, for good?" in asked[0]
+        assert rows("Student")[0]["first_name"] == "Ada"
+        lines = run("forget", "a1234", input="y\n")
+        assert lines[-1] == "forgotten; 0 attendances stay counted, 1 deliveries were emptied"
+        assert rows("Student")[0]["first_name"] == ""
+
+    def test_whom_nobody_knows_is_one_line(self, run, url):
+        (line,) = run("forget", "a1234", "--yes", status=2)
+        assert line == "attendance-hub: Student with identifier a1234 not found"
