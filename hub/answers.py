@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hub.domain.operations import CheckIn, CheckOut, HideEvent, HideStudent, Withdraw
 from hub.domain.records import Change, EventRecord, Result, StudentRecord
@@ -17,13 +18,12 @@ RETRY_AFTER = 2
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer with a JSON body, ready to send and to keep."""
 
     status: int
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:

@@ -6,9 +6,8 @@ transaction had to be rolled back goes the same way again.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub import answers
 from hub.answers import Answer
@@ -28,8 +27,7 @@ from hub.store.context import Context
 from hub.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A delivery before the store: its operations, or why there are none.
 
     ``own_key`` is what its source, by the payload, calls it.
@@ -42,8 +40,7 @@ class Prepared:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """What becomes of a delivery, and how it is answered."""
 
     outcome: Outcome

@@ -37,26 +37,25 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._last: dict[str, Any] | None = None
+        self._last: tuple[datetime, str, int] | None = None
 
     def count(self, outcome: str, at: datetime, status: int) -> None:
         """Count one delivery. ``at`` is naive and in UTC."""
         with self._lock:
             self._counts[outcome] += 1
             if outcome not in (UNAUTHENTICATED, UNAVAILABLE):
-                self._last = {
-                    "received_at": format_utc(at.replace(microsecond=0)),
-                    "outcome": outcome,
-                    "status": status,
-                }
+                self._last = at, outcome, status
 
     def shown(self) -> dict[str, Any]:
         """The counts by outcome, and the last delivery."""
         with self._lock:
-            return {
-                "deliveries": {"total": self._counts.total(), **dict(sorted(self._counts.items()))},
-                "last_delivery": self._last,
-            }
+            counts, last = dict(sorted(self._counts.items())), self._last
+        shown = None
+        if last is not None:
+            at, outcome, status = last
+            received_at = format_utc(at.replace(microsecond=0))
+            shown = {"received_at": received_at, "outcome": outcome, "status": status}
+        return {"deliveries": {"total": sum(counts.values()), **counts}, "last_delivery": shown}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ _ATTEMPTS = 5
 DELIVERY_ID = "hub.delivery_id"
 """The name under which an environ may have the id of its delivery."""
 
+HEADERS = "hub.headers"
+"""The name under which an environ may have its headers, with names in lower case."""
+
 _MAX_KEY_LENGTH = 255
 _KEY_HEADERS = ("idempotency-key", "webhook-id")
 _SECRET_WORDS = ("auth", "cookie", "secret", "token", "signature", "password", "api-key")
@@ -85,7 +88,7 @@ class Pipeline:
         started = time.perf_counter_ns()
         delivery_id = environ.get(DELIVERY_ID) or new_delivery_id()
         received_at = utc_now()
-        headers = _headers(environ)
+        headers = environ.get(HEADERS) or _headers(environ)
         try:
             body = read_body(environ, self._body_limit)
             endpoint.authentication.verify(headers, body, endpoint.secrets, received_at)

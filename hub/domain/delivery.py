@@ -1,5 +1,6 @@
 """A delivery: one webhook request that a source sent, and what became of it."""
 
+import os
 import re
 import secrets
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from hub.domain.records import Result
 
@@ -43,8 +45,7 @@ class Delivery:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What became of a delivery once, and the answer to it.
 
     ``duration`` is in microseconds. ``students`` and ``events`` name whom and what it is about
@@ -98,15 +99,20 @@ class CommittedDelivery:
 
 
 class _Sequence:
-    """Milliseconds since 1970, and a number for each that is asked for in the same one."""
+    """Ids that never go back, also where the clock does."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._milliseconds = 0
         self._number = 0
+        self.renew()
 
-    def next(self) -> tuple[int, int]:
-        """The next of the sequence; it never goes back, also where the clock does."""
+    def renew(self) -> None:
+        """Become different from every other process; a fork is one too."""
+        self._own = secrets.token_hex(6)
+
+    def next(self) -> str:
+        """The next id."""
         with self._lock:
             now = time.time_ns() // 1_000_000
             if now > self._milliseconds:
@@ -115,20 +121,21 @@ class _Sequence:
                 self._number += 1
                 if self._number > 0xFFFF:
                     self._milliseconds, self._number = self._milliseconds + 1, 0
-            return self._milliseconds, self._number
+            return f"{self._milliseconds:012x}{self._number:04x}{self._own}"
 
 
 _SEQUENCE = _Sequence()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_SEQUENCE.renew)
 
 
 def new_delivery_id() -> str:
     """A new id, above all that this process has made before.
 
     It has twelve hex digits of milliseconds since 1970, four that count within a millisecond, and
-    twelve random ones, for no two processes to make the same (the idea is that of UUIDv7, RFC 9562).
+    twelve that are the process's own, by chance (the idea is that of UUIDv7, RFC 9562).
     """
-    milliseconds, number = _SEQUENCE.next()
-    return f"{milliseconds:012x}{number:04x}{secrets.token_hex(6)}"
+    return _SEQUENCE.next()
 
 
 def delivery_id_at(moment: datetime) -> str:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from typing import NamedTuple
 
 from hub.domain.operations import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class StudentRecord:
+class StudentRecord(NamedTuple):
     """A student. ``id`` is the hub's own."""
 
     id: int
@@ -24,8 +24,7 @@ class StudentRecord:
         return f"{self.first_name} {self.last_name}".strip()
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(NamedTuple):
     """An event. ``date`` is the calendar date of ``starts_at`` in the hub's time zone."""
 
     id: int
@@ -38,8 +37,7 @@ class EventRecord:
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttendanceRecord:
+class AttendanceRecord(NamedTuple):
     """One student's attendance of one event."""
 
     id: int

@@ -4,7 +4,8 @@ A name is ``<kind>:<key>`` for an identifier, ``name:<text>`` for an event's nam
 and ``#<id>`` for the row that was found or made. Many names are kept as one text, a line for each.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import (
@@ -14,6 +15,7 @@ from hub.domain.operations import (
     CreateStudent,
     HideEvent,
     HideStudent,
+    Ignore,
     Operation,
     SaveEvent,
     SaveStudent,
@@ -23,10 +25,12 @@ from hub.domain.operations import (
 )
 from hub.domain.records import Result
 
+_Names = Callable[[Any], Iterable[str]]
+
 
 def student_name(named: str | Identifier) -> str:
     """The name of a student, as an operation names one."""
-    identifier = named if isinstance(named, Identifier) else student_identifier(named)
+    identifier = student_identifier(named) if isinstance(named, str) else named
     return f"{identifier.kind}:{identifier.key}"
 
 
@@ -56,7 +60,7 @@ def students(operations: Sequence[Operation], results: Sequence[Result]) -> str:
     """The students of a delivery, as they are kept."""
     names = [row_name(result.student.id) for result in results if result.student is not None]
     for operation in operations:
-        names += _students_of(operation)
+        names += _NAMES[type(operation)][0](operation)
     return joined(names)
 
 
@@ -64,50 +68,74 @@ def events(operations: Sequence[Operation], results: Sequence[Result]) -> str:
     """The events of a delivery, as they are kept."""
     names = [row_name(result.event.id) for result in results if result.event is not None]
     for operation in operations:
-        names += _events_of(operation)
+        names += _NAMES[type(operation)][1](operation)
     return joined(names)
 
 
 def joined(names: Iterable[str]) -> str:
     """Names as one text, each once, with a line break before and after each."""
-    kept = [line(name) for name in dict.fromkeys(names)]
-    return "\n" + "".join(f"{name}\n" for name in kept) if kept else ""
+    kept = dict.fromkeys(names)
+    if not kept:
+        return ""
+    text = "\n".join(kept)
+    if "\\" in text or text.count("\n") >= len(kept):
+        text = "\n".join(_escaped(name) for name in kept)
+    return f"\n{text}\n"
 
 
-def line(name: str) -> str:
+def _escaped(name: str) -> str:
     """A name without line breaks."""
-    if "\n" in name or "\\" in name:
-        return name.replace("\\", "\\\\").replace("\n", "\\n")
-    return name
+    return name.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def _students_of(operation: Operation) -> Iterator[str]:
-    match operation:
-        case CheckIn(student=named) | CheckOut(student=named) | Withdraw(student=named):
-            if named is not None:
-                yield student_name(named)
-        case HideStudent(student=named):
-            yield student_name(named)
-        case CreateStudent() | SaveStudent():
-            yield from map(student_name, operation.identifiers)
-        case UpdateStudent():
-            yield from map(student_name, (*operation.find, *operation.identifiers))
+def _named(named: str | Identifier | None, name: Callable[[Any], str]) -> Iterable[str]:
+    return () if named is None else (name(named),)
 
 
-def _events_of(operation: Operation) -> Iterator[str]:
-    match operation:
-        case CheckIn(event=named) | CheckOut(event=named) | Withdraw(event=named):
-            if named is not None:
-                yield event_name(named)
-        case HideEvent(event=named):
-            yield event_name(named)
-        case CreateEvent():
-            yield event_name(operation.name)
-        case SaveEvent():
-            yield from map(event_name, operation.identifiers)
-            yield event_name(operation.name)
-        case UpdateEvent():
-            if operation.event is not None:
-                yield event_name(operation.event)
-            if operation.name is not None:
-                yield event_name(operation.name)
+def _student(operation: CheckIn | CheckOut | Withdraw | HideStudent) -> Iterable[str]:
+    return _named(operation.student, student_name)
+
+
+def _identifiers(operation: CreateStudent | SaveStudent) -> Iterable[str]:
+    return map(student_name, operation.identifiers)
+
+
+def _updated_student(operation: UpdateStudent) -> Iterable[str]:
+    return map(student_name, (*operation.find, *operation.identifiers))
+
+
+def _event(operation: CheckIn | CheckOut | Withdraw | HideEvent) -> Iterable[str]:
+    return _named(operation.event, event_name)
+
+
+def _created_event(operation: CreateEvent) -> Iterable[str]:
+    return (event_name(operation.name),)
+
+
+def _saved_event(operation: SaveEvent) -> Iterable[str]:
+    return *map(event_name, operation.identifiers), event_name(operation.name)
+
+
+def _updated_event(operation: UpdateEvent) -> Iterable[str]:
+    return *_named(operation.event, event_name), *_named(operation.name, event_name)
+
+
+def _none(operation: Operation) -> Iterable[str]:
+    return ()
+
+
+_NAMES: Mapping[type[Operation], tuple[_Names, _Names]] = {
+    CheckIn: (_student, _event),
+    CheckOut: (_student, _event),
+    Withdraw: (_student, _event),
+    CreateStudent: (_identifiers, _none),
+    SaveStudent: (_identifiers, _none),
+    UpdateStudent: (_updated_student, _none),
+    HideStudent: (_student, _none),
+    CreateEvent: (_none, _created_event),
+    SaveEvent: (_none, _saved_event),
+    UpdateEvent: (_none, _updated_event),
+    HideEvent: (_none, _event),
+    Ignore: (_none, _none),
+}
+"""What an operation calls its students and its events."""

@@ -89,6 +89,7 @@ class Hub:
     def _routes(self) -> bottle.Bottle:
         app = bottle.Bottle()
         app.config["catchall"] = False
+        app.uninstall(True)  # its own plugins: nothing here returns a dict or has a template
         app.default_error_handler = self._error
         self._route(app, "/api/webhook/status", "GET", self._status)
         if self.settings.admin_token:
@@ -109,16 +110,14 @@ class Hub:
             app.route(form, method, callback)
             app.route(form, "OPTIONS", partial(self._options, allow))
 
-    def _webhook(self, endpoint: Endpoint) -> bottle.HTTPResponse:
+    def _webhook(self, endpoint: Endpoint) -> bytes:
         delivery, answer = self._pipeline.handle(endpoint, bottle.request.environ)
         return self._respond(answer, {"X-Delivery-Id": delivery})
 
-    def _status(self, endpoint: Endpoint | None = None) -> bottle.HTTPResponse:
+    def _status(self, endpoint: Endpoint | None = None) -> bytes:
         return self._respond(self._page.of(endpoint) if endpoint else self._page.hub())
 
-    def _admin(
-        self, api: DeliveriesApi, callback: Callable[..., Answer], **path: str
-    ) -> bottle.HTTPResponse:
+    def _admin(self, api: DeliveriesApi, callback: Callable[..., Answer], **path: str) -> bytes:
         return self._respond(api.answer(bottle.request.environ, callback, **path))
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:
@@ -130,16 +129,14 @@ class Hub:
             )
         return bottle.HTTPResponse(status=204, headers=headers)
 
-    def _respond(
-        self, answer: Answer, headers: Mapping[str, str] | None = None
-    ) -> bottle.HTTPResponse:
-        all_headers = {
-            "Content-Type": "application/json",
-            **answer.headers,
-            **(headers or {}),
-            **self._cors(),
-        }
-        return bottle.HTTPResponse(answer.body.encode(), answer.status, all_headers)
+    def _respond(self, answer: Answer, headers: Mapping[str, str] | None = None) -> bytes:
+        response = bottle.response
+        response.status = answer.status
+        response.set_header("Content-Type", "application/json")
+        for some in (answer.headers, headers, self._cors()):
+            for name, value in some.items() if some else ():
+                response.set_header(name, value)
+        return answer.body.encode()
 
     def _error(self, error: bottle.HTTPError) -> str:
         """Bottle's own errors, as JSON."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.errors import FAULTS
 from hub.http.app import Hub
@@ -14,8 +13,7 @@ from hub.http.app import Hub
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request whose body has arrived: a WSGI environ without its input, and the body.
 
     Its delivery id is in the environ (``pipeline.DELIVERY_ID``), to be the same if it goes again.
@@ -25,8 +23,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer that may be sent."""
 
     status: int

@@ -30,22 +30,43 @@ _TOO_LONG = (
 
 
 class _HeadTimer:
-    """Closes a connection on which a head was expected for too long."""
+    """Closes a connection on which a head was expected for too long.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    The loop's timer is left running while no head is expected: to stop it and to start another for each
+    request would cost more than to look, every now and then, whether time is up.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
         self._loop = loop
+        self._transport = transport
+        self._since: float | None = None
         self._handle: asyncio.TimerHandle | None = None
 
-    def expect(self, transport: asyncio.Transport) -> None:
+    def expect(self) -> None:
         """From now on, unless a head is expected already."""
-        if self._handle is None:
-            self._handle = self._loop.call_later(HEAD_TIMEOUT, transport.close)
+        if self._since is None:
+            self._since = self._loop.time()
+            if self._handle is None:
+                self._handle = self._loop.call_later(HEAD_TIMEOUT, self._look)
 
     def stop(self) -> None:
-        """The head has arrived, or never will."""
+        """The head has arrived."""
+        self._since = None
+
+    def end(self) -> None:
+        """No head will arrive."""
         if self._handle is not None:
             self._handle.cancel()
-            self._handle = None
+
+    def _look(self) -> None:
+        self._handle = None
+        if self._since is None:
+            return
+        left = self._since + HEAD_TIMEOUT - self._loop.time()
+        if left > 0:
+            self._handle = self._loop.call_later(left, self._look)
+        else:
+            self._transport.close()
 
 
 def _refuse(transport: asyncio.Transport, why: tuple[str, str, str]) -> None:
@@ -65,10 +86,10 @@ class _OfferedUpgrade(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer = _HeadTimer(self.loop)
+        self._timer = _HeadTimer(self.loop, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.stop()
+        self._timer.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -87,7 +108,7 @@ class _OfferedUpgrade(H11Protocol):
 
     def _watch(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self._timer.expect(self.transport)
+            self._timer.expect()
         else:
             self._timer.stop()
 
@@ -97,13 +118,13 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer = _HeadTimer(self.loop)
-        self._timer.expect(transport)
+        self._timer = _HeadTimer(self.loop, transport)
+        self._timer.expect()
         self._head = b""
         self._in_message = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.stop()
+        self._timer.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +135,7 @@ class Protocol(HttpToolsProtocol):
         end = data.find(_END_OF_HEAD)
         if end < 0 and _is_text(data):
             self._unset_keepalive_if_required()
-            self._timer.expect(self.transport)
+            self._timer.expect()
             self._head = data
             if len(data) > _LARGEST_HEAD:
                 _refuse(self.transport, _TOO_LONG)
@@ -128,7 +149,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_message = True
-        self._timer.expect(self.transport)
+        self._timer.expect()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -142,7 +163,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self._in_message and self.cycle.response_complete:
-            self._timer.expect(self.transport)
+            self._timer.expect()
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -157,7 +178,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _hand_over(self, data: bytes) -> None:
-        self._timer.stop()
+        self._timer.end()
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = _OfferedUpgrade(self.config, self.server_state, self.app_state, self.loop)

@@ -75,6 +75,7 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._schemas = schemas
+        self._callable: dict[str, tuple[Any, ...]] = {}
         self.loaded: list[Loaded] = []
         self.failed: list[Failed] = []
         found = [*_built_ins(), *_entry_points(), *_folder(folder)]
@@ -154,13 +155,17 @@ class Plugins:
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
 
-    def _implementations(self, hook: str) -> list[Any]:
+    def _implementations(self, hook: str) -> tuple[Any, ...]:
         """The implementations of a hook in pluggy's order: tryfirst, then the last loaded, …"""
-        caller = getattr(self._manager.hook, hook)
-        return list(reversed(caller.get_hookimpls()))
+        found = self._callable.get(hook)
+        if found is None:
+            caller = getattr(self._manager.hook, hook)
+            found = self._callable[hook] = tuple(reversed(caller.get_hookimpls()))
+        return found
 
     def _load(self, found: _Found) -> None:
         plugin: object = None
+        self._callable.clear()
         try:
             plugin = self._register(found)
             sources = tuple(self._sources(found))
@@ -169,8 +174,10 @@ class Plugins:
         except FAULTS as error:
             reason = f"{type(error).__name__}: {error}"
         else:
+            self._callable.clear()
             self.loaded.append(Loaded(found.name, found.origin, sources))
             return
+        self._callable.clear()
         if self._manager.has_plugin(found.name) and plugin is not None:
             self._manager.unregister(name=found.name)
         self.failed.append(Failed(found.name, found.origin, reason))

@@ -26,7 +26,6 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _invalid(f"The body is not UTF-8: byte {error.start} cannot be decoded") from None
     if text.startswith("\ufeff"):
         raise _invalid("The body begins with a byte order mark; send UTF-8 without one")
-    too_deep = _invalid(f"Nested deeper than {MAX_DEPTH} levels")
     try:
         payload = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -34,12 +33,12 @@ def parse(body: bytes) -> dict[str, Any]:
         what = error.msg.removesuffix(" at")
         raise _invalid(f"{what} at {where}" if text.strip() else "The body is empty") from None
     except RecursionError:
-        raise too_deep from None
+        raise _too_deep() from None
     except ValueError:
         # int() refuses numbers of more than some thousand digits.
         raise _invalid("A number has too many digits") from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(body):
-        raise too_deep
+        raise _too_deep()
     if not isinstance(payload, dict):
         raise _invalid("The body must be a JSON object")
     if b"\\u" in body:
@@ -49,6 +48,10 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def _invalid(details: str) -> InvalidPayload:
     return InvalidPayload(_ERROR, details)
+
+
+def _too_deep() -> InvalidPayload:
+    return _invalid(f"Nested deeper than {MAX_DEPTH} levels")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -59,6 +59,29 @@ def _required(
             yield error
 
 
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "object": (dict,),
+    "array": (list,),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+def _type(
+    validator: Any, types: str | list[str], instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """The keyword ``type``: parsed JSON has few Python types, and most are told by themselves."""
+    found = type(instance)
+    for name in (types,) if isinstance(types, str) else types:
+        if found in _TYPES.get(name, ()):
+            return
+    yield from _any_type(validator, types, instance, schema)
+
+
+_any_type = Draft202012Validator.VALIDATORS["type"]
+
+
 class _Properties:
     """The keyword ``properties``, with the sentences of ``errorMessage``.
 
@@ -120,7 +143,8 @@ class Schemas:
 
         self._formats = formats
         self._dialect = validators.extend(  # type: ignore[no-untyped-call]
-            Draft202012Validator, {"required": _required, "properties": _Properties()}
+            Draft202012Validator,
+            {"required": _required, "properties": _Properties(), "type": _type},
         )
         self._shipped = {schema["$id"]: _in_dialect(schema) for schema in _shipped_schemas()}
         self._registry: Registry[Any] = Registry().with_resources(

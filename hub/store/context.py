@@ -1,16 +1,14 @@
 """What an operation needs to know of its delivery while it is applied."""
 
 import json
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.domain.operations import Operation
 from hub.domain.records import Change, EventRecord, Result, StudentRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """One delivery: its id, when it came (naive, UTC), its source's label, and the hub's time zone;
     and the student and the event that its operations have saved so far.
     """
@@ -24,8 +22,8 @@ class Context:
 
     def after(self, result: Result) -> "Context":
         """The context of the operation that follows."""
-        return replace(
-            self, student=result.student or self.student, event=result.event or self.event
+        return self._replace(
+            student=result.student or self.student, event=result.event or self.event
         )
 
     def source_of(self, operation: Operation) -> str:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from hub.domain.delivery import Attempt, Delivery
 from hub.store.transaction import Transaction
@@ -43,7 +44,7 @@ def keep(
         delivery.id,
         delivery.source,
         delivery.received_at,
-        _ENCODER.encode(dict(delivery.headers)),
+        _headers(tuple(delivery.headers.items())),
         delivery.body,
         attempt.outcome.value,
         attempt.status,
@@ -55,6 +56,12 @@ def keep(
         attempt.events,
         attempt.waiting,
     )
+
+
+@lru_cache(maxsize=256)
+def _headers(headers: tuple[tuple[str, str], ...]) -> str:
+    """Headers as JSON; a sender's are nearly always the same."""
+    return _ENCODER.encode(dict(headers))
 
 
 def first_answer(

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from typing import Any
 
 from pony.orm import Database, db_session
@@ -76,19 +76,19 @@ class Store:
         """Close this thread's connection."""
         self.database.disconnect()
 
-    @contextmanager
-    def writing(self) -> Iterator[Transaction]:
+    def writing(self) -> AbstractContextManager[Transaction]:
         """A transaction: this thread's open batch, or one of its own that ends with the block.
 
         Committed, and on the disk, when the block ends; rolled back when it raises. Raises
         StoreUnavailable where the store cannot take it now, StoreConflict where another writer came
-        first and the same work may be tried again.
+        first and the same work may be tried again; within a batch, what the database raises may come
+        as it is, and the batch raises it translated.
         """
         batch: _Batch | None = getattr(self._local, "batch", None)
-        if batch is not None:
-            with _translated():
-                yield batch.transaction()
-            return
+        return self._alone() if batch is None else nullcontext(batch.transaction())
+
+    @contextmanager
+    def _alone(self) -> Iterator[Transaction]:
         with self._remembered(), self._transaction() as transaction:
             yield transaction
         transaction.committed()

@@ -45,9 +45,8 @@ class Reader(Queries):
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All the rows that a statement returns; it must have two columns at least."""
-        if self._is_sqlite:
-            values = _for_sqlite(values)
-        named = {f"v{number}": value for number, value in enumerate(values)}
+        given = _for_sqlite(values) if self._is_sqlite else values
+        named = {f"v{number}": value for number, value in enumerate(given)}
         return [tuple(row) for row in self._database.select(_pony_style(sql), {}, named)]
 
 
@@ -98,7 +97,7 @@ class Transaction(Queries):
         """Tell those who wait for the commit. ``Store`` calls this, once."""
         tell(self._committed)
 
-    def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
+    def _execute(self, sql: str, values: Sequence[Any]) -> None:
         if self._is_sqlite:
             values = _for_sqlite(values)
         else:
@@ -118,13 +117,14 @@ def tell(callbacks: Iterable[Callable[[], None]]) -> None:
             log_fault("a transaction is committed, and what follows it failed", error)
 
 
-def _for_sqlite(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(
-        [
-            value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
-            for value in values
-        ]
-    )
+def _for_sqlite(values: Sequence[Any]) -> Sequence[Any]:
+    for value in values:
+        if type(value) is datetime:
+            return [
+                value.isoformat(" ", "microseconds") if type(value) is datetime else value
+                for value in values
+            ]
+    return values
 
 
 @lru_cache(maxsize=256)
