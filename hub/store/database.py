@@ -89,6 +89,8 @@ def bind(address: Address) -> Database:
             f"The store {address.shown} cannot be opened: {root(error)}"
         ) from error
     _guard(database)
+    if address.dialect == "postgres":
+        _keep_sessions(database)
     return database
 
 
@@ -107,6 +109,8 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = FULL")
+        # 16 MB of log before it is written back: a page that changes often is then written once.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
         connection.text_factory = str
 
@@ -145,6 +149,25 @@ def _guard(database: Database) -> None:
         return bool(reconnects(error))
 
     provider.should_reconnect = should_reconnect
+
+
+def _keep_sessions(database: Database) -> None:
+    """Let prepared statements live as long as their connection.
+
+    Pony ends each session with DISCARD ALL. The hub's leave nothing behind that would need it: their
+    settings come with the connection, and their lock ends with the transaction.
+    """
+    provider = database.provider
+
+    def release(connection: Any, cache: Any = None) -> None:
+        try:
+            connection.rollback()
+            connection.autocommit = False
+        except BaseException:
+            provider.drop(connection, cache)
+            raise
+
+    provider.release = release
 
 
 def file_identity(address: Address) -> tuple[int, int] | None:

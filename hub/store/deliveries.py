@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from hub.domain.delivery import Attempt, Delivery
-from hub.store.transaction import Transaction
+from hub.store.transaction import Prepared, Transaction
 
-KEEP = """
+KEEP = Prepared("""
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
         idempotency_key, body_digest, students, events, waiting)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-BY_KEY = """
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
+BY_KEY = Prepared("""
     SELECT id, received_at, status, answer, body_digest FROM delivery
-    WHERE source = ? AND idempotency_key = ?"""
+    WHERE source = ? AND idempotency_key = ?""")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
 

@@ -10,19 +10,19 @@ from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, to_utc
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Queries, Row, Transaction
+from hub.store.transaction import Prepared, Queries, Row, Transaction
 
 _COLUMNS = "e.id, e.name, e.starts_at, e.event_type, e.points, e.description, e.location"
 BY_ID = f"SELECT {_COLUMNS} FROM event e WHERE e.id = ? AND e.hidden_at IS NULL"
 BY_NAME = f"SELECT {_COLUMNS} FROM event e WHERE e.name = ? AND e.hidden_at IS NULL LIMIT 2"
-NEAREST = f"""
+NEAREST = Prepared(f"""
     SELECT * FROM (SELECT {_COLUMNS} FROM event e
         WHERE e.name = ? AND e.starts_at <= ? AND e.hidden_at IS NULL
         ORDER BY e.starts_at DESC LIMIT 1) AS before
     UNION ALL
     SELECT * FROM (SELECT {_COLUMNS} FROM event e
         WHERE e.name = ? AND e.starts_at > ? AND e.hidden_at IS NULL
-        ORDER BY e.starts_at LIMIT 1) AS after"""
+        ORDER BY e.starts_at LIMIT 1) AS after""")
 BY_IDENTIFIER = f"""
     SELECT {_COLUMNS}, e.hidden_at IS NOT NULL
     FROM event_identifier i JOIN event e ON e.id = i.event WHERE i.kind = ? AND i.value = ?"""
@@ -59,10 +59,15 @@ def find(
     if found is not None or isinstance(named, Identifier):
         return found
     rows = tx.rows(NEAREST, named, near, named, near)
-    records = [_record(tx, row, context) for row in rows]
+    records = [record(tx, row, context) for row in rows]
     if not records:
         return None
     return min(records, key=lambda event: (abs(event.starts_at - near), near - event.starts_at))
+
+
+def is_name(named: str | Identifier | None) -> bool:
+    """Whether ``named`` can only mean an event's name."""
+    return isinstance(named, str) and not is_number(named)
 
 
 def is_known(queries: Queries, named: str | Identifier) -> bool:
@@ -81,10 +86,10 @@ def _by_number_or_identifier(
 ) -> EventRecord | None:
     if isinstance(named, Identifier):
         row = tx.row(BY_IDENTIFIER, named.kind, named.key)
-        return _record(tx, row, context) if row and not row[-1] else None
+        return record(tx, row, context) if row and not row[-1] else None
     if is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
         row = tx.row(BY_ID, int(named))
-        return _record(tx, row, context) if row else None
+        return record(tx, row, context) if row else None
     return None
 
 
@@ -136,7 +141,7 @@ def create(tx: Transaction, operation: CreateEvent, context: Context) -> Result:
         operation.location,
     )
     if same:
-        event = _record(tx, same, context).id
+        event = record(tx, same, context).id
         tx.run(UPDATE, *members, context.received_at, event)
     else:
         event = _insert(tx, operation, members, context)
@@ -175,7 +180,7 @@ def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
         event = _insert(tx, operation, members, context)
         _learn(tx, event, operation)
         return context.result(operation, Change.CREATED, event=_made(event, members, context))
-    found, hidden = _record(tx, row, context), bool(row[-1])
+    found, hidden = record(tx, row, context), bool(row[-1])
     learnt = _learn(tx, found.id, operation)
     members = _members(found)
     if operation.update:
@@ -222,10 +227,10 @@ def _meant(
         row = tx.row(BY_NAME_AND_START, named, starts_at) if starts_at is not None else None
         if row is None or row[-1]:
             raise Refused(f"Several events are named {named}; give event_identifier or event_date")
-        return _record(tx, row, context)
+        return record(tx, row, context)
     if not rows:
         raise unknown(named)
-    return _record(tx, rows[0], context)
+    return record(tx, rows[0], context)
 
 
 def _saved(
@@ -296,7 +301,8 @@ def _made(identifier: int, members: tuple[Any, ...], context: Context) -> EventR
     return EventRecord(identifier, name, starts_at, day, event_type, points, description, location)
 
 
-def _record(tx: Transaction, row: Row, context: Context) -> EventRecord:
+def record(tx: Transaction, row: Row, context: Context) -> EventRecord:
+    """The event that a row of ``NEAREST`` tells of."""
     starts_at = tx.moment(row[2])
     return _made(row[0], (row[1], starts_at, *row[3:7]), context)
 

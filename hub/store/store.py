@@ -24,7 +24,7 @@ from hub.store.database import (
     root,
 )
 from hub.store.entities import define
-from hub.store.transaction import Reader, Transaction, tell
+from hub.store.transaction import PreparedNames, Reader, Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
@@ -201,13 +201,19 @@ class Store:
         try:
             stack.enter_context(db_session(optimistic=False))
             connection = self.database.get_connection()
-            transaction = Transaction(connection, self.address.dialect)
+            transaction = Transaction(connection, self.address.dialect, self._prepared(connection))
             if self.address.dialect == "postgres":
                 transaction.run(_WRITERS)
         except BaseException:
             stack.__exit__(*sys.exc_info())
             raise
         return transaction
+
+    def _prepared(self, connection: Any) -> dict[str, str]:
+        names: PreparedNames | None = getattr(self._local, "prepared", None)
+        if names is None:
+            names = self._local.prepared = PreparedNames()
+        return names.on(connection)
 
 
 class _Batch:

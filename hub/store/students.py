@@ -10,16 +10,16 @@ from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, Updat
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Queries, Transaction
+from hub.store.transaction import Prepared, Queries, Transaction
 
 _RECORD = """
     SELECT s.id, s.first_name, s.last_name, s.is_admin,
-        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'a_number'),
-        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'email')
+        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'a_number') AS a_number,
+        (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'email') AS email
     FROM student s"""
-FIND = f"""{_RECORD}
+FIND = Prepared(f"""{_RECORD}
     JOIN student_identifier i ON i.student = s.id
-    WHERE i.kind = ? AND i.value = ? AND s.hidden_at IS NULL"""
+    WHERE i.kind = ? AND i.value = ? AND s.hidden_at IS NULL""")
 BY_ID = f"{_RECORD} WHERE s.id = ?"
 OWNER = """
     SELECT s.id, s.hidden_at IS NOT NULL FROM student_identifier i JOIN student s ON s.id = i.student
@@ -55,7 +55,7 @@ def find(queries: Queries, named: str | Identifier) -> StudentRecord | None:
     """The student that ``named`` names, unless hidden."""
     identifier = named if isinstance(named, Identifier) else student_identifier(named)
     row = queries.row(FIND, identifier.kind, identifier.key)
-    return _record(row) if row else None
+    return record(row) if row else None
 
 
 def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
@@ -168,7 +168,8 @@ def _meant(text: str) -> Identifier:
     return Identifier(kind, value) if separator else student_identifier(text)
 
 
-def _record(row: tuple[object, ...]) -> StudentRecord:
+def record(row: tuple[object, ...]) -> StudentRecord:
+    """The student that a row of ``FIND`` tells of."""
     identifier, first_name, last_name, is_admin, a_number, email = row
     return StudentRecord(
         int(identifier),  # type: ignore[call-overload]
@@ -189,7 +190,7 @@ def _result(
 ) -> Result:
     row = tx.row(BY_ID, student)
     assert row is not None
-    return context.result(operation, change, student=_record(row))
+    return context.result(operation, change, student=record(row))
 
 
 def _owner(queries: Queries, identifier: Identifier) -> _Owner | None:
@@ -270,7 +271,7 @@ def _rewrite(
     """Give a student these names (None: keep them) and show the student again."""
     row = tx.row(BY_ID, student)
     assert row is not None
-    kept = _record(row)
+    kept = record(row)
     tx.run(
         UPDATE,
         names.first_name if names else kept.first_name,

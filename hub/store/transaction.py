@@ -17,6 +17,26 @@ from hub.log import log_fault
 Row = tuple[Any, ...]
 
 
+class Prepared(str):
+    """A statement of every check-in: PostgreSQL parses and plans it once for a connection."""
+
+    __slots__ = ()
+
+
+class PreparedNames:
+    """What the statements are called that were prepared on a thread's connection."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._names: dict[str, str] = {}
+
+    def on(self, connection: Any) -> dict[str, str]:
+        """The names by statement, on this connection; on another than the last there are none yet."""
+        if connection is not self._connection:
+            self._connection, self._names = connection, {}
+        return self._names
+
+
 class Queries(ABC):
     """What can be asked of the store, inside of a transaction or outside."""
 
@@ -51,11 +71,15 @@ class Reader(Queries):
 
 
 class Transaction(Queries):
-    """The open transaction of one thread. It ends, with a commit or a rollback, in ``Store``."""
+    """The open transaction of one thread. It ends, with a commit or a rollback, in ``Store``.
 
-    def __init__(self, connection: Any, dialect: str) -> None:
+    ``prepared`` are the names of the statements that were prepared on the connection before.
+    """
+
+    def __init__(self, connection: Any, dialect: str, prepared: dict[str, str]) -> None:
         self._cursor = connection.cursor()
         self._is_sqlite = dialect == "sqlite"
+        self._prepared = prepared
         self._committed: list[Callable[[], None]] = []
 
     def run(self, sql: str, *values: Any) -> None:
@@ -100,9 +124,26 @@ class Transaction(Queries):
     def _execute(self, sql: str, values: Sequence[Any]) -> None:
         if self._is_sqlite:
             values = _for_sqlite(values)
+        elif type(sql) is Prepared:
+            sql = self._prepared.get(sql) or self._prepare(sql)
         else:
             sql = _format_style(sql)
         self._cursor.execute(sql, values)
+
+    def _prepare(self, sql: Prepared) -> str:
+        name = f"hub_{len(self._prepared)}"
+        first, *rest = sql.split("?")
+        numbered = "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))
+        self._cursor.execute(f"PREPARE {name} AS {first}{numbered}")
+        # A prepared statement outlives a transaction that is rolled back.
+        execute = f"EXECUTE {name} ({', '.join('%s' for _ in rest)})"
+        self._prepared[sql] = execute
+        return execute
+
+    @property
+    def inserts_in_queries(self) -> bool:
+        """Whether a query may have an INSERT in its WITH clause."""
+        return not self._is_sqlite
 
 
 def tell(callbacks: Iterable[Callable[[], None]]) -> None:
