@@ -8,6 +8,9 @@ _log = logging.getLogger(__name__)
 
 def configure(level: str) -> None:
     """Send the hub's log, and its server's warnings, to standard error."""
+    # What no line shows is not looked up for each (the logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="WARNING")
     logging.getLogger("hub").setLevel(level.upper())
 

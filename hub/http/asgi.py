@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -28,6 +29,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LARGEST_BATCH = 256
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
 
 
 class Adapter:
@@ -43,6 +45,8 @@ class Adapter:
         self._timeout = hub.settings.body_timeout
         self._connections = connections
         self._aside = ThreadPoolExecutor(1, "deliveries")
+        self._expected = self._last = 1
+        self._patience = self._wait_until = 0.0
         self._waiting: list[tuple[Request, asyncio.Future[Response]]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +78,7 @@ class Adapter:
             await _send(send, response)
             return
         if not self._waiting:
+            self._wait_until = time.perf_counter() + self._patience
             loop.call_soon(self._tick)
         answered: asyncio.Future[Response] = loop.create_future()
         self._waiting.append((Request(environ, body), answered))
@@ -105,6 +110,10 @@ class Adapter:
         return body
 
     def _tick(self) -> None:
+        started = time.perf_counter()
+        if len(self._waiting) < self._expected and started < self._wait_until:
+            asyncio.get_running_loop().call_soon(self._tick)
+            return
         batch = self._waiting[:_LARGEST_BATCH]
         self._waiting = self._waiting[_LARGEST_BATCH:]
         if self._waiting:
@@ -116,6 +125,10 @@ class Adapter:
                 if not answered.done():
                     answered.set_exception(error)
             raise
+        self._expected = min(self._last + len(batch), len(self._connections) or _LARGEST_BATCH)
+        self._last = len(batch)
+        took = time.perf_counter() - started
+        self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
         for (_, answered), response in zip(batch, responses, strict=True):
             if not answered.done():
                 answered.set_result(response)
