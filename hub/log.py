@@ -1,6 +1,7 @@
 """Logging: one line an event on standard error, with ids and without people."""
 
 import logging
+import time
 import traceback
 
 _log = logging.getLogger(__name__)
@@ -11,8 +12,24 @@ def configure(level: str) -> None:
     # What no line shows is not looked up for each (the logging HOWTO, "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="WARNING")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level="WARNING")
     logging.getLogger("hub").setLevel(level.upper())
+
+
+class _Formatter(logging.Formatter):
+    """Formats a second once, however many lines it has."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._second = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        second = int(record.created)
+        if second != self._second[0]:
+            self._second = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._second[1]},{int(record.msecs):03d}"
 
 
 def log_fault(what: str, error: BaseException) -> None:

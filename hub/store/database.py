@@ -109,8 +109,6 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = FULL")
-        # 16 MB of log before it is written back: a page that changes often is then written once.
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
         connection.text_factory = str
 

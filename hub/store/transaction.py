@@ -65,8 +65,10 @@ class Reader(Queries):
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All the rows that a statement returns; it must have two columns at least."""
-        given = _for_sqlite(values) if self._is_sqlite else values
-        named = {f"v{number}": value for number, value in enumerate(given)}
+        named = {
+            f"v{number}": _text_of(one) if self._is_sqlite and isinstance(one, datetime) else one
+            for number, one in enumerate(values)
+        }
         return [tuple(row) for row in self._database.select(_pony_style(sql), {}, named)]
 
 
@@ -80,6 +82,7 @@ class Transaction(Queries):
         self._cursor = connection.cursor()
         self._is_sqlite = dialect == "sqlite"
         self._prepared = prepared
+        self._last: tuple[datetime, str] | None = None
         self._committed: list[Callable[[], None]] = []
 
     def run(self, sql: str, *values: Any) -> None:
@@ -123,12 +126,18 @@ class Transaction(Queries):
 
     def _execute(self, sql: str, values: Sequence[Any]) -> None:
         if self._is_sqlite:
-            values = _for_sqlite(values)
+            values = [self._text(one) if type(one) is datetime else one for one in values]
         elif type(sql) is Prepared:
             sql = self._prepared.get(sql) or self._prepare(sql)
         else:
             sql = _format_style(sql)
         self._cursor.execute(sql, values)
+
+    def _text(self, moment: datetime) -> str:
+        """A moment as SQLite has it. A check-in has the same one in several places."""
+        if self._last is None or self._last[0] is not moment:
+            self._last = moment, _text_of(moment)
+        return self._last[1]
 
     def _prepare(self, sql: Prepared) -> str:
         name = f"hub_{len(self._prepared)}"
@@ -158,14 +167,8 @@ def tell(callbacks: Iterable[Callable[[], None]]) -> None:
             log_fault("a transaction is committed, and what follows it failed", error)
 
 
-def _for_sqlite(values: Sequence[Any]) -> Sequence[Any]:
-    for value in values:
-        if type(value) is datetime:
-            return [
-                value.isoformat(" ", "microseconds") if type(value) is datetime else value
-                for value in values
-            ]
-    return values
+def _text_of(moment: datetime) -> str:
+    return moment.isoformat(" ", "microseconds")
 
 
 @lru_cache(maxsize=256)
