@@ -45,7 +45,7 @@ class Hub:
         for name in unknown_sources(self.endpoints, settings):
             _log.warning("sources.%s is configured, and no plugin declares such a source", name)
         self.store = Store.open(settings.database)
-        self._observers = Observers(self.plugins)
+        self.observers = Observers(self.plugins)
         self.replays = Replays(
             self.store, self.plugins, self.endpoints, self._committed, settings.time_zone
         )
@@ -78,12 +78,12 @@ class Hub:
     def close(self, seconds: float = 5) -> None:
         """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
         self.upkeep.close(seconds)
-        self._observers.close(seconds)
+        self.observers.close(seconds)
         self.store.close()
 
     def _committed(self, delivery: CommittedDelivery) -> None:
         """Tell those who wait for what is on the disk."""
-        self._observers.tell(delivery)
+        self.observers.tell(delivery)
         self.upkeep.tell(delivery.results)
 
     def _routes(self) -> bottle.Bottle:

@@ -32,6 +32,7 @@ class StatusPage:
                     "loaded": [plugin.name for plugin in plugins.loaded],
                     "failed": [plugin.name for plugin in plugins.failed],
                 },
+                "observers": self._hub.observers.counters(),
                 "sections": plugins.status_sections(),
             }
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from hub.domain.delivery import CommittedDelivery, Delivery
+from hub.domain.delivery import Delivery
 from hub.domain.operations import Operation
 from hub.errors import FAULTS, PluginError, Refused, SettingError
 from hub.log import log_fault
@@ -97,7 +97,7 @@ class Plugins:
 
         Raises Refused where a plugin does, HookFailed for anything else.
         """
-        for implementation in self._implementations("veto_delivery"):
+        for implementation in self.implementations("veto_delivery"):
             # Each its own copy: what one does to it, no other sees.
             own = copy.deepcopy(payload)
             sentence = _watched(implementation, delivery, payload=own)
@@ -110,33 +110,19 @@ class Plugins:
 
         Raises Refused where a plugin does, HookFailed for anything else.
         """
-        for implementation in self._implementations("amend_operations"):
+        for implementation in self.implementations("amend_operations"):
             amended = _watched(implementation, delivery, operations=operations)
             if amended is not None:
                 operations = amended
         return operations
 
-    @property
-    def observed(self) -> bool:
-        """Whether any plugin observes committed deliveries."""
-        return bool(self._implementations("delivery_committed"))
-
-    def observe(self, delivery: CommittedDelivery) -> None:
-        """Show a committed delivery to every observer; one that raises is logged by name."""
-        for implementation in self._implementations("delivery_committed"):
-            try:
-                _call(implementation, delivery=delivery)
-            except FAULTS as error:
-                what = f"delivery_committed failed for delivery {delivery.delivery.id}"
-                log_fault(f"plugin {implementation.plugin_name}: {what}", error)
-
     def status_sections(self) -> dict[str, Any]:
         """What the plugins add to the status page, by plugin; one that raises adds nothing."""
         sections = {}
-        for implementation in self._implementations("status_section"):
+        for implementation in self.implementations("status_section"):
             started = time.perf_counter()
             try:
-                section = _call(implementation)
+                section = call(implementation)
                 json.dumps(section, allow_nan=False).encode()
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
@@ -149,13 +135,13 @@ class Plugins:
 
     def register_commands(self, group: click.Group) -> None:
         """Let the plugins add their commands; one that raises is logged by name."""
-        for implementation in self._implementations("register_commands"):
+        for implementation in self.implementations("register_commands"):
             try:
-                _call(implementation, group=group)
+                call(implementation, group=group)
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
 
-    def _implementations(self, hook: str) -> tuple[Any, ...]:
+    def implementations(self, hook: str) -> tuple[Any, ...]:
         """The implementations of a hook in pluggy's order: tryfirst, then the last loaded, …"""
         found = self._callable.get(hook)
         if found is None:
@@ -210,10 +196,10 @@ class Plugins:
 
     def _sources(self, found: _Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
         taken = list(self.sources)
-        for implementation in self._implementations("register_sources"):
+        for implementation in self.implementations("register_sources"):
             if implementation.plugin_name != found.name:
                 continue
-            for source in _call(implementation) or ():
+            for source in call(implementation) or ():
                 if not isinstance(source, Source):
                     raise PluginError(
                         f"register_sources gave {source!r}; it must give hub.Source values"
@@ -245,7 +231,7 @@ def _is_wrapper(implementation: Any, plugin: object) -> bool:
     )
 
 
-def _call(implementation: Any, **arguments: Any) -> Any:
+def call(implementation: Any, **arguments: Any) -> Any:
     return implementation.function(*[arguments[name] for name in implementation.argnames])
 
 
@@ -254,7 +240,7 @@ def _watched(implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
     plugin, hook = implementation.plugin_name, implementation.function.__name__
     started = time.perf_counter()
     try:
-        returned = _call(implementation, delivery=delivery, **arguments)
+        returned = call(implementation, delivery=delivery, **arguments)
         if hook == "amend_operations" and returned is not None:
             returned = operations_of(returned)
     except Refused:

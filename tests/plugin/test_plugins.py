@@ -2,15 +2,17 @@
 
 import ast
 import importlib.metadata
-import threading
+import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from hubtest import STATUS, UNIFIED, Calls, Client
+from serving import eventually
 
 import hub_plugins
 from hub.errors import SettingError
+from hub.plugin import observers
 
 DOOR = """
 from hub import OPEN, CheckIn, Source, hookimpl
@@ -383,8 +385,6 @@ class TestHooks:
         hub = make(a_broken=broken, observer=text)
         reply = Calls(Client(hub)).student()
         hub.close()
-        import sys
-
         (seen,) = sys.modules["attendance_hub_plugin_observer"].seen
         assert (reply.status, seen.status, seen.outcome) == (201, 201, "applied")
         assert seen.delivery.id == reply.headers["x-delivery-id"]
@@ -392,9 +392,7 @@ class TestHooks:
         assert "plugin a_broken: delivery_committed failed" in caplog.text
 
     def test_observers_that_are_too_slow_are_left_behind(self, make, monkeypatch, caplog):
-        from hub.plugin import observers
-
-        monkeypatch.setattr(observers, "_CAPACITY", 1)
+        monkeypatch.setattr(observers, "CAPACITY", 1)
         text = """
             import threading
             from hub import hookimpl
@@ -409,19 +407,62 @@ class TestHooks:
         hub = make(slow=text)
         calls = Calls(Client(hub))
         calls.student("a0")
-        import sys
-
         slow = sys.modules["attendance_hub_plugin_slow"]
         assert slow.started.wait(10)
         for number in range(1, 4):
             assert calls.student(f"a{number}").status == 201
-        assert hub._observers.dropped == 2
-        assert "observers are too slow" in caplog.text
-        hub._observers.close(0.01)
+        assert hub.observers.counters()["slow"]["dropped"] == 2
+        assert "plugin slow observes too slowly; delivery" in caplog.text
+        hub.observers.close(0.01)
         slow.go.set()
-        for thread in threading.enumerate():
-            if thread.name == "observers":
-                hub._observers.close(10)
+        eventually(lambda: hub.observers.counters()["slow"]["seen"] == 2)
+
+    def test_an_observer_that_hangs_takes_nobodys_turn(self, make, monkeypatch, caplog):
+        """Not another plugin's, and, after the time limit, not its own next one either."""
+        monkeypatch.setattr(observers, "TIME_LIMIT", 0.05)
+        monkeypatch.setattr(observers, "_LOOK_EVERY", 0.01)
+        hanging = """
+            import threading
+            from hub import hookimpl
+
+            go = threading.Event()
+            seen = []
+
+            @hookimpl
+            def delivery_committed(delivery):
+                seen.append(delivery.delivery.id)
+                go.wait(20)
+        """
+        well = """
+            from hub import hookimpl
+
+            @hookimpl
+            def delivery_committed(delivery):
+                return "nonsense"
+        """
+        hub = make(hanging=hanging, well=well)
+        client = Client(hub)
+        calls = Calls(client)
+        ids = [calls.student(f"a{number}").headers["x-delivery-id"] for number in range(5)]
+        eventually(lambda: hub.observers.counters()["well"]["seen"] == 5)
+        eventually(lambda: hub.observers.counters()["hanging"]["timed_out"] == 3)
+        module = sys.modules["attendance_hub_plugin_hanging"]
+        assert module.seen == ids[:3]
+        assert (
+            f"plugin hanging: delivery_committed takes longer than 0 s for delivery {ids[0]}"
+            in (caplog.text)
+        )
+        # Three hang: it is given up, until one of them comes back.
+        assert calls.student("a5").status == 201
+        shown = client.get(STATUS).json["observers"]
+        assert shown["hanging"]["dropped"] == 1
+        assert shown["well"] == {
+            "seen": shown["well"]["seen"], "failed": 0, "timed_out": 0, "dropped": 0, "waiting": 0,
+        }  # fmt: skip
+        module.go.set()
+        eventually(lambda: hub.observers.counters()["hanging"]["seen"] == 3)
+        assert calls.student("a6").status == 201
+        eventually(lambda: hub.observers.counters()["hanging"]["seen"] == 6)
 
     def test_a_section_of_the_status_page(self, make, caplog):
         text = """
