@@ -1,5 +1,6 @@
 """The command and its subcommands. Expected failures are one line and exit status 2."""
 
+import logging
 import sys
 from contextlib import nullcontext
 from typing import Any
@@ -28,11 +29,9 @@ class _Group(click.Group):
 
     def _add_plugin_commands(self) -> None:
         from hub.plugin.plugins import Plugins
-        from hub.receive.validation import Schemas
 
         try:
-            settings = load().settings
-            plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+            plugins = Plugins(load().settings)
         except HubError:
             return  # the command itself will tell, if it needs the settings
         own = dict(self.commands)
@@ -85,6 +84,30 @@ def config(config_file: str | None, **options: Any) -> None:
 
 
 main.add_command(deliveries)
+
+
+@main.command()
+@setting_options("plugins", "load_plugins", "without")
+def plugins(config_file: str | None, **options: Any) -> None:
+    """List the plugins: version, origin, hooks and sources, and why one is not loaded.
+
+    The exit status is 1 where one is not.
+    """
+    from hub.cli.plugins import report
+    from hub.plugin.plugins import Plugins
+
+    settings = load(options, config_file).settings
+    log = logging.getLogger("hub.plugin")
+    level = log.level
+    log.setLevel("CRITICAL")  # the report says what the log would
+    try:
+        found = Plugins(settings)
+        lines = list(report(found, settings))
+    finally:
+        log.setLevel(level)
+    for line in lines:
+        click.echo(line)
+    sys.exit(1 if found.failed else 0)
 
 
 @main.command()

@@ -85,6 +85,9 @@ class Settings:
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
     plugins: str = _setting("", readers.text, "Folder of plugins, one a .py file")
+    load_plugins: tuple[str, ...] = _setting(
+        (), readers.words, "The only plugins that are loaded; without any, all are"
+    )
     without: tuple[str, ...] = _setting((), readers.words, "Plugins that are not loaded")
     log_level: str = _setting(
         "info",

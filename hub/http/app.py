@@ -23,7 +23,6 @@ from hub.log import log_fault
 from hub.pipeline import Pipeline
 from hub.plugin.observers import Observers
 from hub.plugin.plugins import Plugins
-from hub.receive.validation import Schemas
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class Hub:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.plugins = Plugins(Schemas(settings.time_zone), settings.without, settings.plugins)
+        self.plugins = Plugins(settings)
         self.endpoints = endpoints(self.plugins, settings)
         for name in unknown_sources(self.endpoints, settings):
             _log.warning("sources.%s is configured, and no plugin declares such a source", name)

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from hub.config.settings import Settings
 from hub.domain.delivery import Delivery
 from hub.domain.operations import Operation
 from hub.errors import FAULTS, PluginError, Refused, SettingError
@@ -25,6 +26,7 @@ from hub.log import log_fault
 from hub.plugin import hookspecs
 from hub.plugin.source import Source
 from hub.receive.validation import Schemas
+from hub.version import __version__
 
 if TYPE_CHECKING:
     import click
@@ -45,10 +47,14 @@ class HookFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plugin that works: its name, where it came from, its sources and their validators by kind."""
+    """A plugin that works: its name, where it came from, its version ('' if it tells none), the hooks
+    that it implements, its sources and their validators by kind.
+    """
 
     name: str
     origin: str
+    version: str
+    hooks: tuple[str, ...]
     sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
 
 
@@ -65,25 +71,27 @@ class Failed:
 class _Found:
     name: str
     origin: str
+    version: str
     load: Callable[[], object]
 
 
 class Plugins:
     """The plugins of one hub, in the order: built-ins, entry points, the plugins folder, sorted."""
 
-    def __init__(self, schemas: Schemas, without: Sequence[str] = (), folder: str = "") -> None:
+    def __init__(self, settings: Settings) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._schemas = schemas
+        self._schemas = Schemas(settings.time_zone)
         self._callable: dict[str, tuple[Any, ...]] = {}
         self.loaded: list[Loaded] = []
         self.failed: list[Failed] = []
-        found = [*_built_ins(), *_entry_points(), *_folder(folder)]
-        unknown = set(without) - {one.name for one in found}
-        if unknown:
-            raise SettingError(f"without: there is no plugin named {min(unknown)}")
+        found = [*_built_ins(), *_entry_points(), *_folder(settings.plugins)]
+        only, without = settings.load_plugins, settings.without
+        for setting, names in (("load_plugins", only), ("without", without)):
+            if unknown := set(names) - {one.name for one in found}:
+                raise SettingError(f"{setting}: there is no plugin named {min(unknown)}")
         for one in found:
-            if one.name not in without:
+            if one.name not in without and (not only or one.name in only):
                 self._load(one)
 
     @property
@@ -161,7 +169,10 @@ class Plugins:
             reason = f"{type(error).__name__}: {error}"
         else:
             self._callable.clear()
-            self.loaded.append(Loaded(found.name, found.origin, sources))
+            version = found.version or str(getattr(plugin, "__version__", ""))
+            callers = self._manager.get_hookcallers(plugin) or []
+            hooks = tuple(name for name in _hook_names() if name in {one.name for one in callers})
+            self.loaded.append(Loaded(found.name, found.origin, version, hooks, sources))
             return
         self._callable.clear()
         if self._manager.has_plugin(found.name) and plugin is not None:
@@ -279,13 +290,16 @@ def _built_ins() -> Iterator[_Found]:
     from hub_plugins import BUILT_INS
 
     for name in BUILT_INS:
-        yield _Found(name, "built-in", partial(importlib.import_module, f"hub_plugins.{name}"))
+        yield _Found(
+            name, "built-in", __version__, partial(importlib.import_module, f"hub_plugins.{name}")
+        )
 
 
 def _entry_points() -> Iterator[_Found]:
     for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
-        distribution = entry_point.dist.name if entry_point.dist else "a distribution"
-        yield _Found(entry_point.name, distribution, entry_point.load)
+        dist = entry_point.dist
+        name, version = (dist.name, dist.version) if dist else ("a distribution", "")
+        yield _Found(entry_point.name, name, version, entry_point.load)
 
 
 def _folder(folder: str) -> Iterator[_Found]:
@@ -296,7 +310,7 @@ def _folder(folder: str) -> Iterator[_Found]:
         raise SettingError(f"plugins: the folder {folder} does not exist")
     for file in sorted(path.glob("*.py")):
         if not file.name.startswith("_"):
-            yield _Found(file.stem, str(file), partial(_module, file))
+            yield _Found(file.stem, str(file), "", partial(_module, file))
 
 
 def _module(file: Path) -> object:

@@ -155,3 +155,40 @@ def test_serve_with_nothing_set_keeps_its_store_in_the_working_folder(tmp_path):
     server = Server("sqlite:///attendance-hub.db", cwd=tmp_path)
     assert (tmp_path / "attendance-hub.db").exists()
     assert server.stop() == 0
+
+
+class TestPlugins:
+    def test_each_with_version_origin_hooks_and_sources(self, run, tmp_path):
+        code = (
+            "import hub\n__version__ = '1.2'\n@hub.hookimpl\ndef veto_delivery():\n    pass\n"
+            "@hub.hookimpl\ndef status_section():\n    pass\n"
+        )
+        (tmp_path / "gate.py").write_text(code)
+        lines = run("plugins", "--plugins", str(tmp_path)).output.splitlines()
+        assert lines[:4] == [
+            f"unified {__version__} (built-in)",
+            "  hooks: register_sources",
+            "  source unified: /api/webhook/unified/  open",
+            "    schema https://attendance-hub.example/schemas/unified/student-create.json",
+        ]
+        assert lines[-2:] == [
+            f"gate 1.2 ({tmp_path / 'gate.py'})",
+            "  hooks: veto_delivery, status_section",
+        ]
+
+    def test_one_that_is_not_loaded_says_why_in_one_line(self, run, tmp_path):
+        (tmp_path / "broken.py").write_text("def (")
+        done = run("plugins", "--plugins", str(tmp_path))
+        assert done.exit_code == 1
+        line = done.output.splitlines()[-1]
+        assert line.startswith(f"broken ({tmp_path / 'broken.py'}) is not loaded: SyntaxError: ")
+
+    def test_only_those_named_are_loaded(self, run):
+        lines = run("plugins", HUB_LOAD_PLUGINS="secure, unified").output.splitlines()
+        named = [line.split()[0] for line in lines if not line.startswith(" ")]
+        assert named == ["unified", "secure"]
+        done = run("plugins", HUB_LOAD_PLUGINS="nothing")
+        assert (done.exit_code, done.output) == (
+            2,
+            "attendance-hub: load_plugins: there is no plugin named nothing\n",
+        )

@@ -1,0 +1,29 @@
+"""``attendance-hub plugins``: what is loaded, from where, and why something is not."""
+
+from collections.abc import Iterator
+
+from hub.config.settings import Settings
+from hub.endpoint import Endpoint, endpoints
+from hub.plugin.plugins import Plugins
+
+
+def report(plugins: Plugins, settings: Settings) -> Iterator[str]:
+    """The lines of the list. Raises SettingError for a source that is configured wrongly."""
+    found = endpoints(plugins, settings)
+    for plugin in plugins.loaded:
+        version = f" {plugin.version}" if plugin.version else ""
+        yield f"{plugin.name}{version} ({plugin.origin})"
+        yield f"  hooks: {', '.join(plugin.hooks)}"
+        for endpoint in found:
+            if endpoint.plugin == plugin.name:
+                yield f"  source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}"
+                yield from (f"    schema {identifier}" for identifier in _schemas(endpoint))
+    for failed in plugins.failed:
+        yield f"{failed.name} ({failed.origin}) is not loaded: {failed.reason}"
+
+
+def _schemas(endpoint: Endpoint) -> list[str]:
+    """The ``$id`` of each schema that has one, each once."""
+    schemas = [validator.schema for validator in endpoint.validators.values()]
+    found = [schema["$id"] for schema in schemas if isinstance(schema, dict) and "$id" in schema]
+    return list(dict.fromkeys(found))
