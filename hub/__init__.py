@@ -33,6 +33,7 @@ from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, St
 from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds
 from hub.errors import NotConfigured, NotFound, Refused, Unauthenticated
 from hub.plugin.hookspecs import hookimpl
+from hub.plugin.section import setting
 from hub.plugin.source import Source
 from hub.receive.signatures import (
     GITHUB_SIGNATURE,
@@ -92,5 +93,6 @@ __all__ = [
     "parse_timestamp",
     "parse_unix_seconds",
     "payloads",
+    "setting",
     "student_identifier",
 ]

@@ -78,7 +78,13 @@ def migrate(config_file: str | None, **options: Any) -> None:
 @setting_options()
 def config(config_file: str | None, **options: Any) -> None:
     """Print the settings in force and where each value came from."""
-    lines = list(described(load(options, config_file)))
+    from hub.plugin.plugins import Plugins
+
+    configuration = load(options, config_file)
+    lines = list(described(configuration))
+    for plugin in Plugins(configuration.settings).loaded:
+        for name, value, origin in plugin.section.described():
+            lines.append((f"plugin.{plugin.name}.{name}", value, origin))
     for name, value, origin in lines:
         click.echo(f"{name} = {value}  ({origin})")
 

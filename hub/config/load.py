@@ -4,16 +4,18 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hub.config.settings import Settings, SourceSettings, default_of, settable
+from hub.config.settings import PluginSections, Settings, SourceSettings, default_of, settable
 from hub.errors import SettingError
 
 DEFAULT_FILE = "hub.toml"
 _PREFIX = "HUB_"
 _SOURCE_PREFIX = "HUB_SOURCE_"
+_PLUGIN_PREFIX = "HUB_PLUGIN_"
+_TABLES = {"sources", "plugin"}
 _SECRET = "WEBHOOK_SECRET"
 _ADMIN_TOKEN = "HUB_ADMIN_TOKEN"
 _SHORTEST_TOKEN = 16
@@ -52,6 +54,7 @@ class _Reading:
         self._values: dict[str, Any] = {}
         self._sources: dict[str, dict[str, Any]] = {}
         self._origins: dict[str, str] = {}
+        self._plugins = PluginSections()
 
     def file(self, contents: Mapping[str, Any], path: str) -> None:
         known = {entry.name for entry in settable(Settings)}
@@ -61,12 +64,22 @@ class _Reading:
                     raise SettingError(f"sources in {path}: it must be a table of tables")
                 for source, table in value.items():
                     self._source_table(source, table, path)
+            elif name == "plugin":
+                self._plugin_tables(value, path)
             elif name in ("webhook_secret", "secrets", "admin_token"):
                 raise _secret_in_file(name, path)
             elif name in known:
                 self._set(name, value, path)
             else:
-                raise SettingError(f"{name} in {path}: {_no_such(name, known | {'sources'})}")
+                raise SettingError(f"{name} in {path}: {_no_such(name, known | _TABLES)}")
+
+    def _plugin_tables(self, tables: Any, path: str) -> None:
+        if not isinstance(tables, dict) or not all(
+            isinstance(one, dict) for one in tables.values()
+        ):
+            raise SettingError(f"plugin in {path}: it must be a table of tables, [plugin.<name>]")
+        by_key = {source_key(name): table for name, table in tables.items()}
+        self._plugins = replace(self._plugins, tables=by_key, file=path)
 
     def _source_table(self, name: str, table: Any, path: str) -> None:
         source = source_key(name)
@@ -93,6 +106,8 @@ class _Reading:
             self._origins["webhook_secret"] = _SECRET
         if token := environment.get(_ADMIN_TOKEN, "").strip():
             self._admin_token(token)
+        own = {k: v for k, v in environment.items() if k.startswith(_PLUGIN_PREFIX)}
+        self._plugins = replace(self._plugins, environment=own)
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
         for variable, value in environment.items():
             if variable.startswith("HUB_SOURCES_"):
@@ -152,7 +167,9 @@ class _Reading:
         for source, table in self._sources.items():
             self._add_file_secrets(table, "secrets", f"sources.{source}.")
         sources = {source: SourceSettings(**table) for source, table in self._sources.items()}
-        return Configuration(Settings(**values, sources=sources), self._origins)
+        return Configuration(
+            Settings(**values, sources=sources, plugin=self._plugins), self._origins
+        )
 
     def _add_file_secrets(self, values: dict[str, Any], name: str, prefix: str) -> None:
         path = values.get("secret_file")
@@ -218,7 +235,8 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """A warning for each variable that looks like a setting and is none."""
     known = {_PREFIX + entry.name.upper() for entry in settable(Settings)} | {_ADMIN_TOKEN}
     for variable in sorted(environment):
-        if variable.startswith(_PREFIX) and not variable.startswith(_SOURCE_PREFIX):
+        own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX))
+        if variable.startswith(_PREFIX) and not own:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
             if variable not in known and close:
                 yield f"{variable} is no setting; did you mean {close[0]}?"

@@ -3,9 +3,11 @@
 Each raises ValueError with what the value must be; the caller names the setting.
 """
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,6 +36,29 @@ def whole_number(least: int, most: int) -> Callable[[Any], int]:
         return number
 
     return read
+
+
+def number(value: Any) -> float:
+    """A number."""
+    try:
+        found = float(value) if isinstance(value, str | int | float) else None
+    except ValueError:
+        found = None
+    if found is None or isinstance(value, bool) or not math.isfinite(found):
+        raise ValueError("it must be a number")
+    return found
+
+
+def texts_by_name(value: Any) -> Mapping[str, str]:
+    """A table of texts; in the environment ``name=text, name=text``."""
+    if isinstance(value, str):
+        pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+        if not all(separator for _, separator, _ in pairs):
+            raise ValueError("it must be a list of name=text, separated by commas")
+        value = {name.strip(): text.strip() for name, _, text in pairs}
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("it must be a table of texts")
+    return MappingProxyType(value)
 
 
 def boolean(value: Any) -> bool:

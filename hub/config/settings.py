@@ -37,6 +37,17 @@ class SourceSettings:
     secrets: tuple[str, ...] = _secret("The source's secrets, one a line; environment only")
 
 
+@dataclass(frozen=True, slots=True)
+class PluginSections:
+    """What is given to the plugins, each of which reads its own part (``hub.plugin.section``): tables by
+    plugin, the file that they are from, and the environment's ``HUB_PLUGIN_…``.
+    """
+
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    file: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Times are in seconds and sizes in bytes where no unit is named."""
@@ -106,6 +117,7 @@ class Settings:
     sources: Mapping[str, SourceSettings] = field(
         default_factory=dict, metadata={"table": SourceSettings, "about": "Settings by source"}
     )
+    plugin: PluginSections = PluginSections()
 
 
 def settable(table: type[Settings] | type[SourceSettings]) -> list[Field[Any]]:

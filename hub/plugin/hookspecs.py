@@ -1,6 +1,7 @@
 """The hooks: six functions that a plugin may implement, each with ``@hub.hookimpl``.
 
-``docs/plugins.md`` has a section for each.
+``docs/plugins.md`` has a section for each. ``settings`` is the plugin's own section of the configuration,
+None where it declares none.
 """
 
 from __future__ import annotations
@@ -25,32 +26,32 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def register_sources() -> Iterable[Source]:  # type: ignore[empty-body]
+def register_sources(settings: Any) -> Iterable[Source]:  # type: ignore[empty-body]
     """Declare the plugin's sources. Called once, at start-up; an exception disables the plugin."""
 
 
 @hookspec
-def veto_delivery(delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
+def veto_delivery(delivery: Delivery, payload: Mapping[str, Any], settings: Any) -> str | None:
     """Return a sentence to refuse the delivery with 400, or None. Called before the transaction."""
 
 
 @hookspec
 def amend_operations(
-    delivery: Delivery, operations: Sequence[Operation]
+    delivery: Delivery, operations: Sequence[Operation], settings: Any
 ) -> Sequence[Operation] | None:
     """Return other operations to apply instead, or None. Called before the transaction."""
 
 
 @hookspec
-def delivery_committed(delivery: CommittedDelivery) -> None:
+def delivery_committed(delivery: CommittedDelivery, settings: Any) -> None:
     """Observe a delivery that is on the disk. Called on a thread of its own, after the answer."""
 
 
 @hookspec
-def status_section() -> Mapping[str, Any] | None:
+def status_section(settings: Any) -> Mapping[str, Any] | None:
     """Return what the status page shows under the plugin's name: public, quick to make, JSON."""
 
 
 @hookspec
-def register_commands(group: click.Group) -> None:
+def register_commands(group: click.Group, settings: Any) -> None:
     """Add commands to the ``attendance-hub`` command. Called when the command line needs them."""

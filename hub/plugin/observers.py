@@ -13,7 +13,7 @@ from typing import Any
 from hub.domain.delivery import CommittedDelivery
 from hub.errors import FAULTS
 from hub.log import log_fault
-from hub.plugin.plugins import Plugins, call
+from hub.plugin.plugins import Plugins
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ class Observers:
     """A bounded queue and a thread for each plugin that observes, and one thread that watches these."""
 
     def __init__(self, plugins: Plugins) -> None:
-        self._observers = [_Observer(one) for one in plugins.implementations("delivery_committed")]
+        self._observers = [
+            _Observer(plugins, one) for one in plugins.implementations("delivery_committed")
+        ]
         self._starting = threading.Lock()
         self._watched = False
         self._ending = threading.Event()
@@ -80,7 +82,8 @@ class _Observer:
     many hang, deliveries are dropped until one comes back.
     """
 
-    def __init__(self, implementation: Any) -> None:
+    def __init__(self, plugins: Plugins, implementation: Any) -> None:
+        self._plugins = plugins
         self.plugin: str = implementation.plugin_name
         self._implementation = implementation
         self._queue: queue.Queue[CommittedDelivery | None] = queue.Queue(CAPACITY)
@@ -109,7 +112,7 @@ class _Observer:
     def show(self, delivery: CommittedDelivery) -> None:
         """Show a delivery to the plugin; what it raises is logged with its name."""
         try:
-            call(self._implementation, delivery=delivery)
+            self._plugins.call(self._implementation, delivery=delivery)
         except FAULTS as error:
             self.count("failed")
             what = f"delivery_committed failed for delivery {delivery.delivery.id}"

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from hub.config.load import source_key
 from hub.config.settings import Settings
 from hub.domain.delivery import Delivery
 from hub.domain.operations import Operation
 from hub.errors import FAULTS, PluginError, Refused, SettingError
 from hub.log import log_fault
 from hub.plugin import hookspecs
+from hub.plugin.section import Section, read
 from hub.plugin.source import Source
 from hub.receive.validation import Schemas
 from hub.version import __version__
@@ -48,13 +50,14 @@ class HookFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A plugin that works: its name, where it came from, its version ('' if it tells none), the hooks
-    that it implements, its sources and their validators by kind.
+    that it implements, its own settings, its sources and their validators by kind.
     """
 
     name: str
     origin: str
     version: str
     hooks: tuple[str, ...]
+    section: Section
     sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
 
 
@@ -82,6 +85,8 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._schemas = Schemas(settings.time_zone)
+        self._given = settings.plugin
+        self._sections: dict[str, Section] = {}
         self._callable: dict[str, tuple[Any, ...]] = {}
         self.loaded: list[Loaded] = []
         self.failed: list[Failed] = []
@@ -93,6 +98,9 @@ class Plugins:
         for one in found:
             if one.name not in without and (not only or one.name in only):
                 self._load(one)
+        known = {source_key(one.name) for one in found}
+        for name in sorted(set(settings.plugin.tables) - known):
+            _log.warning("[plugin.%s] is configured, and there is no such plugin", name)
 
     @property
     def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
@@ -108,7 +116,7 @@ class Plugins:
         for implementation in self.implementations("veto_delivery"):
             # Each its own copy: what one does to it, no other sees.
             own = copy.deepcopy(payload)
-            sentence = _watched(implementation, delivery, payload=own)
+            sentence = self._watched(implementation, delivery, payload=own)
             if sentence is not None:
                 return str(sentence)
         return None
@@ -119,7 +127,7 @@ class Plugins:
         Raises Refused where a plugin does, HookFailed for anything else.
         """
         for implementation in self.implementations("amend_operations"):
-            amended = _watched(implementation, delivery, operations=operations)
+            amended = self._watched(implementation, delivery, operations=operations)
             if amended is not None:
                 operations = amended
         return operations
@@ -130,7 +138,7 @@ class Plugins:
         for implementation in self.implementations("status_section"):
             started = time.perf_counter()
             try:
-                section = call(implementation)
+                section = self.call(implementation)
                 json.dumps(section, allow_nan=False).encode()
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
@@ -145,9 +153,32 @@ class Plugins:
         """Let the plugins add their commands; one that raises is logged by name."""
         for implementation in self.implementations("register_commands"):
             try:
-                call(implementation, group=group)
+                self.call(implementation, group=group)
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
+
+    def _watched(self, implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
+        """Call a hook that keeps a request waiting; what it returns is a sentence or operations."""
+        plugin, hook = implementation.plugin_name, implementation.function.__name__
+        started = time.perf_counter()
+        try:
+            returned = self.call(implementation, delivery=delivery, **arguments)
+            if hook == "amend_operations" and returned is not None:
+                returned = operations_of(returned)
+        except Refused:
+            raise
+        except FAULTS as error:
+            raise HookFailed(plugin, hook) from error
+        tell_if_slow(plugin, hook, time.perf_counter() - started, f" on delivery {delivery.id}")
+        return returned
+
+    def call(self, implementation: Any, **arguments: Any) -> Any:
+        """Call a plugin's implementation of a hook with those of the arguments that it takes, and its
+        own settings.
+        """
+        section = self._sections.get(implementation.plugin_name)
+        arguments["settings"] = section.values if section else None
+        return implementation.function(*[arguments[name] for name in implementation.argnames])
 
     def implementations(self, hook: str) -> tuple[Any, ...]:
         """The implementations of a hook in pluggy's order: tryfirst, then the last loaded, …"""
@@ -162,6 +193,7 @@ class Plugins:
         self._callable.clear()
         try:
             plugin = self._register(found)
+            section = self._sections[found.name] = read(plugin, found.name, self._given)
             sources = tuple(self._sources(found))
         except PluginError as error:
             reason = str(error)
@@ -172,7 +204,7 @@ class Plugins:
             version = found.version or str(getattr(plugin, "__version__", ""))
             callers = self._manager.get_hookcallers(plugin) or []
             hooks = tuple(name for name in _hook_names() if name in {one.name for one in callers})
-            self.loaded.append(Loaded(found.name, found.origin, version, hooks, sources))
+            self.loaded.append(Loaded(found.name, found.origin, version, hooks, section, sources))
             return
         self._callable.clear()
         if self._manager.has_plugin(found.name) and plugin is not None:
@@ -210,7 +242,7 @@ class Plugins:
         for implementation in self.implementations("register_sources"):
             if implementation.plugin_name != found.name:
                 continue
-            for source in call(implementation) or ():
+            for source in self.call(implementation) or ():
                 if not isinstance(source, Source):
                     raise PluginError(
                         f"register_sources gave {source!r}; it must give hub.Source values"
@@ -240,26 +272,6 @@ def _is_wrapper(implementation: Any, plugin: object) -> bool:
     return implementation.plugin is plugin and (
         implementation.wrapper or implementation.hookwrapper
     )
-
-
-def call(implementation: Any, **arguments: Any) -> Any:
-    return implementation.function(*[arguments[name] for name in implementation.argnames])
-
-
-def _watched(implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
-    """Call a hook that keeps a request waiting; what it returns is a sentence or operations."""
-    plugin, hook = implementation.plugin_name, implementation.function.__name__
-    started = time.perf_counter()
-    try:
-        returned = call(implementation, delivery=delivery, **arguments)
-        if hook == "amend_operations" and returned is not None:
-            returned = operations_of(returned)
-    except Refused:
-        raise
-    except FAULTS as error:
-        raise HookFailed(plugin, hook) from error
-    tell_if_slow(plugin, hook, time.perf_counter() - started, f" on delivery {delivery.id}")
-    return returned
 
 
 def operations_of(given: Iterable[Any]) -> tuple[Operation, ...]:
