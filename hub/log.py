@@ -6,6 +6,9 @@ import traceback
 
 _log = logging.getLogger(__name__)
 
+_FRAMES = 4
+"""Places that a fault's line names, the innermost first."""
+
 
 def configure(level: str) -> None:
     """Send the hub's log, and its server's warnings, to standard error."""
@@ -33,7 +36,10 @@ class _Formatter(logging.Formatter):
 
 
 def log_fault(what: str, error: BaseException) -> None:
-    """Log a fault with where it happened; its text, which may name a person, only at level debug."""
-    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    _log.error("%s: %s\n%s", what, type(error).__name__, frames)
+    """Log a fault and where it happened; its text, which may name a person, only at level debug."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
+    _log.error("%s: %s at %s", what, type(error).__name__, places or "an unknown place")
     _log.debug("its text: %s", error)

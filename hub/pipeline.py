@@ -1,10 +1,8 @@
 """The way of one request: receive, authenticate, the first attempt of its delivery, answer."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,6 +24,7 @@ from hub.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
+from hub.idempotency import Key, derived_key, digest, senders_key
 from hub.log import log_fault
 from hub.plugin.plugins import Plugins
 from hub.receive.body import read_body
@@ -44,22 +43,8 @@ DELIVERY_ID = "hub.delivery_id"
 HEADERS = "hub.headers"
 """The name under which an environ may have its headers, with names in lower case."""
 
-_MAX_KEY_LENGTH = 255
-_KEY_HEADERS = ("idempotency-key", "webhook-id")
 _SECRET_WORDS = ("auth", "cookie", "secret", "token", "signature", "password", "api-key")
 REMOVED = "[removed]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What a delivery calls itself. A sender's key is bound to its body; a derived one is not."""
-
-    value: str
-    derived: bool
-
-    @property
-    def stored(self) -> str:
-        return f"{'source' if self.derived else 'sender'}:{self.value}"
 
 
 class Pipeline:
@@ -100,13 +85,12 @@ class Pipeline:
             delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
         )
         try:
-            key = _senders_key(headers)
+            key = senders_key(headers)
         except Refused as refused:
             key, prepared = None, Prepared(refused=refused)
         else:
             prepared = prepare(self._plugins, endpoint, delivery)
-            if key is None and prepared.own_key is not None:
-                key = _Key(prepared.own_key, derived=True)
+            key = key or derived_key(prepared.own_key)
         return delivery_id, self._commit(endpoint, delivery, key, prepared, started)
 
     def _turned_away(
@@ -127,7 +111,7 @@ class Pipeline:
         self,
         endpoint: Endpoint,
         delivery: Delivery,
-        key: _Key | None,
+        key: Key | None,
         prepared: Prepared,
         started: int,
     ) -> Answer:
@@ -152,7 +136,7 @@ class Pipeline:
                 if self._store.in_batch or prepared.failed:
                     raise
                 log_fault(f"delivery {delivery.id} failed in the store", error)
-                prepared = Prepared(failed=True)
+                prepared = prepared._replace(failed=True)
         endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
         _log.error("delivery %s answered 503: other writers always came first", delivery.id)
         return answers.unavailable()
@@ -162,7 +146,7 @@ class Pipeline:
         tx: Transaction,
         endpoint: Endpoint,
         delivery: Delivery,
-        key: _Key | None,
+        key: Key | None,
         prepared: Prepared,
     ) -> Decided:
         try:
@@ -173,7 +157,7 @@ class Pipeline:
             return Decided(Outcome.REPEATED, repeated)
         return decide(tx, endpoint, delivery, prepared, self._zone)
 
-    def _repeated(self, tx: Transaction, delivery: Delivery, key: _Key) -> Answer | None:
+    def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Answer | None:
         """The first answer, if a delivery of this key was answered before.
 
         Raises KeyReused where the sender's key comes with another body.
@@ -183,7 +167,7 @@ class Pipeline:
         )
         if first is None:
             return None
-        if not key.derived and first.body_digest != _digest(delivery.body):
+        if not key.derived and first.body_digest != digest(delivery.body):
             raise KeyReused(
                 "Idempotency key was used with another body",
                 "Use a new key for a new delivery, and the same body for a repeated one",
@@ -197,7 +181,7 @@ class Pipeline:
         tx: Transaction,
         endpoint: Endpoint,
         delivery: Delivery,
-        key: _Key | None,
+        key: Key | None,
         prepared: Prepared,
         decided: Decided,
         started: int,
@@ -209,7 +193,7 @@ class Pipeline:
             delivery,
             attempt,
             remembered.stored if remembered else None,
-            _digest(delivery.body) if remembered else None,
+            digest(delivery.body) if remembered else None,
         )
         tx.when_committed(lambda: self._committed(endpoint, delivery, decided))
 
@@ -224,7 +208,7 @@ class Pipeline:
         self._tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
 
 
-def _is_first_answer(key: _Key | None, decided: Decided) -> bool:
+def _is_first_answer(key: Key | None, decided: Decided) -> bool:
     """Whether this answer is the one that later deliveries of the key shall have.
 
     A derived key remembers only what was recorded: what was refused or ignored may do better when
@@ -235,20 +219,6 @@ def _is_first_answer(key: _Key | None, decided: Decided) -> bool:
     if key.derived:
         return decided.outcome is Outcome.APPLIED
     return decided.answer.status != KeyReused.status
-
-
-def _senders_key(headers: Mapping[str, str]) -> _Key | None:
-    for name in _KEY_HEADERS:
-        value = headers.get(name, "").strip()
-        if len(value) > _MAX_KEY_LENGTH:
-            raise Refused(f"Invalid {name} header", f"It has at most {_MAX_KEY_LENGTH} characters")
-        if value:
-            return _Key(value, derived=False)
-    return None
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -1,26 +1,37 @@
-"""Forgetting a student: the person's data is removed everywhere, and head counts stay.
+"""Forgetting a student: the person's data is removed, and head counts stay.
 
-The student's row stays without a name or identifiers, so that attendances are still counted.
-Deliveries that name the student, or in whose text one of the identifiers stands, lose their body,
+The student's row stays without a name or identifiers, so that attendances are still counted. Deliveries
+that name the student, by an identifier of now or of before, or in whose text one stands, lose their body,
 headers and answers.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from hub.domain.delivery import KeptDelivery
+from hub.archive.search import require_text
+from hub.domain import subjects
+from hub.domain.delivery import KeptDelivery, delivery_id_at
 from hub.domain.timestamps import utc_now
-from hub.errors import NotFound
+from hub.errors import NotFound, Refused
 from hub.store import archive, students
 from hub.store.archive import Wanted
 from hub.store.store import Store
 from hub.store.transaction import Queries
 
 _PAGE = 200
+_TRIES = 5
+_LATE = timedelta(minutes=2)
+"""How much later than its id a delivery may be committed, generously."""
+
 _SHORTEST_SEARCHED = 4
 """Characters of an identifier to be looked for in text; a shorter one stands in too many numbers."""
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,77 +43,131 @@ class Forgotten:
     deliveries: int
 
 
+class _LearntMore(Exception):
+    """There are names of the student that were not searched for."""
+
+
 def forget(
     store: Store, named: str, progress: Callable[[int], object] = lambda looked_at: None
 ) -> Forgotten:
     """Forget the student whom ``named`` means: an A-number, an e-mail, or ``<kind>:<value>``.
 
     ``progress`` is told after each page how many deliveries were looked at. Raises NotFound where
-    nobody knows the student and no delivery tells of one, StoreUnavailable.
+    nobody knows the student and no delivery tells of one, Refused for an identifier that a student had
+    before and who has another now, StoreUnavailable.
     """
-    with store.reading() as reader:
-        names = students.names(reader, named)
-    found, seen = _mentioning(store, names, "0", progress)
+    require_text(named, "student")
+    for _ in range(_TRIES):
+        with store.reading() as reader:
+            names = _all_names(reader, named)
+        # What comes in or is committed meanwhile is looked at in the transaction.
+        since = delivery_id_at(utc_now() - _LATE)
+        found = _about(store, names, progress)
+        try:
+            done = _remove(store, named, names, found, since)
+        except _LearntMore:
+            continue
+        store.remove_traces()
+        return done
+    raise Refused("The student changes all the time; try again")
+
+
+def _remove(
+    store: Store, named: str, names: Sequence[str], found: set[str], since: str
+) -> Forgotten:
     with store.writing() as tx:
         tx.overwrite_what_is_deleted()
-        # As they are now: names may have been learnt, and deliveries come in.
-        names = list(dict.fromkeys([*names, *students.names(tx, named)]))
-        found |= {kept.delivery.id for kept in _pages(tx, Wanted(students=tuple(names)), "0")}
-        found |= set(_among(_pages(tx, Wanted(), seen), names))
+        if set(_all_names(tx, named)) - set(names):
+            raise _LearntMore
+        found = found | set(_among(_pages(tx, since), names))
+        found |= set(archive.ids(tx, Wanted(students=tuple(names)), since))
         student = students.row_of(tx, named)
         if student is None and not found:
             raise NotFound(f"Student with identifier {named} not found")
         attendances = students.forget(tx, student, utc_now()) if student is not None else 0
         for identifier in found:
             archive.forget(tx, identifier)
-    store.remove_traces()
     return Forgotten(student is not None, attendances, len(found))
 
 
-def _mentioning(
-    store: Store, names: Sequence[str], after: str, progress: Callable[[int], object]
-) -> tuple[set[str], str]:
-    """Ids of the deliveries in whose text one of the names stands, and the last id looked at."""
-    found: set[str] = set()
+def _all_names(queries: Queries, named: str) -> list[str]:
+    """The student's names of now, and those of before that are in deliveries and nobody's now.
+
+    Raises Refused where ``named`` is nobody's now, and was one of a student who has another.
+    """
+    names = students.names(queries, named)
+    student = students.row_of(queries, named)
+    if student is None:
+        for text in archive.students_of(queries, names):
+            for row in subjects.rows_in(text):
+                if label := students.label(queries, row):
+                    raise Refused(f"{named} is no identifier any more; forget the student {label}")
+        return names
+    before: dict[str, None] = {}
+    own = subjects.row_name(student)
+    for text in archive.students_of(queries, [own]):
+        told = subjects.split(text)
+        if [name for name in told if name.startswith("#")] == [own]:
+            before.update(dict.fromkeys(name for name in told if not name.startswith("#")))
+    former = [name for name in before if students.row_of_name(queries, name) is None]
+    return list(dict.fromkeys([*names, *former]))
+
+
+def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]) -> set[str]:
+    """Ids of the deliveries that name the student, or in whose text one of the names stands."""
+    with store.reading() as reader:
+        found = set(archive.ids(reader, Wanted(students=tuple(names)), "0"))
+    after = "0"
     while True:
         with store.reading() as reader:
-            kept = archive.page(reader, Wanted(), _PAGE, after=after)
+            kept = archive.page(reader, Wanted(), _PAGE, after=after, bodies=True)
         found |= set(_among(kept, names))
         progress(len(kept))
-        if kept:
-            after = kept[-1].delivery.id
         if len(kept) < _PAGE:
-            return found, after
+            return found
+        after = kept[-1].delivery.id
 
 
-def _pages(queries: Queries, wanted: Wanted, after: str) -> Iterator[KeptDelivery]:
-    while found := archive.page(queries, wanted, _PAGE, after=after):
+def _pages(queries: Queries, after: str) -> Iterator[KeptDelivery]:
+    while found := archive.page(queries, Wanted(), _PAGE, after=after, bodies=True):
         yield from found
         after = found[-1].delivery.id
 
 
-def _among(
-    deliveries: Iterator[KeptDelivery] | Sequence[KeptDelivery], names: Sequence[str]
-) -> Iterator[str]:
+def _among(deliveries: Iterable[KeptDelivery], names: Sequence[str]) -> Iterator[str]:
     pattern = _pattern(names)
     if pattern is None:
         return
     for kept in deliveries:
         delivery = kept.delivery
-        texts = (delivery.body, kept.answer.encode(), json.dumps(dict(delivery.headers)).encode())
-        if any(pattern.search(text.lower()) for text in texts):
+        body = delivery.body.decode("utf-8", "replace")
+        headers = json.dumps(dict(delivery.headers), ensure_ascii=False)
+        texts = (body, kept.answer, headers)
+        if any(pattern.search(form) for text in texts for form in _forms(text)):
             yield delivery.id
 
 
-def _pattern(names: Sequence[str]) -> re.Pattern[bytes] | None:
-    """Finds one of the identifiers where it stands alone, as text or as JSON escapes it."""
-    written = set()
+def _forms(text: str) -> Iterator[str]:
+    """A text as identifiers are compared: as it is, and with the escapes of JSON undone."""
+    yield unicodedata.normalize("NFC", text).lower()
+    if "\\" in text:
+        plain = _ESCAPE.sub(_unescaped, text)
+        yield unicodedata.normalize("NFC", plain).lower()
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return chr(int(escape[1], 16))
+    return _PLAIN.get(escape[2], escape[2])
+
+
+def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
+    """Finds one of the identifiers where it stands alone."""
+    keys = set()
     for name in names:
         kind, _, key = name.partition(":")
-        if kind.startswith("#") or len(key) < _SHORTEST_SEARCHED:
-            continue
-        for text in (key, json.dumps(key)[1:-1]):
-            written.add(re.escape(text.lower().encode("utf-8", "surrogatepass")))
-    if not written:
+        if not kind.startswith("#") and len(key) >= _SHORTEST_SEARCHED:
+            keys.add(re.escape(unicodedata.normalize("NFC", key).lower()))
+    if not keys:
         return None
-    return re.compile(rb"(?<![\w.+-])(?:%s)(?![\w@-]|\.\w)" % b"|".join(sorted(written)))
+    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(sorted(keys))})(?![\w@-]|\.\w)")

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from heapq import merge
 from itertools import islice
 from pathlib import Path
 
 from hub.attempt import decide, prepare
-from hub.domain.delivery import KeptDelivery, Outcome
+from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
 from hub.endpoint import Endpoint
 from hub.errors import FAULTS, KeyReused
 from hub.log import log_fault
@@ -24,7 +24,7 @@ from hub.store import archive, snapshot
 from hub.store.archive import Wanted
 from hub.store.snapshot import Attended, Named
 from hub.store.store import Store
-from hub.store.transaction import Transaction
+from hub.store.transaction import Queries, Transaction
 
 _PAGE = 200
 _SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
@@ -74,19 +74,21 @@ class Rebuild:
         with self._store.reading() as reader:
             until = archive.last_id(reader)
             recorded = _Record.of(self._store, until)
-            every = archive.count(reader, Wanted(outcomes=_SETTLED))
+            made = snapshot.events_made_by(reader)
+            changed = _Changed.of(reader, list(self._endpoints))
+            every = archive.count(reader, Wanted(outcomes=_SETTLED, upto=until))
         with _scratch_store() as scratch:
             with self._store.reading() as reader, scratch.writing() as tx:
                 snapshot.copy_underivable(reader, tx, list(self._endpoints))
             deliveries = self._in_order(until)
             while some := list(islice(deliveries, _PAGE)):
                 with scratch.writing() as tx:
-                    done = [self._derive(tx, kept) for kept in some]
+                    done = [self._derive(tx, kept, made) for kept in some]
                 derived += done.count(True)
                 failed += done.count(False)
                 progress(len(some))
             underivable = max(0, every - derived - failed)
-            found = _differences(recorded, _Record.of(scratch, until))
+            found = _differences(recorded, _Record.of(scratch, until), changed)
             differences = tuple(one for one in found if self._is_derivable(one.recorded))
         return Rebuilt(differences, derived, underivable, failed)
 
@@ -114,7 +116,7 @@ class Rebuild:
         wanted = Wanted(outcomes=_SETTLED, with_body=True)
         while True:
             with self._store.reading() as reader:
-                found = archive.page(reader, wanted, _PAGE, after=after)
+                found = archive.page(reader, wanted, _PAGE, after=after, bodies=True)
             yield from (kept for kept in found if kept.delivery.id <= until)
             if len(found) < _PAGE or found[-1].delivery.id > until:
                 return
@@ -125,7 +127,9 @@ class Rebuild:
             kept = archive.find(reader, identifier)
         return None if kept is None or kept.emptied else kept
 
-    def _derive(self, tx: Transaction, kept: KeptDelivery) -> bool:
+    def _derive(
+        self, tx: Transaction, kept: KeptDelivery, made: Mapping[str, Sequence[int]]
+    ) -> bool:
         """Whether the delivery could be decided on."""
         if kept.status == KeyReused.status and kept.attempts == 1:
             return True  # it used another's key, and changes nothing
@@ -134,6 +138,7 @@ class Rebuild:
         try:
             with tx.savepoint():
                 decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+                snapshot.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
             return False
@@ -158,7 +163,32 @@ class _Record:
             )
 
 
-def _differences(recorded: _Record, derived: _Record) -> Iterator[Difference]:
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """When students and events were last changed that were copied, as they are now: what was said of
+    them under an earlier name or identifier cannot be derived.
+    """
+
+    students: Mapping[int, datetime]
+    events: Mapping[int, datetime]
+
+    @classmethod
+    def of(cls, queries: Queries, sources: Sequence[str]) -> "_Changed":
+        return cls(
+            snapshot.changed(queries, "student", sources),
+            snapshot.changed(queries, "event", sources),
+        )
+
+    def since(self, attended: Attended, student: int, event: int) -> bool:
+        """Whether the student or the event was changed after the attendance was recorded."""
+        moments = (self.students.get(student), self.events.get(event))
+        return any(
+            moment is not None and delivery_id_at(moment) >= attended.delivery[:12]
+            for moment in moments
+        )
+
+
+def _differences(recorded: _Record, derived: _Record, changed: _Changed) -> Iterator[Difference]:
     students = _same(recorded.students, derived.students)
     events = _same(recorded.events, derived.events)
     left = dict(recorded.attendances)
@@ -172,6 +202,8 @@ def _differences(recorded: _Record, derived: _Record) -> Iterator[Difference]:
                 _label(derived.students, student), derived.events[event].label, known, attended
             )
     for (student, event), attended in left.items():
+        if changed.since(attended, student, event):
+            continue
         label = _label(recorded.students, student)
         yield Difference(label, recorded.events[event].label, attended, None)
 

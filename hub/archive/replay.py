@@ -20,10 +20,18 @@ from hub.domain.delivery import (
 from hub.domain.identifiers import Identifier
 from hub.domain.timestamps import utc_now
 from hub.endpoint import Endpoint
-from hub.errors import FAULTS, NotFound, NotReplayable, StoreConflict, StoreUnavailable
+from hub.errors import (
+    FAULTS,
+    NotFound,
+    NotReplayable,
+    Refused,
+    StoreConflict,
+    StoreUnavailable,
+)
+from hub.idempotency import Key, derived_key, digest, senders_key
 from hub.log import log_fault
 from hub.plugin.plugins import Plugins
-from hub.store import archive, events, students
+from hub.store import archive, deliveries, events, students
 from hub.store.archive import Wanted
 from hub.store.store import Store
 from hub.store.transaction import Queries, Transaction
@@ -104,7 +112,7 @@ class Replays:
                 if prepared.failed:
                     raise
                 log_fault(f"delivery {identifier} failed in the store", error)
-                prepared = Prepared(failed=True)
+                prepared = prepared._replace(failed=True)
         raise StoreUnavailable("other writers always came first; try again")
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
@@ -154,6 +162,8 @@ class Replays:
         started: int,
         trial: bool,
     ) -> Replayed:
+        if self._store.in_batch:
+            raise RuntimeError("a replay has a transaction of its own")
         made: list[Replayed] = []
         try:
             with self._store.writing() as tx:
@@ -176,11 +186,16 @@ class Replays:
         # As it is now, in the transaction: another replay may have come first.
         kept = find(tx, identifier)
         self._require_replayable(kept)
+        key = _key(kept, prepared)
+        if key is not None:
+            _require_unanswered(tx, kept, key)
         decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
         attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
         if trial:
             return Replayed(kept, None, attempt)
         number = archive.add_attempt(tx, kept, utc_now(), attempt)
+        if key is not None and _answers_for_key(kept, key, decided.outcome):
+            deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))
         tx.when_committed(lambda: self._committed(kept, number, decided))
         return Replayed(kept, number, attempt)
 
@@ -196,6 +211,31 @@ class Replays:
         self._tell(
             CommittedDelivery(kept.delivery, decided.outcome, answer.status, decided.results)
         )
+
+
+def _key(kept: KeptDelivery, prepared: Prepared) -> Key | None:
+    try:
+        return senders_key(kept.delivery.headers) or derived_key(prepared.own_key)
+    except Refused:
+        return None  # too long to be one
+
+
+def _require_unanswered(tx: Transaction, kept: KeptDelivery, key: Key) -> None:
+    """The same delivery may have come again and been taken; or its key is another one's."""
+    delivery = kept.delivery
+    holder = deliveries.holder(tx, delivery.source, key.stored, delivery.id)
+    if holder is not None:
+        raise NotReplayable(
+            f"Delivery {delivery.id} has the idempotency key of delivery {holder}",
+            "That one was answered under the key; what it left to record, send under another key",
+        )
+
+
+def _answers_for_key(kept: KeptDelivery, key: Key, outcome: Outcome) -> bool:
+    """Whether a retry of the sender is to get this attempt's answer."""
+    if key.derived:
+        return outcome is Outcome.APPLIED
+    return kept.status >= 500 and outcome is not Outcome.FAILED
 
 
 def _has_appeared(queries: Queries, awaited: str) -> bool:

@@ -21,9 +21,7 @@ def empty_old_bodies(
     Stops early once ``go_on`` says no. Raises StoreUnavailable.
     """
     cutoff = now - timedelta(days=days)
-    with store.reading() as reader:
-        after = archive.last_emptied_before(reader, cutoff)
-    emptied = 0
+    after, emptied = "", 0
     while go_on():
         with store.reading() as reader:
             old = archive.full_before(reader, cutoff, after, _BATCH)

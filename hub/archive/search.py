@@ -19,7 +19,7 @@ REPLAYABLE = (Outcome.REFUSED, Outcome.FAILED, Outcome.IGNORED)
 """The outcomes of which a replay may make something better; the others are in the record."""
 
 _WAITING = "waiting"
-_AGO = re.compile(r"(\d{1,6})([mhd])")
+_AGO = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -70,6 +70,8 @@ def filters(given: Mapping[str, str], zone: tzinfo) -> Filters:
     and time (in ``zone`` where it has no offset), or a time ago such as ``90m``, ``36h``, ``7d``.
     student: an A-number, an e-mail, or ``<kind>:<value>``. event: an id or a name.
     """
+    for name in NAMES:
+        require_text(given.get(name, ""), name)
     found = Filters(
         source=given.get("source") or None,
         student=given.get("student") or None,
@@ -87,6 +89,16 @@ def filters(given: Mapping[str, str], zone: tzinfo) -> Filters:
         words = ", ".join([*Outcome, _WAITING])
         raise Refused(f"Unknown status: use one of {words}, or an HTTP status such as 404")
     return found
+
+
+def require_text(text: str, name: str) -> None:
+    """Raise Refused for text that no store could have."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"Invalid {name}: it is not UTF-8") from None
+    if "\0" in text:
+        raise Refused(f"Invalid {name}: it has a NUL character")
 
 
 def read_limit(text: str) -> int:
@@ -124,5 +136,6 @@ def _since(text: str, zone: tzinfo) -> datetime:
         return to_utc(parse_timestamp(written), zone)
     except ValueError:
         raise Refused(
-            "Invalid since: use a date, an ISO 8601 date and time, or a time ago such as 36h or 7d"
+            "Invalid since: use a date, an ISO 8601 date and time (in a URL, + is %2B), or a time ago "
+            "such as 36h or 7d"
         ) from None

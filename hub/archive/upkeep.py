@@ -53,7 +53,6 @@ class Upkeep:
     def tell(self, results: Sequence[Result]) -> None:
         """Have deliveries applied that wait for what these results made. Never waits."""
         if self._applies and results and self._appeared.add(results):
-            self.start()
             self._wake.set()
 
     def apply_waiting(self) -> None:
@@ -78,11 +77,13 @@ class Upkeep:
     def _do_what_is_due(self) -> float:
         """The seconds until there is something to do again, unless something appears."""
         try:
-            if self._applies:
-                self._apply_waiting()
-            if time.monotonic() >= self._retention_due:
+            is_due = time.monotonic() >= self._retention_due
+            if is_due:
                 # What another process has made is found now.
                 self._appeared.add_all()
+            if self._applies:
+                self._apply_waiting()
+            if is_due:
                 self._retention_due = time.monotonic() + self._retention()
         except HubError as error:
             _log.warning("upkeep is put off: %s", error)

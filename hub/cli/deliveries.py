@@ -14,7 +14,7 @@ from hub.cli.progress import progress
 from hub.config.load import load
 from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.timestamps import format_utc
-from hub.errors import NotReplayable, Refused
+from hub.errors import Refused
 from hub.store import archive
 from hub.store.store import Store
 
@@ -95,7 +95,7 @@ def replay_(
     wanted = search.filters(filters, configuration.time_zone)
     if bool(ids) + waiting + (not wanted.is_empty) != 1:
         raise Refused("Name deliveries, or give filters such as --status, or --waiting")
-    hub = Hub(configuration)
+    hub = Hub(configuration, create_store=False)
     try:
         total = len(ids)
         chosen: Iterable[str] = ids
@@ -133,8 +133,9 @@ def _attempt(replays: replay.Replays, identifier: str, dry_run: bool) -> tuple[s
     """The line that tells of a replay, and its outcome in a word."""
     try:
         done = replays.replay(identifier, trial=dry_run)
-    except NotReplayable as refused:
-        return f"{identifier}  {refused.error}", "not replayable"
+    except Refused as refused:
+        mend = f" ({refused.details})" if refused.details else ""
+        return f"{identifier}  {refused.error}{mend}", "not replayable"
     attempt = done.attempt
     said = shown.error_of(attempt.answer)
     became = f"{done.before.outcome} -> {attempt.outcome}  {attempt.status}"
@@ -149,7 +150,7 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
 
 @contextmanager
 def _store(database: str) -> Iterator[Store]:
-    store = Store.open(database)
+    store = Store.open(database, create=False)
     try:
         yield store
     finally:

@@ -14,7 +14,7 @@ def forget(settings: Settings, student: str, sure: bool) -> None:
     """Remove the person's data from the store, for good."""
     if not sure:
         click.confirm(f"Remove all that tells of {student}, for good?", abort=True)
-    store = Store.open(settings.database)
+    store = Store.open(settings.database, create=False)
     try:
         with store.reading() as reader:
             total = archive.count(reader, Wanted())

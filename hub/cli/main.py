@@ -124,12 +124,13 @@ def plugins(config_file: str | None, **options: Any) -> None:
 def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
     """Derive the attendances anew from all kept deliveries, and show what would be different.
 
-    The plugins are those of now: after a plugin's bug is mended, this shows what it did.
+    The plugins are those of now: after a plugin's bug is mended, this shows what it did. The exit status
+    is 1 where something is different.
     """
     from hub.cli.rebuild import rebuild as run
 
     if not dry_run:
-        raise SettingError("rebuild: say --dry-run; replay deliveries to change the record")
+        raise SettingError("rebuild: say --dry-run; as yet it can only show the differences")
     run(load(options, config_file).settings)
 
 

@@ -1,5 +1,6 @@
 """``attendance-hub rebuild``: what the deliveries tell, beside what the record has."""
 
+import sys
 from collections.abc import Iterator
 
 import click
@@ -16,7 +17,7 @@ from hub.store.snapshot import Attended
 
 def rebuild(settings: Settings) -> None:
     """Print the differences."""
-    hub = Hub(settings)
+    hub = Hub(settings, create_store=False)
     try:
         with hub.store.reading() as reader:
             total = archive.count(reader, Wanted())
@@ -28,6 +29,7 @@ def rebuild(settings: Settings) -> None:
         hub.close()
     for line in _report(rebuilt):
         click.echo(line)
+    sys.exit(1 if rebuilt.differences or rebuilt.failed else 0)
 
 
 def _report(rebuilt: Rebuilt) -> Iterator[str]:

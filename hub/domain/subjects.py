@@ -83,6 +83,16 @@ def joined(names: Iterable[str]) -> str:
     return f"\n{text}\n"
 
 
+def split(text: str) -> list[str]:
+    """The names in a text that ``joined`` made; line breaks in them stay escaped."""
+    return text.split("\n")[1:-1]
+
+
+def rows_in(text: str) -> list[int]:
+    """The ids of rows among the names in a text."""
+    return [int(name[1:]) for name in split(text) if name.startswith("#")]
+
+
 def _escaped(name: str) -> str:
     """A name without line breaks."""
     return name.replace("\\", "\\\\").replace("\n", "\\n")

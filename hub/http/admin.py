@@ -6,8 +6,10 @@ thread that takes check-ins (``hub.http.asgi``).
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -22,9 +24,11 @@ from hub.store import archive
 if TYPE_CHECKING:
     from hub.http.app import Hub
 
+_log = logging.getLogger(__name__)
+
 PATH = "/api/deliveries"
 _DEFAULT_LIMIT = "50"
-_PARAMETERS = (*search.NAMES, "limit", "cursor", "dry_run")
+_PAGED = (*search.NAMES, "limit", "cursor")
 _NO_STORE = {"Cache-Control": "no-store"}
 
 Query = Mapping[str, str]
@@ -39,23 +43,34 @@ class DeliveriesApi:
 
     def routes(self) -> Iterator[tuple[str, str, Callable[..., Answer]]]:
         """Method, path and what answers it."""
-        yield "GET", PATH, self._list
-        yield "GET", f"{PATH}/<identifier>", self._show
-        yield "POST", f"{PATH}/replay", self._replay_all
-        yield "POST", f"{PATH}/<identifier>/replay", self._replay
+        for method, path, what, parameters in (
+            ("GET", PATH, self._list, _PAGED),
+            ("GET", f"{PATH}/<identifier>", self._show, ()),
+            ("POST", f"{PATH}/replay", self._replay_all, (*_PAGED, "dry_run")),
+            ("POST", f"{PATH}/<identifier>/replay", self._replay, ("dry_run",)),
+        ):
+            yield method, path, partial(self._answer, what, parameters)
 
-    def answer(
-        self, environ: Mapping[str, Any], what: Callable[..., Answer], **path: str
+    def _answer(
+        self,
+        what: Callable[..., Answer],
+        parameters: Sequence[str],
+        environ: Mapping[str, Any],
+        **path: str,
     ) -> Answer:
         """Answer a request, if it has the token; never raises."""
         try:
             authorization = environ.get("HTTP_AUTHORIZATION", "")
             self._token.verify(authorization, environ.get("REMOTE_ADDR", ""))
-            return what(_query(environ.get("QUERY_STRING", "")), **path)
+            if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+                raise Refused("Send no body: parameters are in the query", "Such as ?dry_run=true")
+            return what(_query(environ.get("QUERY_STRING", ""), parameters), **path)
         except TooManyAttempts as many:
+            _turned_away(environ, many)
             wait = {"Retry-After": str(math.ceil(many.seconds))}
             return _with(answers.refusal(many), wait)
         except Unauthenticated as refused:
+            _turned_away(environ, refused)
             return _with(answers.refusal(refused), {"WWW-Authenticate": "Bearer"})
         except Refused as refused:
             return _with(answers.refusal(refused), {})
@@ -94,24 +109,38 @@ class DeliveriesApi:
         with self._hub.store.reading() as reader:
             wanted = filters.replayable().wanted(reader, with_body=True)
             found = archive.page(reader, wanted, limit, after=cursor or "0")
-        done = []
+        done: list[dict[str, Any]] = []
         for kept in found:
             try:
+                if self._hub.ending.is_set():
+                    raise StoreUnavailable("the hub ends")
                 done.append(shown.replayed(self._hub.replays.replay(kept.delivery.id, trial=trial)))
             except Refused as refused:
-                done.append({"id": kept.delivery.id, "error": refused.error})
+                why = {"error": refused.error, "details": refused.details}
+                done.append({"id": kept.delivery.id, **why})
+            except StoreUnavailable:
+                if not done:
+                    raise
+                # What was done is told; the rest is for the next page.
+                return _ok({"replayed": done, "next": done[-1]["id"]})
         following = found[-1].delivery.id if len(found) == limit else None
         return _ok({"replayed": done, "next": following})
 
 
-def _query(text: str) -> Query:
+def _turned_away(environ: Mapping[str, Any], refused: Refused) -> None:
+    path, address = environ.get("PATH_INFO", ""), environ.get("REMOTE_ADDR", "")
+    _log.warning("request to %r from %s: %d %s", path[:80], address, refused.status, refused.error)
+
+
+def _query(text: str, known: Sequence[str]) -> Query:
     """The parameters of a request. Raises Refused for one that there is not, or that is there twice:
     a misspelt filter would match everything.
     """
     query: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
-        if name not in _PARAMETERS:
-            raise Refused(f"Unknown parameter: {name[:64]}", f"Use {', '.join(_PARAMETERS)}")
+        if name not in known:
+            use = f"Use {', '.join(known)}" if known else "There are none here"
+            raise Refused(f"Unknown parameter: {name[:64]}", use)
         if name in query:
             raise Refused(f"Parameter {name} is given twice")
         query[name] = value

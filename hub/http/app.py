@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -37,19 +38,20 @@ class Hub:
     Raises SettingError, StoreUnavailable or StoreVersionError where it cannot start.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, create_store: bool = True) -> None:
         self.settings = settings
         self.plugins = Plugins(settings)
         self.endpoints = endpoints(self.plugins, settings)
         for name in unknown_sources(self.endpoints, settings):
             _log.warning("sources.%s is configured, and no plugin declares such a source", name)
-        self.store = Store.open(settings.database)
+        self.store = Store.open(settings.database, create_store)
         self.observers = Observers(self.plugins)
         self.replays = Replays(
             self.store, self.plugins, self.endpoints, self._committed, settings.time_zone
         )
         self.upkeep = Upkeep(self.store, self.replays, settings)
         self._pipeline = Pipeline(self.store, self.plugins, self._committed, settings)
+        self.ending = threading.Event()
         self._origins = frozenset(settings.allowed_origins)
         self._page = StatusPage(self, utc_now())
         self._bottle = self._routes()
@@ -76,6 +78,7 @@ class Hub:
 
     def close(self, seconds: float = 5) -> None:
         """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
+        self.ending.set()
         self.upkeep.close(seconds)
         self.observers.close(seconds)
         self.store.close()
@@ -94,7 +97,7 @@ class Hub:
         if self.settings.admin_token:
             api = DeliveriesApi(self, self.settings.admin_token)
             for method, path, callback in api.routes():
-                self._route(app, path, method, partial(self._admin, api, callback))
+                self._route(app, path, method, partial(self._admin, callback))
         for endpoint in self.endpoints:
             path = endpoint.path.rstrip("/")
             self._route(app, path, "POST", partial(self._webhook, endpoint))
@@ -116,8 +119,8 @@ class Hub:
     def _status(self, endpoint: Endpoint | None = None) -> bytes:
         return self._respond(self._page.of(endpoint) if endpoint else self._page.hub())
 
-    def _admin(self, api: DeliveriesApi, callback: Callable[..., Answer], **path: str) -> bytes:
-        return self._respond(api.answer(bottle.request.environ, callback, **path))
+    def _admin(self, callback: Callable[..., Answer], **path: str) -> bytes:
+        return self._respond(callback(bottle.request.environ, **path))
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:
         headers = {"Allow": allow, **self._cors()}

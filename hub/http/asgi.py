@@ -29,6 +29,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LARGEST_BATCH = 256
+_MODEST_FOR = 32
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
 
 
@@ -46,6 +47,7 @@ class Adapter:
         self._connections = connections
         self._aside = ThreadPoolExecutor(1, "deliveries")
         self._expected = self._last = 1
+        self._modest = 0
         self._patience = self._wait_until = 0.0
         self._waiting: list[tuple[Request, asyncio.Future[Response]]] = []
 
@@ -74,7 +76,10 @@ class Adapter:
         environ[DELIVERY_ID] = new_delivery_id()
         if environ["PATH_INFO"].startswith(admin.PATH):
             request = Request(environ, body)
-            (response,) = await loop.run_in_executor(self._aside, run, self._hub, [request])
+            try:
+                (response,) = await loop.run_in_executor(self._aside, run, self._hub, [request])
+            except asyncio.CancelledError:  # the server ends, and waits no longer
+                response = _direct(answers.unavailable())
             await _send(send, response)
             return
         if not self._waiting:
@@ -109,6 +114,18 @@ class Adapter:
             environ["CONTENT_LENGTH"] = environ[HEADERS]["content-length"] = str(len(body))
         return body
 
+    def _expect(self, served: int) -> None:
+        """Expect, the next time, whoever was served now, and those who were served the time before:
+        senders who take turns in two batches may as well share one. After a wait in vain, only the
+        former, for a while.
+        """
+        if served < self._expected:
+            self._modest = _MODEST_FOR
+        others = 0 if self._modest else self._last
+        self._modest = max(0, self._modest - 1)
+        self._expected = min(served + others, len(self._connections) or _LARGEST_BATCH)
+        self._last = served
+
     def _tick(self) -> None:
         started = time.perf_counter()
         if len(self._waiting) < self._expected and started < self._wait_until:
@@ -125,8 +142,7 @@ class Adapter:
                 if not answered.done():
                     answered.set_exception(error)
             raise
-        self._expected = min(self._last + len(batch), len(self._connections) or _LARGEST_BATCH)
-        self._last = len(batch)
+        self._expect(len(batch))
         took = time.perf_counter() - started
         self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
         for (_, answered), response in zip(batch, responses, strict=True):

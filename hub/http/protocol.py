@@ -162,7 +162,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._in_message and self.cycle.response_complete:
+        # Also where it came before the end of the body, which is then given as long as a head.
+        if self.cycle.response_complete:
             self._timer.expect()
 
     def send_400_response(self, msg: str) -> None:

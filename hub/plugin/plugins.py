@@ -284,9 +284,9 @@ def operations_of(given: Iterable[Any]) -> tuple[Operation, ...]:
 
 
 def tell_if_slow(plugin: str, what: str, seconds: float, on: str = "") -> None:
-    """Name a plugin in the log that kept every request waiting, ``on`` a delivery."""
+    """Name a plugin in the log that is too slow for the way of a request, ``on`` a delivery."""
     if seconds > SLOW:
-        said = f"{what} took {seconds:.2f} s{on}, and kept every request waiting"
+        said = f"{what} took {seconds:.2f} s{on}; while it does so for one request, all others wait"
         _log.warning("plugin %s: %s", plugin, said)
 
 

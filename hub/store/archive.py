@@ -16,6 +16,7 @@ _KEPT = """
         d.duration, d.waiting, d.emptied,
         (SELECT count(*) FROM attempt a WHERE a.delivery = d.id) AS attempts
     FROM delivery d"""
+_LISTED = _KEPT.replace("d.body", "NULL AS body")
 BY_ID = f"{_KEPT} WHERE d.id = ?"
 WAITING_FOR = """
     SELECT d.id, d.waiting FROM delivery d WHERE d.waiting IS NOT NULL AND d.waiting = ?
@@ -29,13 +30,11 @@ ATTEMPTS = """
 ADD_ATTEMPT = """
     INSERT INTO attempt (delivery, number, attempted_at, outcome, status, answer, duration)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
+FAIL = "UPDATE delivery SET outcome = ? WHERE id = ?"
 SETTLE = "UPDATE delivery SET outcome = ?, students = ?, events = ?, waiting = ? WHERE id = ?"
 OLDEST_FULL = """
     SELECT d.id, d.received_at FROM delivery d
     WHERE d.id > ? AND d.id < ? AND d.emptied IS NULL ORDER BY d.id LIMIT ?"""
-LAST_EMPTIED = """
-    SELECT d.id, d.emptied FROM delivery d
-    WHERE d.id < ? AND d.emptied = 'retention' ORDER BY d.id DESC LIMIT 1"""
 LAST = "SELECT coalesce(max(d.id), ''), 0 FROM delivery d"
 SETTLED_LATER = """
     SELECT a.delivery, max(a.attempted_at) AS last_at FROM attempt a WHERE a.number > 1
@@ -77,6 +76,7 @@ class Wanted:
     events: tuple[str, ...] | None = None
     with_body: bool = False
     waiting: bool = False
+    upto: str | None = None
 
     def conditions(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """Conditions in SQL, and their values."""
@@ -99,15 +99,23 @@ class Wanted:
             yield _any_of("d.events", self.events)
         if self.with_body:
             yield "d.emptied IS NULL", []
+        if self.upto is not None:
+            yield "d.id <= ?", [self.upto]
         if self.waiting:
             yield "d.waiting IS NOT NULL", []
 
 
 def page(
-    queries: Queries, wanted: Wanted, limit: int, *, before: str = "", after: str = ""
+    queries: Queries,
+    wanted: Wanted,
+    limit: int,
+    *,
+    before: str = "",
+    after: str = "",
+    bodies: bool = False,
 ) -> list[KeptDelivery]:
     """At most ``limit`` deliveries: the newest first, below the id ``before``; or, with ``after``, the
-    oldest first, above that id.
+    oldest first, above that id. Their bodies are left out unless ``bodies`` are asked for.
     """
     conditions = list(wanted.conditions())
     if before:
@@ -115,9 +123,11 @@ def page(
     if after:
         conditions.append(("d.id > ?", [after]))
     sql, values = _where(conditions)
+    select = _KEPT if bodies else _LISTED
     order = "ORDER BY d.id" if after else "ORDER BY d.id DESC"
     return [
-        _kept(queries, row) for row in queries.rows(f"{_KEPT}{sql} {order} LIMIT ?", *values, limit)
+        _kept(queries, row)
+        for row in queries.rows(f"{select}{sql} {order} LIMIT ?", *values, limit)
     ]
 
 
@@ -126,6 +136,19 @@ def count(queries: Queries, wanted: Wanted) -> int:
     sql, values = _where(list(wanted.conditions()))
     row = queries.row(f"SELECT count(*), 0 FROM delivery d{sql}", *values)
     return int(row[0]) if row else 0
+
+
+def ids(queries: Queries, wanted: Wanted, after: str) -> list[str]:
+    """The ids of all deliveries above the id ``after``, in no order."""
+    sql, values = _where([*wanted.conditions(), ("d.id > ?", [after])])
+    return [row[0] for row in queries.rows(f"SELECT d.id, 0 FROM delivery d{sql}", *values)]
+
+
+def students_of(queries: Queries, names: Sequence[str]) -> list[str]:
+    """Whom the deliveries are about that are about one of ``names``, each combination once."""
+    condition, values = _any_of("d.students", names)
+    sql = f"SELECT DISTINCT d.students, 0 FROM delivery d WHERE {condition}"
+    return [row[0] for row in queries.rows(sql, *values)]
 
 
 def find(queries: Queries, identifier: str) -> KeptDelivery | None:
@@ -168,6 +191,10 @@ def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, attempt: Atte
         number, at, attempt.outcome, attempt.status, attempt.answer, attempt.duration
     )
     _add(tx, kept.delivery.id, record)
+    if attempt.outcome is Outcome.FAILED:
+        # It says nothing of the delivery: what that is about, and waits for, stays.
+        tx.run(FAIL, attempt.outcome.value, kept.delivery.id)
+        return number
     tx.run(
         SETTLE,
         attempt.outcome.value,
@@ -187,12 +214,6 @@ def full_before(
     """
     rows = queries.rows(OLDEST_FULL, after, delivery_id_at(cutoff), limit)
     return [(row[0], queries.moment(row[1])) for row in rows]
-
-
-def last_emptied_before(queries: Queries, cutoff: datetime) -> str:
-    """The id up to which bodies were emptied for their age, or ''."""
-    row = queries.row(LAST_EMPTIED, delivery_id_at(cutoff))
-    return str(row[0]) if row else ""
 
 
 def newest(queries: Queries) -> datetime | None:
@@ -266,7 +287,7 @@ def _where(conditions: Sequence[tuple[str, Sequence[Any]]]) -> tuple[str, list[A
 
 def _kept(queries: Queries, row: Row) -> KeptDelivery:
     headers = MappingProxyType(dict(json.loads(row[3])))
-    delivery = Delivery(row[0], row[1], queries.moment(row[2]), headers, bytes(row[4]))
+    delivery = Delivery(row[0], row[1], queries.moment(row[2]), headers, bytes(row[4] or b""))
     emptied = Emptied(row[10]) if row[10] else None
     return KeptDelivery(
         delivery, Outcome(row[5]), row[6], row[7], row[8], row[9], emptied, max(int(row[11]), 1)

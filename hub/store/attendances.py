@@ -60,7 +60,7 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
         raise students.unknown(named, awaits)
     if event is None:
         called = operation.event or ""
-        awaits = subjects.awaited_event(called) if called else None
+        awaits = _awaited_event(called)
         if operation.lenient:
             return context.ignored(operation, "The event is not known yet", awaits)
         raise events.unknown(called, awaits)
@@ -81,7 +81,8 @@ def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
     """Set the check-out time of an attendance; ignored where there is none."""
     found = _find(tx, operation, context)
     if found is None:
-        return context.ignored(operation, "There is no attendance to check out of")
+        awaits = _awaited(tx, operation, context)
+        return context.ignored(operation, "There is no attendance to check out of", awaits)
     moment = _moment(operation.at, context)
     tx.run(CHECK_OUT, moment, found.id)
     left = AttendanceRecord(found.id, found.checked_in_at, moment)
@@ -92,7 +93,8 @@ def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
     """Move an attendance to the withdrawn ones; ignored where there is none."""
     found = _find(tx, operation, context)
     if found is None:
-        return context.ignored(operation, "There is no attendance to withdraw")
+        awaits = _awaited(tx, operation, context)
+        return context.ignored(operation, "There is no attendance to withdraw", awaits)
     tx.run(KEEP_WITHDRAWN, context.received_at, context.delivery, found.id)
     tx.run(DROP_IDENTIFIERS, found.id)
     tx.run(DROP, found.id)
@@ -159,6 +161,29 @@ def _find(
         if student and event:
             row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
     return _record(tx, row) if row else None
+
+
+def _awaited(tx: Transaction, operation: CheckOut | Withdraw, context: Context) -> str | None:
+    """What has to appear before there can be the attendance: its check-in waits for the same, and comes
+    first when it does.
+    """
+    named, called = operation.student, operation.event
+    if named is None or called is None:
+        return None
+    if students.find(tx, named) is None:
+        return subjects.awaited_student(named)
+    if events.find(tx, called, context.received_at, context) is None:
+        return _awaited_event(called)
+    return None
+
+
+def _awaited_event(called: str | Identifier) -> str | None:
+    """What a delivery waits for that names an unknown event. Not for a number: an event that is given
+    this id one day is not the one that was meant.
+    """
+    if not called or (isinstance(called, str) and not events.is_name(called)):
+        return None
+    return subjects.awaited_event(called)
 
 
 def _record(tx: Transaction, row: Row) -> AttendanceRecord:

@@ -16,6 +16,11 @@ BY_KEY = Prepared("""
     SELECT id, received_at, status, answer, body_digest FROM delivery
     WHERE source = ? AND idempotency_key = ?""")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
+HOLDER = """
+    SELECT id, received_at FROM delivery WHERE source = ? AND idempotency_key = ? AND id <> ?"""
+CLAIM_KEY = "UPDATE delivery SET idempotency_key = ?, body_digest = ? WHERE id = ?"
+LAST_ATTEMPT = """
+    SELECT status, answer FROM attempt WHERE delivery = ? ORDER BY number DESC LIMIT 1"""
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
 
 
@@ -78,4 +83,18 @@ def first_answer(
     if now - tx.moment(received_at) > retention:
         tx.run(RELEASE_KEY, identifier)
         return None
+    if status >= 500 or key.startswith("source:"):
+        # Claimed by a replay: it was that which recorded something.
+        status, answer = tx.row(LAST_ATTEMPT, identifier) or (status, answer)
     return FirstAnswer(status, answer, body_digest)
+
+
+def holder(tx: Transaction, source: str, key: str, other_than: str) -> str | None:
+    """The id of another delivery that was answered under this key, whenever it was."""
+    row = tx.row(HOLDER, source, key, other_than)
+    return str(row[0]) if row else None
+
+
+def claim_key(tx: Transaction, identifier: str, key: str, body_digest: str) -> None:
+    """Have a delivery answer for a key that no other one has."""
+    tx.run(CLAIM_KEY, key, body_digest, identifier)

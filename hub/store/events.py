@@ -71,14 +71,11 @@ def is_name(named: str | Identifier | None) -> bool:
 
 
 def is_known(queries: Queries, named: str | Identifier) -> bool:
-    """Whether ``find`` would find an event."""
+    """Whether an event has this name or identifier."""
     if isinstance(named, Identifier):
         row = queries.row(BY_IDENTIFIER, named.kind, named.key)
         return row is not None and not row[-1]
-    rows = queries.rows(BY_NAME, named)
-    if not rows and is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
-        rows = queries.rows(BY_ID, int(named))
-    return bool(rows)
+    return bool(queries.rows(BY_NAME, named))
 
 
 def _by_number_or_identifier(
@@ -107,17 +104,22 @@ def names(queries: Queries, text: str) -> list[str]:
     found = [subjects.event_name(text)]
     rows = queries.rows(ALL_BY_NAME, text)
     if is_number(text) and len(text) <= _LARGEST_ID_DIGITS:
-        rows += queries.rows(ALL_BY_ID, int(text))
+        for event, name in queries.rows(ALL_BY_ID, int(text)):
+            rows.append((event, name))
+            if len(queries.rows(ALL_BY_NAME, name)) == 1:
+                found.append(subjects.event_name(name))
     for event, _ in rows:
         found += [subjects.event_name(str(event)), *_own_names(queries, event)]
     return list(dict.fromkeys(found))
 
 
 def names_of(queries: Queries, event: int) -> list[str]:
-    """All the names, in deliveries, of the event with this id."""
+    """The names by which deliveries may have waited for the event with this id.
+
+    Not the id itself: who wrote one that the hub had not given out meant something else by it.
+    """
     rows = queries.rows(ALL_BY_ID, event)
-    called = [subjects.event_name(name) for _, name in rows]
-    return [*called, subjects.event_name(str(event)), *_own_names(queries, event)]
+    return [*(subjects.event_name(name) for _, name in rows), *_own_names(queries, event)]
 
 
 def _own_names(queries: Queries, event: int) -> list[str]:

@@ -33,6 +33,9 @@ _MOMENTS = frozenset(
 STUDENTS = "SELECT i.student, i.kind, i.value, i.shown FROM student_identifier i ORDER BY i.id"
 EVENTS = "SELECT e.id, e.name, e.starts_at FROM event e"
 EVENT_IDENTIFIERS = "SELECT i.event, i.kind, i.value FROM event_identifier i"
+EVENTS_MADE = "SELECT e.id, e.delivery FROM event e ORDER BY e.id"
+EVENTS_MADE_NOW = "SELECT e.id, e.delivery FROM event e WHERE e.delivery = ? ORDER BY e.id"
+RENUMBER_EVENT = "UPDATE event SET id = ? WHERE id = ?"
 ATTENDANCES = """
     SELECT a.student, a.event, a.checked_in_at, a.checked_out_at, a.delivery, d.source
     FROM attendance a LEFT JOIN delivery d ON d.id = a.delivery AND d.emptied IS NULL
@@ -101,13 +104,47 @@ def attendances(queries: Queries, until: str) -> dict[tuple[int, int], Attended]
     return found
 
 
-def copy_underivable(queries: Queries, tx: Transaction, sources: Sequence[str]) -> None:
-    """Copy to another store what no kept body of one of ``sources`` tells of, with its ids."""
+def events_made_by(queries: Queries) -> dict[str, list[int]]:
+    """The ids of the events that each delivery has made, in order."""
+    made: dict[str, list[int]] = defaultdict(list)
+    for event, delivery in queries.rows(EVENTS_MADE):
+        made[delivery].append(event)
+    return made
+
+
+def give_ids(tx: Transaction, delivery: str, wanted: Sequence[int]) -> None:
+    """Give the events that a delivery has just made the ids that they have in another store: a check-in
+    may name an event by its id.
+    """
+    made = [row[0] for row in tx.rows(EVENTS_MADE_NOW, delivery)]
+    for own, other in zip(made, wanted, strict=False):
+        if own == other or tx.rows(f"SELECT e.id FROM event e WHERE e.id = {int(other)}"):
+            continue
+        tx.run("PRAGMA defer_foreign_keys = ON")
+        tx.run(RENUMBER_EVENT, other, own)
+        for table in ("event_identifier", "attendance", "withdrawn_attendance"):
+            tx.run(f"UPDATE {table} SET event = ? WHERE event = ?", other, own)
+
+
+def changed(queries: Queries, table: str, sources: Sequence[str]) -> dict[int, datetime]:
+    """When the students or events (``table``) were last changed that no kept body tells the making of."""
+    sql = f"SELECT o.id, o.updated_at FROM {table} o WHERE NOT {_derivable(sources)}"
+    return {row: queries.moment(moment) for row, moment in queries.rows(sql, *sources)}
+
+
+def _derivable(sources: Sequence[str]) -> str:
+    if not sources:
+        return "1 = 0"
     given = ", ".join("?" for _ in sources)
-    derivable = (
+    return (
         "EXISTS (SELECT 1 FROM delivery d WHERE d.id = o.delivery AND d.emptied IS NULL "
         f"AND d.source IN ({given}))"
     )
+
+
+def copy_underivable(queries: Queries, tx: Transaction, sources: Sequence[str]) -> None:
+    """Copy to another store what no kept body of one of ``sources`` tells of, with its ids."""
+    derivable = _derivable(sources)
     for table, columns, owner in _TABLES:
         names = columns.split(", ")
         join = "" if table == owner else f" JOIN {owner} o ON o.id = t.{owner}"

@@ -11,7 +11,7 @@ from typing import Any
 from pony.orm import Database, db_session
 from pony.orm.core import TransactionError
 
-from hub.errors import HubError, StoreUnavailable, StoreVersionError
+from hub.errors import HubError, SettingError, StoreUnavailable, StoreVersionError
 from hub.store import migrations
 from hub.store.database import (
     LOCK_TIMEOUT,
@@ -50,17 +50,21 @@ class Store:
         self._failed = False
 
     @classmethod
-    def open(cls, url: str) -> "Store":
-        """Open the store at ``url``; a new one gets its tables.
+    def open(cls, url: str, create: bool = True) -> "Store":
+        """Open the store at ``url``; a new one gets its tables, if it may be created.
 
-        Raises SettingError for a wrong address, StoreUnavailable where it cannot be reached, and
-        StoreVersionError where its schema is not this hub's.
+        Raises SettingError for a wrong address or where there is none, StoreUnavailable where it cannot
+        be reached, and StoreVersionError where its schema is not this hub's.
         """
         address = parse_address(url)
+        if not create and address.dialect == "sqlite" and file_identity(address) is None:
+            raise SettingError(f"database: there is no store at {address.shown}")
         database = bind(address)
         try:
             with _translated():
                 version = migrations.current_version(database)
+                if version is None and not create:
+                    raise SettingError(f"database: there is no store at {address.shown}")
                 if version is None:
                     _migrate(database, address)
                 else:

@@ -154,6 +154,22 @@ def row_of(queries: Queries, text: str) -> int | None:
     return owner.student if owner else None
 
 
+def row_of_name(queries: Queries, name: str) -> int | None:
+    """The id of the student who has this name (``hub.domain.subjects``), hidden ones included."""
+    kind, _, value = name.partition(":")
+    row = queries.row(OWNER, kind, value)
+    return int(row[0]) if row else None
+
+
+def label(queries: Queries, student: int) -> str | None:
+    """An identifier to call a student by, the A-number first; None for one who was forgotten."""
+    own = {kind: shown for kind, _, shown in queries.rows(OWN, student)}
+    for kind in (A_NUMBER, EMAIL):
+        if kind in own:
+            return str(own[kind])
+    return next((f"{kind}:{shown}" for kind, shown in own.items()), None)
+
+
 def forget(tx: Transaction, student: int, now: datetime) -> int:
     """Remove all that tells who a student is; how many attendances of theirs stay counted."""
     tx.run(FORGET, False, now, now, student)

@@ -5,7 +5,7 @@ from conftest import STORE
 from hubtest import LEGACY, ONETAP, UNIFIED, fixture
 
 from hub.archive.forget import forget
-from hub.errors import NotFound
+from hub.errors import NotFound, Refused
 
 PERSON = ("ada@example.edu", "A01234567", "rtPDDDDDDR", "5550100", "Ada Mary")
 
@@ -109,3 +109,64 @@ def test_the_file_does_not_tell_either(hub, rows, ada, url, tmp_path):
     assert all(word.lower().encode() in file() for word in PERSON)
     forget(hub.store, "A01234567")
     assert [word for word in PERSON if word.lower().encode() in file()] == []
+
+
+class TestFormerIdentifiers:
+    @pytest.fixture(autouse=True)
+    def _renamed(self, client, calls):
+        calls.student("s1234", email="old@example.edu")
+        calls.unified("student", "update", student_identifier="s1234", email="new@example.edu")
+        calls.student("s9999", email="other@example.edu")
+
+    def test_what_was_said_under_them_is_forgotten_too(self, hub, client, rows):
+        client.post(LEGACY, {"student_identifier": "old@example.edu", "event_identifier": "X"})
+        client.post(UNIFIED, {"type": "nothing", "text": "old@example.edu"})
+        client.post(UNIFIED, {"type": "nothing", "text": "other@example.edu"})
+        assert forget(hub.store, "s1234").deliveries == 4
+        told = everything(rows)
+        assert "old@example.edu" not in told
+        assert "other@example.edu" in told
+
+    def test_by_one_of_them_the_student_of_now_is_named(self, hub, rows):
+        before = everything(rows)
+        with pytest.raises(Refused, match="is no identifier any more; forget the student s1234"):
+            forget(hub.store, "old@example.edu")
+        assert everything(rows) == before
+
+    def test_one_that_is_somebody_elses_now_is_not_among_them(self, hub, calls, rows):
+        calls.student("s5555", email="old@example.edu")
+        forget(hub.store, "s1234")
+        assert "old@example.edu" in everything(rows)
+        assert [row["first_name"] for row in rows("Student")] == ["", "Ada", "Ada"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type": "x", "text": "first\\na1234567 came"}',
+        b'{"type": "x", "text": "\\u0041\\u0031234567"}',
+        '{"type": "x", "text": "ÉLAN@example.edu"}'.encode(),
+        b"no JSON, \xff, A1234567",
+    ],
+)
+def test_however_it_is_written(hub, client, body):
+    client.post(UNIFIED, body=body)
+    named = "élan@example.edu" if "É".encode() in body else "a1234567"
+    assert forget(hub.store, named).deliveries == 1
+
+
+def test_a_student_who_changes_meanwhile_is_looked_at_again(hub, client, calls, rows, monkeypatch):
+    calls.student("s1234", email="one@example.edu")
+    client.post(UNIFIED, {"type": "nothing", "text": "two@example.edu"})
+    from hub.archive import forget as module
+
+    about = module._about
+
+    def late(*arguments):
+        found = about(*arguments)
+        calls.unified("student", "update", student_identifier="s1234", email="two@example.edu")
+        return found
+
+    monkeypatch.setattr(module, "_about", late)
+    forget(hub.store, "s1234")
+    assert "two@example.edu" not in everything(rows)

@@ -208,3 +208,108 @@ def test_every_delivery_of_onetap_may_be_replayed_or_says_why_not(hub, client, p
         assert reply.status in (200, 201)
     else:
         assert done.attempt.outcome in (Outcome.REFUSED, Outcome.IGNORED, Outcome.APPLIED)
+
+
+def failing(hub, monkeypatch, client, headers=()):
+    """A delivery that a fault of a plugin failed; its id."""
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
+        reply = client.post(UNIFIED, CHECK_IN, headers=headers)
+    assert reply.status == 500
+    return reply.headers["x-delivery-id"]
+
+
+KEY = {"Idempotency-Key": "k"}
+
+
+class TestKeys:
+    @pytest.fixture(autouse=True)
+    def _known(self, calls):
+        calls.student("a1")
+        calls.event()
+
+    def test_a_retry_gets_the_answer_of_the_replay_that_was_the_first_to_decide(
+        self, hub, client, monkeypatch, rows
+    ):
+        delivery = failing(hub, monkeypatch, client, KEY)
+        done = hub.replays.replay(delivery)
+        assert done.attempt.outcome is Outcome.APPLIED
+        retry = client.post(UNIFIED, CHECK_IN, headers=KEY)
+        assert (retry.status, retry.body.decode()) == (201, done.attempt.answer)
+        assert retry.headers["x-delivery-replayed"] == "true"
+        assert client.post(UNIFIED, {}, headers=KEY).status == 409
+        assert rows.count("Attendance") == 1
+
+    def test_what_came_again_and_was_taken_is_not_replayed(self, hub, client, monkeypatch):
+        delivery = failing(hub, monkeypatch, client, KEY)
+        again = client.post(UNIFIED, CHECK_IN, headers=KEY)
+        assert again.status == 201
+        with pytest.raises(NotReplayable, match="the idempotency key of delivery") as raised:
+            hub.replays.replay(delivery)
+        assert again.headers["x-delivery-id"] in str(raised.value)
+
+    def test_one_that_used_anothers_key_is_not_replayed(self, hub, client):
+        client.post(UNIFIED, CHECK_IN, headers=KEY)
+        reply = client.post(UNIFIED, {"type": "event"}, headers=KEY)
+        assert reply.status == 409
+        with pytest.raises(NotReplayable, match="the idempotency key of delivery"):
+            hub.replays.replay(reply.headers["x-delivery-id"])
+
+    def test_a_derived_key_is_claimed_by_what_a_replay_recorded(
+        self, hub, client, monkeypatch, rows
+    ):
+        seen = fixture("onetap/participant.checkin__seen")
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
+            delivery = client.post(ONETAP, seen).headers["x-delivery-id"]
+        done = hub.replays.replay(delivery)
+        retry = client.post(ONETAP, seen)
+        assert (retry.status, retry.body.decode()) == (200, done.attempt.answer)
+        assert retry.headers["x-delivery-replayed"] == "true"
+
+    def test_a_key_that_is_too_long_is_none(self, hub, client):
+        reply = client.post(UNIFIED, CHECK_IN, headers={"Idempotency-Key": "k" * 10_000})
+        assert (reply.status, reply.error) == (400, "Invalid idempotency-key header")
+        assert hub.replays.replay(reply.headers["x-delivery-id"]).attempt.outcome == "applied"
+
+
+def test_a_fault_in_a_replay_leaves_what_the_delivery_waits_for(
+    hub, client, monkeypatch, rows, calls
+):
+    delivery = refused(client)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
+        assert hub.replays.replay(delivery).attempt.outcome is Outcome.FAILED
+    (row,) = rows("Delivery")
+    assert (row["outcome"], row["waiting"]) == ("failed", "student a_number:a1")
+    assert row["students"] == "\na_number:a1\n"
+    calls.student("a1")
+    assert list(hub.replays.ready()) == [delivery]
+
+
+def test_a_fault_of_the_store_in_a_replay_is_an_attempt_that_failed(
+    hub, client, monkeypatch, calls
+):
+    delivery = refused(client)
+    calls.student("a1")
+    calls.event()
+    monkeypatch.setattr("hub.archive.replay.decide", once_broken(monkeypatch))
+    done = hub.replays.replay(delivery)
+    assert (done.attempt.outcome, done.attempt.status) == (Outcome.FAILED, 500)
+
+
+def once_broken(monkeypatch):
+    from hub.archive.replay import decide
+
+    def broken(tx, endpoint, delivery, prepared, zone):
+        if not prepared.failed:
+            raise RuntimeError
+        return decide(tx, endpoint, delivery, prepared, zone)
+
+    return broken
+
+
+def test_a_replay_is_no_part_of_a_batch(hub, client):
+    delivery = refused(client)
+    with hub.store.batch(), pytest.raises(RuntimeError, match="a transaction of its own"):
+        hub.replays.replay(delivery)

@@ -73,6 +73,17 @@ def test_one_that_was_forgotten_does_not_hide_the_older_ones(hub, client, rows, 
     assert [row["emptied"] for row in rows("Delivery")] == [Emptied.RETENTION, Emptied.FORGOTTEN]
 
 
+def test_one_that_a_wrong_clock_made_old_is_emptied_too(hub, client, rows, age):
+    client.post(LEGACY, {})
+    age(91, rows)
+    assert empty_old_bodies(hub.store, 90, utc_now()) == 1
+    client.post(LEGACY, {})
+    with hub.store.writing() as tx:
+        tx.run("UPDATE delivery SET received_at = '2000-01-01 00:00:00.000000', "
+               "id = '00dc6acfac000000' || id WHERE emptied IS NULL")  # fmt: skip
+    assert empty_old_bodies(hub.store, 90, utc_now()) == 1
+
+
 def test_a_hub_does_it_by_itself(client, rows, age, serve):
     client.post(LEGACY, {})
     age(3, rows)

@@ -22,6 +22,7 @@ FLAT = {
 @pytest.fixture
 def eager(make_hub):
     hub = make_hub(apply_waiting=True)
+    hub.upkeep.start()
     return Calls(Client(hub)), Rows(hub)
 
 
@@ -70,12 +71,27 @@ def test_an_identifier_that_is_learnt_later_counts(eager):
     eventually(lambda: rows.count("Attendance") == 1)
 
 
-def test_an_event_is_waited_for_by_its_id_too(eager):
-    calls, rows = eager
+def test_an_event_id_that_was_not_given_out_is_not_waited_for(client, calls, rows):
+    """The event that gets it one day is not the one that was meant."""
     calls.student("a1")
-    assert calls.attend("a1", "1").status == 404
-    calls.event()
-    eventually(lambda: rows.count("Attendance") == 1)
+    assert calls.attend("a1", "7").status == 404
+    assert rows("Delivery")[1]["waiting"] is None
+
+
+@pytest.mark.parametrize("end", ["participant.deleted", "participant.checkout"])
+def test_what_undoes_or_ends_a_waiting_check_in_waits_with_it(eager, end):
+    calls, rows = eager
+    calls.client.post(ONETAP, FLAT)
+    left = {**FLAT["data"], "checkOutTime": 1762811818}
+    calls.client.post(ONETAP, {"event": end, "data": left})
+    assert len({row["waiting"] for row in rows("Delivery")}) == 1
+    seen = fixture("onetap/participant.checkin__seen")
+    seen["event"] = "participant.created"
+    assert calls.client.post(ONETAP, seen).status == 201
+    eventually(lambda: all(row["waiting"] is None for row in rows("Delivery")))
+    assert rows.count("Attendance") == (0 if end == "participant.deleted" else 1)
+    assert rows.count("WithdrawnAttendance") == (1 if end == "participant.deleted" else 0)
+    assert all(row["checked_out_at"] for row in rows("Attendance"))
 
 
 def test_a_renamed_event_counts(eager):
@@ -104,6 +120,14 @@ def test_what_became_ready_while_no_hub_ran_is_applied_at_the_start(calls, clien
     calls.event()
     serve("--apply-waiting", "true")
     eventually(lambda: rows.count("Attendance") == 1)
+
+
+def test_what_is_told_starts_no_thread(make_hub):
+    """A command that replays is no hub that serves, and empties no body."""
+    hub = make_hub(apply_waiting=True)
+    assert Calls(Client(hub)).student("a1").status == 201
+    hub.upkeep.apply_waiting()
+    assert hub.upkeep._thread is None
 
 
 def test_only_check_ins_wait(client, calls, rows):

@@ -99,7 +99,7 @@ class TestShow:
         lines = run("deliveries", "show", reply.headers["x-delivery-id"])
         assert lines[-1] == "no body: forgotten"
 
-    def test_an_unknown_id_is_one_line(self, run):
+    def test_an_unknown_id_is_one_line(self, run, hub):
         (line,) = run("deliveries", "show", "nothing", status=2)
         assert line == "attendance-hub: Delivery nothing not found"
 
@@ -163,9 +163,11 @@ class TestReplay:
         (line,) = run("deliveries", "replay", *arguments, status=2)
         assert line.startswith("attendance-hub: Name deliveries, or give filters")
 
-    def test_an_unknown_id_is_one_line(self, run):
-        (line,) = run("deliveries", "replay", "nothing", status=2)
-        assert line == "attendance-hub: Delivery nothing not found"
+    def test_an_unknown_id_among_others_is_a_line_and_stops_nothing(self, run, waiting):
+        lines = run("deliveries", "replay", "nothing", waiting, status=1)
+        assert lines[0].startswith("nothing  Delivery nothing not found (Ids are in ")
+        assert lines[1].startswith(f"{waiting}  refused -> refused")
+        assert lines[2] == "2 replayed: 1 not replayable, 1 refused"
 
     def test_a_long_run_has_a_bar_where_somebody_looks(self, run, client, monkeypatch):
         monkeypatch.setattr("hub.cli.progress._WORTH_A_BAR", 1)
@@ -190,7 +192,7 @@ class TestRebuild:
             tx.run("DELETE FROM attendance WHERE student = 1")
             tx.run("UPDATE attendance SET checked_out_at = checked_in_at WHERE student = 2")
             tx.run("UPDATE attendance SET event = 1 WHERE student = 3")
-        lines = [line.split("  delivery ")[0] for line in run("rebuild", "--dry-run")]
+        lines = [line.split("  delivery ")[0] for line in run("rebuild", "--dry-run", status=1)]
         event = "(2024-01-15 10:00)"
         moment = "2024-01-15T10:00:00Z"
         assert sorted(lines[:4]) == [
@@ -220,6 +222,36 @@ class TestForget:
         assert lines[-1] == "forgotten; 0 attendances stay counted, 1 deliveries were emptied"
         assert rows("Student")[0]["first_name"] == ""
 
-    def test_whom_nobody_knows_is_one_line(self, run, url):
+    def test_whom_nobody_knows_is_one_line(self, run, hub):
         (line,) = run("forget", "a1234", "--yes", status=2)
         assert line == "attendance-hub: Student with identifier a1234 not found"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("deliveries", "list", "--student", "a\udcff"),
+        ("deliveries", "replay", "--event", "a\udcff"),
+        ("forget", "a\udcff", "--yes"),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_one_line(run, hub, arguments):
+    (line,) = run(*arguments, status=2)
+    assert line.startswith("attendance-hub: Invalid ")
+    assert line.endswith(": it is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("deliveries", "list"),
+        ("deliveries", "show", "x"),
+        ("deliveries", "replay", "x"),
+        ("rebuild", "--dry-run"),
+        ("forget", "x", "--yes"),
+    ],
+)
+def test_a_store_that_is_not_there_is_named_and_not_made(run, tmp_path, empty_url, arguments):
+    (line,) = run(*arguments, "--database", empty_url, status=2)
+    assert line.startswith("attendance-hub: database: there is no store at ")
+    assert list(tmp_path.glob("hub.db*")) == []

@@ -136,7 +136,7 @@ def test_what_follows_a_commit_cannot_undo_it(hub, rows, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError
 
-    monkeypatch.setattr(hub._observers, "tell", broken)
+    monkeypatch.setattr(hub.observers, "tell", broken)
     assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
     assert [one.status for one in run(hub, [student(3)])] == [201]
     assert rows.count("Delivery") == 3
@@ -250,3 +250,29 @@ class TestAdapter:
         monkeypatch.setattr(asgi, "run", broken)
         with pytest.raises(ZeroDivisionError):
             self.call(Adapter(hub), [(self.scope(), [self.body(b"{}")])])
+
+    def test_who_was_served_last_is_expected_again(self, hub):
+        """In one batch or in two; and nobody who did not come."""
+        adapter = Adapter(hub, connections=range(16))
+        for served, expected in (
+            (8, 9),  # the first time there was one before
+            (8, 8),  # one more was waited for in vain: for a while, only those of now
+        ):
+            adapter._expect(served)
+            assert adapter._expected == expected
+        seen = set()
+        for _ in range(40):
+            adapter._expect(8)
+            seen.add(adapter._expected)
+        assert seen == {8, 16}
+        adapter._modest = 0
+        adapter._expect(16)
+        assert adapter._expected == 16  # there are no more connections
+
+    def test_a_lone_sender_is_rarely_kept_waiting(self, hub):
+        adapter = Adapter(hub, connections=range(4))
+        in_vain = 0
+        for _ in range(330):
+            in_vain += adapter._expected > 1
+            adapter._expect(1)
+        assert in_vain <= 11

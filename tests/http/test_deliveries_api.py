@@ -7,7 +7,7 @@ import pytest
 import requests
 from hubtest import LEGACY, UNIFIED, Client
 
-from hub.errors import TooManyAttempts, Unauthenticated
+from hub.errors import StoreUnavailable, TooManyAttempts, Unauthenticated
 from hub.http.bearer import BearerToken
 
 TOKEN = "0123456789abcdef-admin"
@@ -107,6 +107,14 @@ class TestToken:
                 token.verify("Bearer wrong", "192.0.2.1")
         token.verify(f"Bearer {TOKEN}", "192.0.2.1")
 
+    def test_who_is_turned_away_is_logged_without_the_token(self, client, caplog):
+        for _ in range(6):
+            client.request("GET", LIST, headers={"Authorization": "Bearer wr0ng"})
+        said = [record.getMessage() for record in caplog.records]
+        assert said[0] == f"request to '{LIST}' from : 401 Invalid admin token"
+        assert said[5].endswith("429 Too many wrong tokens")
+        assert "wr0ng" not in caplog.text
+
     def test_no_number_of_addresses_fills_the_memory(self):
         token = BearerToken(TOKEN)
         for number in range(1100):
@@ -155,7 +163,7 @@ class TestSearch:
             ({"student": "ada@example.edu"}, ["refused", "applied", "student", "waiting"]),
             ({"student": "a_number:a2"}, ["other"]),
             ({"student": "a"}, []),
-            ({"event": "1"}, ["refused", "applied", "event"]),
+            ({"event": "1"}, ["refused", "applied", "event", "waiting"]),
             ({"event": "Weekly%20Meeting"}, ["refused", "applied", "event", "waiting"]),
             ({"event": "Weekly"}, []),
             ({"student": "a1", "status": "201", "event": "1"}, ["applied"]),
@@ -185,6 +193,10 @@ class TestSearch:
         [
             ({"cursor": "garbage"}, "Invalid cursor: use the next member of the page before"),
             ({"cursor": "%00"}, "Invalid cursor: use the next member of the page before"),
+            ({"student": "a%00b"}, "Invalid student: it has a NUL character"),
+            ({"source": "%00"}, "Invalid source: it has a NUL character"),
+            ({"event": "%00"}, "Invalid event: it has a NUL character"),
+            ({"dry_run": "true"}, "Unknown parameter: dry_run"),
             ({"cursor": "0" * 29}, "Invalid cursor: use the next member of the page before"),
             ({"limit": "0"}, "Invalid limit: use a whole number from 1 to 500"),
             ({"limit": "501"}, "Invalid limit: use a whole number from 1 to 500"),
@@ -284,6 +296,38 @@ class TestReplay:
         reply = api(f"{LIST}replay/", "POST")
         assert (reply.status, "Name a filter" in reply.error) == (400, True)
         assert api(f"{LIST}replay/", "POST", status="waiting", dry_run="yes").status == 400
+
+    def test_a_body_and_parameters_that_mean_nothing_are_refused(self, api, client, rows):
+        delivery = client.post(LEGACY, CHECK_IN).headers["x-delivery-id"]
+        reply = client.request(
+            "POST", f"{LIST}replay/", b'{"dry_run": true}', HEADERS, query="status=waiting"
+        )
+        assert (reply.status, "Send no body" in reply.error) == (400, True)
+        reply = api(f"{LIST}{delivery}/replay/", "POST", status="waiting")
+        assert (reply.status, reply.json["details"]) == (400, "Use dry_run")
+        assert api(f"{LIST}{delivery}/", limit="1").json["details"] == "There are none here"
+        assert rows.count("Attempt") == 0
+
+    def test_a_store_that_fails_in_between_hides_nothing_that_was_done(
+        self, api, hub, client, monkeypatch
+    ):
+        ids = [client.post(LEGACY, CHECK_IN).headers["x-delivery-id"] for _ in range(3)]
+        replay, seen = hub.replays.replay, []
+
+        def failing(identifier, **options):
+            seen.append(identifier)
+            if len(seen) == 3:
+                raise StoreUnavailable("gone")
+            return replay(identifier, **options)
+
+        monkeypatch.setattr(hub.replays, "replay", failing)
+        reply = api(f"{LIST}replay/", "POST", status="waiting")
+        assert [one["id"] for one in reply.json["replayed"]] == ids[:2]
+        assert reply.json["next"] == ids[1]
+        seen[:] = ["", ""]
+        assert api(f"{LIST}replay/", "POST", status="waiting").status == 503
+        hub.ending.set()
+        assert api(f"{LIST}replay/", "POST", status="waiting").status == 503
 
     def test_one_that_cannot_be_is_told_among_the_others(
         self, api, hub, client, calls, monkeypatch

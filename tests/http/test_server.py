@@ -1,5 +1,6 @@
 """The hub as a process: its start, its limits, its end, and other servers in front of it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -317,6 +318,62 @@ def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
             slow.sendall(part)
             while slow.recv(65536):
                 pass
+
+
+@pytest.mark.parametrize("sent", [b"", b"x" * 500, b"x" * 2_000_000])
+def test_a_connection_whose_body_was_refused_unread_does_not_stay_open(serve, tmp_path, sent):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
+    )
+    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+    head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        assert answered(connection)[0] == 413
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+            assert connection.recv(1) == b""
+
+
+LONG_REPLAY = """
+import time
+from hub.archive.replay import Replays
+
+def replay(self, identifier, replay=Replays.replay, **options):
+    print("replaying", flush=True)
+    time.sleep(0.2)
+    return replay(self, identifier, **options)
+
+Replays.replay = replay
+from hub.cli import main
+main(["serve", "--port", "{port}", "--drain-timeout", "0"])
+"""
+
+
+def test_the_end_does_not_wait_for_a_long_replay(serve):
+    token = "0123456789abcdef"
+    command = [sys.executable, "-c", LONG_REPLAY]
+    server = serve(command=command, environment={"HUB_ADMIN_TOKEN": token})
+    post_all([server], [attendance(number) for number in range(100)], connections=4)
+    replies = []
+
+    def replay():
+        with contextlib.suppress(requests.ConnectionError):
+            replies.append(
+                requests.post(
+                    server.url + "/api/deliveries/replay/?status=refused&limit=100",
+                    headers={"Authorization": f"Bearer {token}"},
+                    timeout=60,
+                )
+            )
+
+    thread = threading.Thread(target=replay)
+    thread.start()
+    eventually(lambda: server.lines.count("replaying") > 1)
+    assert server.stop() == 0
+    thread.join(30)
+    assert server.lines.count("replaying") < 50
+    assert all(reply.status_code == 503 for reply in replies)
 
 
 def test_a_signal_during_the_start_ends_it_with_0(url, tmp_path):
