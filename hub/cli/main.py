@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -114,6 +115,27 @@ def plugins(config_file: str | None, **options: Any) -> None:
     for line in lines:
         click.echo(line)
     sys.exit(1 if found.failed else 0)
+
+
+@main.command("try")
+@click.argument("plugin")
+@click.argument("fixtures", type=click.Path(path_type=Path))
+@click.option("--source", help="The source to post to, if the plugin has several.")
+@click.option("--accept", is_flag=True, help="Write what became of each as what is expected.")
+@click.option("--config", "config_file", metavar="FILE", help="TOML file with settings.")
+def try_(
+    plugin: str, fixtures: Path, source: str | None, accept: bool, config_file: str | None
+) -> None:
+    """Post a plugin's FIXTURES through a fresh hub, and show what it makes of them.
+
+    PLUGIN is a .py file or a plugin's name; FIXTURES a folder of files <event>__<variant>.json, or one of
+    them. Headers come from <name>.headers.json beside one. With <name>.expected.json beside it, it is
+    compared; the exit status is 1 where it differs, or where the plugin failed. The students and events
+    that check-ins name are made before.
+    """
+    from hub.cli.trial import run
+
+    sys.exit(0 if run(plugin, fixtures, source, accept, load({}, config_file).settings) else 1)
 
 
 @main.command()
