@@ -457,9 +457,7 @@ class TestHooks:
         eventually(lambda: hub.observers.counters()["well"]["seen"] == 6)
         shown = client.get(STATUS).json["observers"]
         assert shown["hanging"]["dropped"] == 1
-        assert shown["well"] == {
-            "seen": 6, "failed": 0, "timed_out": 0, "dropped": 0, "waiting": 0,
-        }  # fmt: skip
+        assert (shown["well"]["seen"], shown["well"]["dropped"]) == (6, 0)
         module.go.set()
         eventually(lambda: hub.observers.counters()["hanging"]["seen"] == 3)
         assert calls.student("a6").status == 201
