@@ -9,9 +9,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hub.archive import search
 from hub.archive.search import require_text
 from hub.domain import subjects
 from hub.domain.delivery import KeptDelivery, delivery_id_at
@@ -22,7 +24,6 @@ from hub.store.archive import Wanted
 from hub.store.store import Store
 from hub.store.transaction import Queries
 
-_PAGE = 200
 _TRIES = 5
 _LATE = timedelta(minutes=2)
 """How much later than its id a delivery may be committed, generously."""
@@ -79,8 +80,9 @@ def _remove(
         tx.overwrite_what_is_deleted()
         if set(_all_names(tx, named)) - set(names):
             raise _LearntMore
-        found = found | set(_among(_pages(tx, since), names))
-        found |= set(archive.ids(tx, Wanted(students=tuple(names)), since))
+        for page in search.every(lambda: nullcontext(tx), Wanted(), after=since, bodies=True):
+            found = found | set(_among(page, names))
+        found = found | set(archive.ids(tx, Wanted(students=tuple(names)), since))
         student = students.row_of(tx, named)
         if student is None and not found:
             raise NotFound(f"Student with identifier {named} not found")
@@ -109,7 +111,7 @@ def _all_names(queries: Queries, named: str) -> list[str]:
         told = subjects.split(text)
         if [name for name in told if name.startswith("#")] == [own]:
             before.update(dict.fromkeys(name for name in told if not name.startswith("#")))
-    former = [name for name in before if students.row_of_name(queries, name) is None]
+    former = [name for name in before if students.row_of(queries, name) is None]
     return list(dict.fromkeys([*names, *former]))
 
 
@@ -117,21 +119,10 @@ def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]
     """Ids of the deliveries that name the student, or in whose text one of the names stands."""
     with store.reading() as reader:
         found = set(archive.ids(reader, Wanted(students=tuple(names)), "0"))
-    after = "0"
-    while True:
-        with store.reading() as reader:
-            kept = archive.page(reader, Wanted(), _PAGE, after=after, bodies=True)
-        found |= set(_among(kept, names))
-        progress(len(kept))
-        if len(kept) < _PAGE:
-            return found
-        after = kept[-1].delivery.id
-
-
-def _pages(queries: Queries, after: str) -> Iterator[KeptDelivery]:
-    while found := archive.page(queries, Wanted(), _PAGE, after=after, bodies=True):
-        yield from found
-        after = found[-1].delivery.id
+    for page in search.every(store.reading, Wanted(), bodies=True):
+        found |= set(_among(page, names))
+        progress(len(page))
+    return found
 
 
 def _among(deliveries: Iterable[KeptDelivery], names: Sequence[str]) -> Iterator[str]:

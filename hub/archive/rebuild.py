@@ -14,6 +14,7 @@ from heapq import merge
 from itertools import islice
 from pathlib import Path
 
+from hub.archive import search
 from hub.attempt import decide, prepare
 from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
 from hub.endpoint import Endpoint
@@ -70,7 +71,7 @@ class Rebuild:
 
         Raises StoreUnavailable.
         """
-        derived = underivable = failed = 0
+        derived = failed = 0
         with self._store.reading() as reader:
             until = archive.last_id(reader)
             recorded = _Record.of(self._store, until)
@@ -112,15 +113,9 @@ class Rebuild:
                 yield kept
 
     def _pages(self, until: str) -> Iterator[KeptDelivery]:
-        after = "0"
-        wanted = Wanted(outcomes=_SETTLED, with_body=True)
-        while True:
-            with self._store.reading() as reader:
-                found = archive.page(reader, wanted, _PAGE, after=after, bodies=True)
-            yield from (kept for kept in found if kept.delivery.id <= until)
-            if len(found) < _PAGE or found[-1].delivery.id > until:
-                return
-            after = found[-1].delivery.id
+        wanted = Wanted(outcomes=_SETTLED, with_body=True, upto=until)
+        for page in search.every(self._store.reading, wanted, bodies=True):
+            yield from page
 
     def _find(self, identifier: str) -> KeptDelivery | None:
         with self._store.reading() as reader:

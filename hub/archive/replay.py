@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from hub.answers import Answer
+from hub.archive import search
 from hub.archive.search import REPLAYABLE
 from hub.attempt import Decided, Prepared, decide, prepare
 from hub.domain.delivery import (
@@ -117,14 +118,8 @@ class Replays:
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
         """The ids of the deliveries to replay, the oldest first."""
-        after = "0"
-        while True:
-            with self._store.reading() as reader:
-                found = archive.page(reader, wanted, _PAGE, after=after)
-            yield from (kept.delivery.id for kept in found)
-            if len(found) < _PAGE:
-                return
-            after = found[-1].delivery.id
+        for page in search.every(self._store.reading, wanted):
+            yield from (kept.delivery.id for kept in page)
 
     def ready(self) -> Iterator[str]:
         """The ids of the deliveries whose student or event has appeared, the oldest first."""

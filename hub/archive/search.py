@@ -1,7 +1,8 @@
 """Which kept deliveries are meant: filters as people write them, and pages of what they find."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
@@ -18,6 +19,7 @@ MAX_LIMIT = 500
 REPLAYABLE = (Outcome.REFUSED, Outcome.FAILED, Outcome.IGNORED)
 """The outcomes of which a replay may make something better; the others are in the record."""
 
+_PAGE = 200
 _WAITING = "waiting"
 _AGO = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -123,6 +125,25 @@ def page(
     if len(found) <= limit:
         return found, None
     return found[:limit], found[limit - 1].delivery.id
+
+
+def every(
+    reading: Callable[[], AbstractContextManager[Queries]],
+    wanted: Wanted,
+    *,
+    after: str = "0",
+    bodies: bool = False,
+) -> Iterator[list[KeptDelivery]]:
+    """All the deliveries above the id ``after``, the oldest first, a page at a time; ``reading`` is asked
+    for each page, so that nothing is held open in between.
+    """
+    while True:
+        with reading() as queries:
+            found = archive.page(queries, wanted, _PAGE, after=after, bodies=bodies)
+        yield found
+        if len(found) < _PAGE:
+            return
+        after = found[-1].delivery.id
 
 
 def _since(text: str, zone: tzinfo) -> datetime:

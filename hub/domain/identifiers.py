@@ -50,9 +50,13 @@ class Identifier:
         return self.value.strip()
 
 
-def student_identifier(text: str) -> Identifier:
-    """The identifier that a sender means by ``text``: an e-mail if it has an ``@``, else an A-number."""
-    return Identifier(EMAIL if "@" in text else A_NUMBER, text)
+def student_identifier(named: str | Identifier) -> Identifier:
+    """The identifier that a sender means by text: an e-mail if it has an ``@``, else an A-number. One
+    that is an identifier already is that.
+    """
+    if isinstance(named, Identifier):
+        return named
+    return Identifier(EMAIL if "@" in named else A_NUMBER, named)
 
 
 def is_email(text: str) -> bool:

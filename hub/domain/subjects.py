@@ -30,7 +30,7 @@ _Names = Callable[[Any], Iterable[str]]
 
 def student_name(named: str | Identifier) -> str:
     """The name of a student, as an operation names one."""
-    identifier = student_identifier(named) if isinstance(named, str) else named
+    identifier = student_identifier(named)
     return f"{identifier.kind}:{identifier.key}"
 
 

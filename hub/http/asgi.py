@@ -55,7 +55,7 @@ class Adapter:
         if len(self._connections) > self._hub.settings.connection_limit:
             await _send(send, _direct(answers.unavailable()))
             return
-        environ = _environ(scope)
+        environ = environ_of(scope)
         loop = asyncio.get_running_loop()
         deadline = _Deadline(loop, self._timeout)
         try:
@@ -167,7 +167,7 @@ class _Deadline:
             self._task.cancel()
 
 
-def _environ(scope: Scope) -> dict[str, Any]:
+def environ_of(scope: Scope) -> dict[str, Any]:
     """The WSGI environ (PEP 3333) of an ASGI scope, without its input."""
     server = scope.get("server") or ("localhost", 80)
     headers: dict[str, str] = {}

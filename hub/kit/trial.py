@@ -26,6 +26,7 @@ from hub.domain.timestamps import parse_timestamp, utc_now
 from hub.endpoint import Endpoint
 from hub.errors import PluginError, SettingError
 from hub.http.app import Hub
+from hub.http.asgi import environ_of
 from hub.http.batch import Request, run
 from hub.store.apply import apply
 from hub.store.context import Context
@@ -105,10 +106,8 @@ def attempt(plugin: str, source: str | None, fixture: Fixture, settings: Setting
     with _hub(plugin, settings) as hub:
         endpoint = _endpoint(hub, plugin, source)
         now = utc_now()
-        headers = {name.lower(): value for name, value in fixture.headers.items()}
-        delivery = Delivery(
-            new_delivery_id(), endpoint.source.name, now, MappingProxyType(headers), fixture.body
-        )
+        headers = MappingProxyType(_lower(fixture.headers))
+        delivery = Delivery(new_delivery_id(), endpoint.source.name, now, headers, fixture.body)
         operations = prepare(hub.plugins, endpoint, delivery).operations
         _make_known(hub, operations, now)
         started = time.perf_counter()
@@ -202,7 +201,7 @@ def _make_known(hub: Hub, operations: Sequence[Operation], now: datetime) -> Non
             if not isinstance(operation, CheckIn | CheckOut | Withdraw):
                 continue
             if (named := operation.student) is not None:
-                who = named if isinstance(named, Identifier) else student_identifier(named)
+                who = student_identifier(named)
                 student = SaveStudent(identifiers=(who,), first_name="Ada", last_name="Example")
                 apply(tx, [student], context)
             if (called := operation.event) is not None:
@@ -213,22 +212,23 @@ def _make_known(hub: Hub, operations: Sequence[Operation], now: datetime) -> Non
 
 
 def _request(endpoint: Endpoint, fixture: Fixture) -> Request:
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": "POST",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": endpoint.path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.url_scheme": "http",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(fixture.body)),
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(fixture.body)),
+        **_lower(fixture.headers),
     }
-    for name, value in fixture.headers.items():
-        variable = name.upper().replace("-", "_")
-        environ[variable if variable == "CONTENT_TYPE" else f"HTTP_{variable}"] = value
-    return Request(environ, fixture.body)
+    scope = {
+        "method": "POST",
+        "path": endpoint.path,
+        "query_string": b"",
+        "http_version": "1.1",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+    return Request(environ_of(scope), fixture.body)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _stable(value: Any, since: datetime, until: datetime) -> Any:

@@ -35,7 +35,6 @@ SETTLE = "UPDATE delivery SET outcome = ?, students = ?, events = ?, waiting = ?
 OLDEST_FULL = """
     SELECT d.id, d.received_at FROM delivery d
     WHERE d.id > ? AND d.id < ? AND d.emptied IS NULL ORDER BY d.id LIMIT ?"""
-LAST = "SELECT coalesce(max(d.id), ''), 0 FROM delivery d"
 SETTLED_LATER = """
     SELECT a.delivery, max(a.attempted_at) AS last_at FROM attempt a WHERE a.number > 1
     GROUP BY a.delivery"""
@@ -235,7 +234,7 @@ def forget(tx: Transaction, identifier: str) -> None:
 
 def last_id(queries: Queries) -> str:
     """The highest id of a delivery, or ''."""
-    row = queries.row(LAST)
+    row = queries.row(NEWEST)
     return str(row[0]) if row else ""
 
 

@@ -113,7 +113,7 @@ def _find_and_insert(
     )
     named, called = operation.student, operation.event
     if tx.inserts_in_queries and named is not None and events.is_name(called):
-        who = named if isinstance(named, Identifier) else student_identifier(named)
+        who = student_identifier(named)
         near = (called, moment, called, moment, moment, moment)
         row = tx.row(FIND_AND_INSERT, who.kind, who.key, *near, *new)
         assert row is not None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub.domain.identifiers import A_NUMBER, EMAIL
+from hub.store.students import label_of
 from hub.store.transaction import Queries, Transaction
 
 _STUDENT = (
@@ -72,13 +72,10 @@ def students(queries: Queries) -> dict[int, Named]:
     found: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     for student, kind, value, shown in queries.rows(STUDENTS):
         found[student].append((kind, value, shown))
-    order = {A_NUMBER: 0, EMAIL: 1}
-    made = {}
-    for student, own in found.items():
-        kind, _, shown = min(own, key=lambda one: order.get(one[0], 2))
-        label = shown if kind in order else f"{kind}:{shown}"
-        made[student] = Named(label, tuple(f"{kind}:{value}" for kind, value, _ in own))
-    return made
+    return {
+        student: Named(label_of(own) or "", tuple(f"{kind}:{value}" for kind, value, _ in own))
+        for student, own in found.items()
+    }
 
 
 def events(queries: Queries) -> dict[int, Named]:

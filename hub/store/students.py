@@ -10,7 +10,7 @@ from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, Updat
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Prepared, Queries, Transaction
+from hub.store.transaction import Prepared, Queries, Row, Transaction
 
 _RECORD = """
     SELECT s.id, s.first_name, s.last_name, s.is_admin,
@@ -53,7 +53,7 @@ class _Owner(NamedTuple):
 
 def find(queries: Queries, named: str | Identifier) -> StudentRecord | None:
     """The student that ``named`` names, unless hidden."""
-    identifier = named if isinstance(named, Identifier) else student_identifier(named)
+    identifier = student_identifier(named)
     row = queries.row(FIND, identifier.kind, identifier.key)
     return record(row) if row else None
 
@@ -154,20 +154,21 @@ def row_of(queries: Queries, text: str) -> int | None:
     return owner.student if owner else None
 
 
-def row_of_name(queries: Queries, name: str) -> int | None:
-    """The id of the student who has this name (``hub.domain.subjects``), hidden ones included."""
-    kind, _, value = name.partition(":")
-    row = queries.row(OWNER, kind, value)
-    return int(row[0]) if row else None
-
-
 def label(queries: Queries, student: int) -> str | None:
-    """An identifier to call a student by, the A-number first; None for one who was forgotten."""
-    own = {kind: shown for kind, _, shown in queries.rows(OWN, student)}
-    for kind in (A_NUMBER, EMAIL):
-        if kind in own:
-            return str(own[kind])
-    return next((f"{kind}:{shown}" for kind, shown in own.items()), None)
+    """An identifier to call a student by; None for one who was forgotten."""
+    return label_of(queries.rows(OWN, student))
+
+
+def label_of(identifiers: Iterable[Row]) -> str | None:
+    """The one of (kind, value, shown) that a student is called by: the A-number, else the e-mail, else
+    the first, with its kind.
+    """
+    own = list(identifiers)
+    if not own:
+        return None
+    order = {A_NUMBER: 0, EMAIL: 1}
+    kind, _, shown = min(own, key=lambda one: order.get(one[0], 2))
+    return str(shown) if kind in order else f"{kind}:{shown}"
 
 
 def forget(tx: Transaction, student: int, now: datetime) -> int:
