@@ -43,6 +43,8 @@ from hub.receive.signatures import (
     STANDARD_WEBHOOKS,
     WEBHOOK_SIGNATURE,
     Authentication,
+    HmacSha256,
+    Signer,
 )
 from hub.receive.validation import is_missing
 from hub.version import __version__
@@ -69,6 +71,7 @@ __all__ = [
     "EventRecord",
     "HideEvent",
     "HideStudent",
+    "HmacSha256",
     "Identifier",
     "Ignore",
     "NotConfigured",
@@ -79,6 +82,7 @@ __all__ = [
     "Result",
     "SaveEvent",
     "SaveStudent",
+    "Signer",
     "Source",
     "StudentRecord",
     "Unauthenticated",

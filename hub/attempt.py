@@ -67,11 +67,11 @@ def prepare(plugins: Plugins, endpoint: Endpoint, delivery: Delivery) -> Prepare
     operations: tuple[Operation, ...] = ()
     try:
         require_json(delivery.headers.get("content-type", ""))
-        payload = parse(delivery.body)
+        payload = source.whole(parse(delivery.body), delivery.headers)
         kind = source.kind(payload) if source.kind else ""
         validate(endpoint.validators[kind], payload)
         started = time.perf_counter()
-        operations = operations_of(source.normalize(payload))
+        operations = operations_of(source.normalize(payload), source.normalize)
         if (took := time.perf_counter() - started) > SLOW:
             tell_if_slow(endpoint.plugin, "normalize", took, f" on delivery {delivery.id}")
         sentence = plugins.veto(delivery, payload)

@@ -4,6 +4,8 @@ import logging
 import time
 import traceback
 
+from hub.errors import PluginError
+
 _log = logging.getLogger(__name__)
 
 _FRAMES = 4
@@ -36,7 +38,13 @@ class _Formatter(logging.Formatter):
 
 
 def log_fault(what: str, error: BaseException) -> None:
-    """Log a fault and where it happened; its text, which may name a person, only at level debug."""
+    """Log a fault and where it happened; its text, which may name a person, only at level debug.
+
+    A PluginError tells what is wrong with the plugin, and where; so it is told as it is.
+    """
+    if isinstance(error, PluginError):
+        _log.error("%s: %s", what, error)
+        return
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)

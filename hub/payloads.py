@@ -17,7 +17,7 @@ from hub.domain.operations import (
     UpdateEvent,
     UpdateStudent,
 )
-from hub.domain.timestamps import parse_timestamp
+from hub.domain.timestamps import parse_timestamp, parse_unix_seconds
 from hub.errors import InvalidPayload
 from hub.receive.validation import is_missing
 
@@ -81,9 +81,9 @@ def update_event(data: Object, payload: Object) -> UpdateEvent:
         raise InvalidPayload("event_identifier or event_name is required")
     points = given.get("points")
     return UpdateEvent(
-        event=_event(given["event_identifier"]) if "event_identifier" in given else None,
+        event=event_identifier(given["event_identifier"]) if "event_identifier" in given else None,
         name=given.get("event_name"),
-        starts_at=_moment(given.get("event_date")),
+        starts_at=moment(given.get("event_date")),
         event_type=given.get("event_type"),
         points=None if points is None else int(points),
         description=given.get("description"),
@@ -97,8 +97,8 @@ def check_in(data: Object, payload: Object) -> CheckIn:
     given = present(data)
     return CheckIn(
         student=given["student_identifier"],
-        event=_event(given["event_identifier"]),
-        at=_moment(given.get("check_in_time")),
+        event=event_identifier(given["event_identifier"]),
+        at=moment(given.get("check_in_time")),
         **_common(payload),
     )
 
@@ -106,6 +106,18 @@ def check_in(data: Object, payload: Object) -> CheckIn:
 def present(data: Object) -> dict[str, Any]:
     """The members of ``data`` that have a value."""
     return {name: value for name, value in data.items() if not is_missing(value)}
+
+
+def event_identifier(identifier: str | float) -> str:
+    """An event's id or name as text. A JSON number such as 1.0 is an integer, and means the id 1."""
+    return identifier if isinstance(identifier, str) else str(int(identifier))
+
+
+def moment(value: str | float | None) -> datetime | None:
+    """A moment as ISO 8601 or seconds since 1970 have it; None where there is none."""
+    if value is None or is_missing(value):
+        return None
+    return parse_timestamp(value) if isinstance(value, str) else parse_unix_seconds(value)
 
 
 def shown(value: object) -> str:
@@ -120,12 +132,3 @@ def _common(payload: Object) -> dict[str, Any]:
         "source": None if is_missing(source) else source,
         "metadata": payload.get("metadata") or {},
     }
-
-
-def _event(identifier: str | float) -> str:
-    # A JSON number such as 1.0 is an integer, and means the id 1.
-    return identifier if isinstance(identifier, str) else str(int(identifier))
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else parse_timestamp(text)

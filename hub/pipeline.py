@@ -19,6 +19,7 @@ from hub.errors import (
     FAULTS,
     KeyReused,
     NotConfigured,
+    PluginError,
     Refused,
     StoreConflict,
     StoreUnavailable,
@@ -26,7 +27,7 @@ from hub.errors import (
 )
 from hub.idempotency import Key, derived_key, digest, senders_key
 from hub.log import log_fault
-from hub.plugin.plugins import Plugins
+from hub.plugin.plugins import HookFailed, Plugins, place_of
 from hub.receive.body import read_body
 from hub.store import deliveries
 from hub.store.store import Store
@@ -76,10 +77,13 @@ class Pipeline:
         headers = environ.get(HEADERS) or _headers(environ)
         try:
             body = read_body(environ, self._body_limit)
-            endpoint.authentication.verify(headers, body, endpoint.secrets, received_at)
+            _authenticate(endpoint, headers, body, received_at)
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return delivery_id, answers.refusal(refused)
+        except HookFailed as failed:
+            log_fault(f"{failed} on delivery {delivery_id}, not kept", failed.__cause__ or failed)
+            return delivery_id, answers.failure(delivery_id)
         kept_headers = _without_secrets(headers, endpoint.authentication.headers)
         delivery = Delivery(
             delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
@@ -206,6 +210,25 @@ class Pipeline:
                 "delivery %s to %s %s: %d", delivery.id, delivery.source, decided.outcome, status
             )
         self._tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
+
+
+def _authenticate(
+    endpoint: Endpoint, headers: Mapping[str, str], body: bytes, now: datetime
+) -> None:
+    """Raises Refused unless the request proves where it comes from, HookFailed for a plugin's fault."""
+    scheme = endpoint.authentication
+    try:
+        # A plugin's scheme may return False where it should raise; that must not let anyone in.
+        returned: object = scheme.verify(headers, body, endpoint.secrets, now)  # type: ignore[func-returns-value]
+        if returned is not None:
+            where = place_of(type(scheme).verify)
+            raise PluginError(
+                f"{where} returned a value; raise hub.Unauthenticated, or return nothing"
+            )
+    except Refused:
+        raise
+    except FAULTS as error:
+        raise HookFailed(endpoint.plugin, "authenticate") from error
 
 
 def _is_first_answer(key: Key | None, decided: Decided) -> bool:

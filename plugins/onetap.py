@@ -33,8 +33,6 @@ from hub import (
     hookimpl,
     is_email,
     is_missing,
-    parse_timestamp,
-    parse_unix_seconds,
     payloads,
 )
 
@@ -360,12 +358,7 @@ def _first(*values: Any) -> str | None:
 
 
 def _moment(*values: Any) -> datetime | None:
-    for value in values:
-        if isinstance(value, str) and not is_missing(value):
-            return parse_timestamp(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return parse_unix_seconds(value)
-    return None
+    return payloads.moment(next((value for value in values if not is_missing(value)), None))
 
 
 def _kept(part: Object, names: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,21 @@ class _Group(click.Group):
     """The hub's own commands, and those that plugins add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        self._add_plugin_commands()
-        return super().list_commands(ctx)
+        return sorted({*super().list_commands(ctx), *self._of_plugins()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.commands:
-            self._add_plugin_commands()
-        return super().get_command(ctx, cmd_name)
+        # None of the hub's own can be replaced.
+        return super().get_command(ctx, cmd_name) or self._of_plugins().get(cmd_name)
 
-    def _add_plugin_commands(self) -> None:
+    def _of_plugins(self) -> Mapping[str, click.Command]:
         from hub.plugin.plugins import Plugins
 
+        group = click.Group()
         try:
-            plugins = Plugins(load().settings)
+            Plugins(load().settings).register_commands(group)
         except HubError:
-            return  # the command itself will tell, if it needs the settings
-        own = dict(self.commands)
-        plugins.register_commands(self)
-        self.commands.update(own)  # a plugin cannot replace one of the hub's
+            return {}  # the command itself will tell, if it needs the settings
+        return group.commands
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:

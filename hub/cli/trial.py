@@ -8,6 +8,7 @@ import click
 
 from hub.config.settings import Settings
 from hub.kit import trial
+from hub.kit.fixtures import fixtures as read
 from hub.kit.trial import Tried
 
 
@@ -16,7 +17,7 @@ def run(plugin: str, fixtures: Path, source: str | None, accept: bool, settings:
     of them is what will be expected.
     """
     passed = True
-    for fixture in trial.fixtures(fixtures):
+    for fixture in read(fixtures):
         tried = trial.attempt(plugin, source, fixture, settings)
         if accept:
             fixture.expectation.write_text(trial.written(tried.result), "utf-8")
@@ -41,5 +42,5 @@ def _lines(tried: Tried, accepted: bool) -> Iterator[str]:
         yield from (f"    {line}" for line in tried.differences)
     elif tried.fixture.expected is not None:
         yield f"  as in {expectation}"
-    elif not tried.passed:
-        yield "  the plugin failed; the log says where"
+    for line in tried.faults:
+        yield f"  {line}"

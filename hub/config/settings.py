@@ -96,6 +96,9 @@ class Settings:
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
     plugins: str = _setting("", readers.text, "Folder of plugins, one a .py file")
+    enable: tuple[str, ...] = _setting(
+        (), readers.words, "Built-in plugins that are off otherwise: cards, forms, qr, forward"
+    )
     load_plugins: tuple[str, ...] = _setting(
         (), readers.words, "The only plugins that are loaded; without any, all are"
     )

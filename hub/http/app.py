@@ -33,14 +33,16 @@ StartResponse = Callable[..., Any]
 
 class Hub:
     """One hub: its plugins, its endpoints, its store. A WSGI application; several may live side by
-    side in a process.
+    side in a process. ``plugins`` are other ones than the settings would find.
 
     Raises SettingError, StoreUnavailable or StoreVersionError where it cannot start.
     """
 
-    def __init__(self, settings: Settings, *, create_store: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, create_store: bool = True, plugins: Plugins | None = None
+    ) -> None:
         self.settings = settings
-        self.plugins = Plugins(settings)
+        self.plugins = plugins or Plugins(settings)
         self.endpoints = endpoints(self.plugins, settings)
         for name in unknown_sources(self.endpoints, settings):
             _log.warning("sources.%s is configured, and no plugin declares such a source", name)

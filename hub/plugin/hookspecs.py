@@ -13,16 +13,14 @@ import pluggy
 
 from hub.domain.delivery import CommittedDelivery, Delivery
 from hub.domain.operations import Operation
+from hub.plugin.discovery import GROUP
 from hub.plugin.source import Source
 
 if TYPE_CHECKING:
     import click
 
-PROJECT = "attendance_hub"
-"""The name of the entry point group, and of the project in pluggy's sense."""
-
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @hookspec

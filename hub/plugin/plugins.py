@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import copy
-import importlib
-import importlib.metadata
-import importlib.util
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -22,13 +16,15 @@ from hub.config.load import source_key
 from hub.config.settings import Settings
 from hub.domain.delivery import Delivery
 from hub.domain.operations import Operation
-from hub.errors import FAULTS, PluginError, Refused, SettingError
+from hub.domain.timestamps import utc_now
+from hub.errors import FAULTS, PluginError, Refused
 from hub.log import log_fault
 from hub.plugin import hookspecs
+from hub.plugin.discovery import GROUP, Found, discover, switched_off
 from hub.plugin.section import Section, read
 from hub.plugin.source import Source
+from hub.receive.signatures import Open
 from hub.receive.validation import Schemas
-from hub.version import __version__
 
 if TYPE_CHECKING:
     import click
@@ -70,19 +66,11 @@ class Failed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    name: str
-    origin: str
-    version: str
-    load: Callable[[], object]
-
-
 class Plugins:
-    """The plugins of one hub, in the order: built-ins, entry points, the plugins folder, sorted."""
+    """The plugins of one hub: those that are given, or all that the settings let in, in that order."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+    def __init__(self, settings: Settings, given: Iterable[Found] | None = None) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._schemas = Schemas(settings.time_zone)
         self._given = settings.plugin
@@ -90,17 +78,13 @@ class Plugins:
         self._callable: dict[str, tuple[Any, ...]] = {}
         self.loaded: list[Loaded] = []
         self.failed: list[Failed] = []
-        found = [*_built_ins(), *_entry_points(), *_folder(settings.plugins)]
-        only, without = settings.load_plugins, settings.without
-        for setting, names in (("load_plugins", only), ("without", without)):
-            if unknown := set(names) - {one.name for one in found}:
-                raise SettingError(f"{setting}: there is no plugin named {min(unknown)}")
+        self.off = switched_off(settings)
+        found = discover(settings) if given is None else list(given)
         for one in found:
-            if one.name not in without and (not only or one.name in only):
-                self._load(one)
-        known = {source_key(one.name) for one in found}
-        for name in sorted(set(settings.plugin.tables) - known):
-            _log.warning("[plugin.%s] is configured, and there is no such plugin", name)
+            self._load(one)
+        known = {source_key(name) for name in (*(one.name for one in found), *settings.without)}
+        for name in sorted(set(settings.plugin.tables) - known) if given is None else ():
+            _log.warning("[plugin.%s] is configured, and no such plugin is loaded", name)
 
     @property
     def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
@@ -164,7 +148,7 @@ class Plugins:
         try:
             returned = self.call(implementation, delivery=delivery, **arguments)
             if hook == "amend_operations" and returned is not None:
-                returned = operations_of(returned)
+                returned = operations_of(returned, implementation.function)
         except Refused:
             raise
         except FAULTS as error:
@@ -188,7 +172,7 @@ class Plugins:
             found = self._callable[hook] = tuple(reversed(caller.get_hookimpls()))
         return found
 
-    def _load(self, found: _Found) -> None:
+    def _load(self, found: Found) -> None:
         plugin: object = None
         self._callable.clear()
         try:
@@ -212,7 +196,7 @@ class Plugins:
         self.failed.append(Failed(found.name, found.origin, reason))
         _log.error("plugin %s (%s) is not loaded: %s", found.name, found.origin, reason)
 
-    def _register(self, found: _Found) -> object:
+    def _register(self, found: Found) -> object:
         if self._manager.has_plugin(found.name):
             raise PluginError("another plugin has this name; rename one of them")
         plugin = found.load()
@@ -237,7 +221,7 @@ class Plugins:
             raise PluginError(problem)
         return plugin
 
-    def _sources(self, found: _Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
+    def _sources(self, found: Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
         taken = list(self.sources)
         for implementation in self.implementations("register_sources"):
             if implementation.plugin_name != found.name:
@@ -255,6 +239,7 @@ class Plugins:
                         )
                     if source.name == other.name:
                         raise PluginError(f"there is a source named {source.name}; choose another")
+                _probe(source)
                 made = (source, self._validators(source))
                 taken.append(made)
                 yield made
@@ -268,19 +253,67 @@ class Plugins:
             raise PluginError(f"source {source.name}: {error}") from None
 
 
+def _probe(source: Source) -> None:
+    """Ask the source's authentication about a request without any credential.
+
+    Raises PluginError where it does not say no as it must.
+    """
+    scheme = source.authenticate
+    if isinstance(scheme, Open):
+        return
+    where = f"source {source.name}: {place_of(type(scheme).verify)}"
+    try:
+        returned: object = scheme.verify({}, b"", ("",), utc_now())  # type: ignore[func-returns-value]
+    except Refused:
+        return
+    except FAULTS as error:
+        raise PluginError(
+            f"{where} raised {type(error).__name__} for a request without credentials; "
+            "raise hub.Unauthenticated"
+        ) from None
+    if returned is not None:
+        raise PluginError(
+            f"{where} returned {returned!r}; it must raise hub.Unauthenticated, or return nothing"
+        )
+    raise PluginError(
+        f"{where} accepts a request without credentials; raise hub.Unauthenticated, or use hub.OPEN"
+    )
+
+
 def _is_wrapper(implementation: Any, plugin: object) -> bool:
     return implementation.plugin is plugin and (
         implementation.wrapper or implementation.hookwrapper
     )
 
 
-def operations_of(given: Iterable[Any]) -> tuple[Operation, ...]:
-    """What a plugin gave, as operations. Raises TypeError for anything else."""
+def operations_of(given: Any, function: Callable[..., Any]) -> tuple[Operation, ...]:
+    """What a plugin's ``function`` gave, as operations. Raises PluginError for anything else."""
+    if not isinstance(given, Iterable):
+        raise PluginError(
+            f"{place_of(function)} gave {_kind(given)}, not operations; yield hub.CheckIn(…) or another"
+        )
     operations = tuple(given)
     for operation in operations:
         if not isinstance(operation, Operation):
-            raise TypeError(f"it gave a {type(operation).__name__}, not an operation")
+            raise PluginError(
+                f"{place_of(function)} yielded {_kind(operation)}, which is no operation; "
+                "yield hub.CheckIn(…) or another"
+            )
     return operations
+
+
+def _kind(value: object) -> str:
+    """What a value is; not itself, which may tell of a person."""
+    return "None" if value is None else f"a value of the type {type(value).__name__}"
+
+
+def place_of(function: Any) -> str:
+    """Where a function is written: its name, file and line."""
+    function = getattr(function, "func", function)  # what functools.partial was given
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return type(function).__name__
+    return f"{code.co_name} ({code.co_filename}:{code.co_firstlineno})"
 
 
 def tell_if_slow(plugin: str, what: str, seconds: float, on: str = "") -> None:
@@ -291,51 +324,4 @@ def tell_if_slow(plugin: str, what: str, seconds: float, on: str = "") -> None:
 
 
 def _hook_names() -> list[str]:
-    return [
-        name
-        for name, value in vars(hookspecs).items()
-        if hasattr(value, f"{hookspecs.PROJECT}_spec")
-    ]
-
-
-def _built_ins() -> Iterator[_Found]:
-    from hub_plugins import BUILT_INS
-
-    for name in BUILT_INS:
-        yield _Found(
-            name, "built-in", __version__, partial(importlib.import_module, f"hub_plugins.{name}")
-        )
-
-
-def _entry_points() -> Iterator[_Found]:
-    for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
-        dist = entry_point.dist
-        name, version = (dist.name, dist.version) if dist else ("a distribution", "")
-        yield _Found(entry_point.name, name, version, entry_point.load)
-
-
-def _folder(folder: str) -> Iterator[_Found]:
-    if not folder:
-        return
-    path = Path(folder)
-    if not path.is_dir():
-        raise SettingError(f"plugins: the folder {folder} does not exist")
-    for file in sorted(path.glob("*.py")):
-        if not file.name.startswith("_"):
-            yield _Found(file.stem, str(file), "", partial(_module, file))
-
-
-def _module(file: Path) -> object:
-    name = f"attendance_hub_plugin_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickling look a module up by its name while it is being executed.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return [name for name, value in vars(hookspecs).items() if hasattr(value, f"{GROUP}_spec")]

@@ -30,6 +30,8 @@ class Source:
         open endpoint is a choice that somebody wrote down.
     schema: what a payload must look like; several by kind, where ``kind`` tells a payload's.
     normalize: turns a valid payload into operations. It is pure: no store, no request, no clock.
+    headers: members that a payload gains from headers, for a sender that tells there what happened:
+        ``{"event": "X-Event"}``. They are there before ``kind``, ``schema`` and ``normalize``.
     kind: names the schema that a payload must satisfy; raises ``Refused`` for a payload of none.
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
@@ -43,6 +45,7 @@ class Source:
     authenticate: Authentication
     schema: Schema | Mapping[str, Schema]
     normalize: Callable[[Any], Iterable[Operation]]
+    headers: Mapping[str, str] = field(default_factory=dict)
     kind: Callable[[Any], str] | None = None
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
@@ -65,6 +68,8 @@ class Source:
                 f"source {self.name}: authenticate is {self.authenticate!r}; use hub.OPEN or one of "
                 "the hub's signature schemes"
             )
+        if any(header.lower() in self.authenticate.headers for header in self.headers.values()):
+            raise ValueError(f"source {self.name}: headers: a credential is no part of a payload")
         schemas = self.schema if self.kind is not None else {"": self.schema}
         if not isinstance(schemas, Mapping):
             raise TypeError(
@@ -73,3 +78,10 @@ class Source:
         object.__setattr__(self, "schemas", schemas)
         if not self.label:
             object.__setattr__(self, "label", self.name)
+
+    def whole(self, payload: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+        """The payload with the members that it gains from headers, whose names are in lower case."""
+        if not self.headers:
+            return payload
+        gained = {name: headers.get(header.lower()) for name, header in self.headers.items()}
+        return {**payload, **{name: value for name, value in gained.items() if value is not None}}

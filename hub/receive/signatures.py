@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from hub.domain.timestamps import parse_timestamp, to_utc
+from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds, to_utc
 from hub.errors import NotConfigured, Unauthenticated
 
 TOLERANCE = timedelta(minutes=5)
@@ -46,6 +46,17 @@ class Authentication(Protocol):
         """
 
 
+@runtime_checkable
+class Signer(Protocol):
+    """What a scheme that can sign too has beside ``Authentication``, for who tries a source."""
+
+    def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> Mapping[str, str]:
+        """The headers with which a request of this body proves where it comes from.
+
+        ``now`` is naive and in UTC; ``identifier`` names the request, where the scheme signs one.
+        """
+
+
 def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name.lower(), "").strip()
     if not value:
@@ -76,19 +87,41 @@ class Open:
     ) -> None:
         """Accept every request."""
 
+    def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> dict[str, str]:
+        """See ``Signer.sign``: there is nothing to prove."""
+        return {}
+
+
+BODY, TIMESTAMP_BODY, ID_TIMESTAMP_BODY = "body", "timestamp.body", "id.timestamp.body"
+"""What a signature may be made over: the raw body, or other headers' values and a dot before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class HmacSha256:
-    """``<header>: sha256=<hex HMAC-SHA256>``, or the bare hex digest.
+    """An HMAC-SHA256 in a header, such as ``<header>: sha256=<hex digest>``.
 
-    Signed is the raw body or, with ``signs_timestamp``, ``<timestamp header>.<raw body>``; the
-    timestamp (ISO 8601) must then be within the tolerance.
+    header: the one with the digest, with ``prefix`` before it or bare.
+    signed: what it is made over: ``body``, ``timestamp.body`` or ``id.timestamp.body``. A timestamp that
+        is signed (``timestamp_header``: ISO 8601, or seconds since 1970) must be within the tolerance.
+    encoding: ``hex`` or ``base64``.
     """
 
     scheme: str
     header: str
     timestamp_header: str | None = None
-    signs_timestamp: bool = False
+    id_header: str | None = None
+    signed: str = BODY
+    encoding: str = "hex"
+    prefix: str = "sha256="
+
+    def __post_init__(self) -> None:
+        if self.signed not in (BODY, TIMESTAMP_BODY, ID_TIMESTAMP_BODY):
+            raise ValueError("signed: use body, timestamp.body or id.timestamp.body")
+        if self.encoding not in ("hex", "base64"):
+            raise ValueError("encoding: use hex or base64")
+        for header, what in ((self.timestamp_header, "timestamp"), (self.id_header, "id")):
+            if header is None and what in self.signed.split("."):
+                raise ValueError(f"{what}_header: name it, since {self.signed} is signed")
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -102,27 +135,46 @@ class HmacSha256:
     ) -> None:
         """See ``Authentication.verify``."""
         _require(secrets)
-        given = _header(headers, self.header).removeprefix("sha256=").lower().encode()
-        signed = body
-        if self.signs_timestamp and self.timestamp_header:
-            timestamp = _header(headers, self.timestamp_header)
-            _check_tolerance(timestamp, now)
-            signed = timestamp.encode() + b"." + body
-        matches = [hmac.compare_digest(_hex_digest(secret, signed), given) for secret in secrets]
+        given = _header(headers, self.header).removeprefix(self.prefix)
+        parts = [_header(headers, name) for name in self._signed_headers]
+        if TIMESTAMP_BODY in self.signed:
+            _check_tolerance(parts[-1], now)
+        # WSGI hands header bytes over as latin-1; back to the bytes, to sign and compare those.
+        before = [part.encode("latin-1", "replace") for part in parts]
+        digits = (given.lower() if self.encoding == "hex" else given).encode("latin-1", "replace")
+        signed = b".".join((*before, body))
+        matches = [hmac.compare_digest(self._digest(secret, signed), digits) for secret in secrets]
         if not any(matches):
             raise Unauthenticated(INVALID)
 
+    def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> dict[str, str]:
+        """See ``Signer.sign``."""
+        values = {self.id_header: identifier, self.timestamp_header: format_utc(now)}
+        headers = {name: values[name] for name in self._signed_headers}
+        signed = b".".join((*(value.encode() for value in headers.values()), body))
+        return {**headers, self.header: self.prefix + self._digest(secret, signed).decode()}
 
-def _hex_digest(secret: str, signed: bytes) -> bytes:
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+    @property
+    def _signed_headers(self) -> tuple[str, ...]:
+        """The headers whose values are signed, in that order."""
+        names = {"id": self.id_header, "timestamp": self.timestamp_header}
+        return tuple(name for part in self.signed.split(".") if (name := names.get(part)))
+
+    def _digest(self, secret: str, signed: bytes) -> bytes:
+        digest = hmac.new(secret.encode(), signed, hashlib.sha256)
+        if self.encoding == "hex":
+            return digest.hexdigest().encode()
+        return base64.b64encode(digest.digest())
 
 
 def _check_tolerance(timestamp: str, now: datetime) -> None:
     try:
-        sent = to_utc(parse_timestamp(timestamp), UTC)
+        is_number = timestamp.isascii() and timestamp.isdigit()
+        sent = parse_unix_seconds(int(timestamp)) if is_number else parse_timestamp(timestamp)
+        difference = abs(now - to_utc(sent, UTC))
     except ValueError:
         raise Unauthenticated(INVALID, "The signature's timestamp is not ISO 8601") from None
-    if abs(now - sent) > TOLERANCE:
+    if difference > TOLERANCE:
         raise Unauthenticated(INVALID, "The signature's timestamp is outside the tolerance")
 
 
@@ -150,6 +202,10 @@ class SharedSecret:
         matches = [hmac.compare_digest(secret.encode(), given) for secret in secrets]
         if not any(matches):
             raise Unauthenticated(INVALID)
+
+    def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> dict[str, str]:
+        """See ``Signer.sign``."""
+        return {self.header: secret.encode().decode("latin-1")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +246,20 @@ class StandardWebhooks:
             except (WebhookVerificationError, ValueError):
                 continue
         raise Unauthenticated(INVALID)
+
+    def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> dict[str, str]:
+        """See ``Signer.sign``."""
+        from standardwebhooks.webhooks import Webhook
+
+        moment = now.replace(tzinfo=UTC)
+        return {
+            "webhook-id": identifier,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            # The scheme's library knows text only: no signature of other bytes is right.
+            "webhook-signature": Webhook(secret).sign(
+                identifier, moment, body.decode("utf-8", "replace")
+            ),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +314,4 @@ SCHEMES: Mapping[str, Authentication] = {
 
 def signing_timestamp(scheme: HmacSha256) -> HmacSha256:
     """The same scheme, with the timestamp as a part of what is signed."""
-    return replace(scheme, signs_timestamp=True)
+    return replace(scheme, signed=TIMESTAMP_BODY)

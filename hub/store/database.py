@@ -26,12 +26,23 @@ _CANNOT_NOW = ("08", "53", "57", "55P03", "25006", "25P03", "58")
 """PostgreSQL: connection, resources, shutdown or time-out, lock, read-only, idle, system."""
 
 
+_MEMORY = ":memory:"
+
+MEMORY_URL = f"sqlite:///{_MEMORY}"
+"""The address of a new store in memory, for what is tried and thrown away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a store is. ``dialect`` is ``sqlite`` or ``postgres``."""
 
     dialect: str
     target: str
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the store lives in this process alone, and no longer than it is open."""
+        return self.target == _MEMORY
 
     @property
     def shown(self) -> str:
@@ -52,7 +63,8 @@ def parse_address(url: str) -> Address:
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
-        return Address("sqlite", str(Path(rest[1:]).absolute()))
+        path = rest[1:]
+        return Address("sqlite", path if path == _MEMORY else str(Path(path).absolute()))
     if separator and scheme in ("postgresql", "postgres") and _is_url(url):
         return Address("postgres", f"postgresql://{rest}")
     raise SettingError(
@@ -95,16 +107,8 @@ def bind(address: Address) -> Database:
 
 
 def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
-    if not Path(address.target).parent.is_dir():
-        raise SettingError(
-            f"database: the folder of {address.target} does not exist; make it first"
-        )
-    # Tried first, because Pony leaves its connection open when it cannot use the file.
-    with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
-        connection.execute("PRAGMA schema_version").fetchone()
-        for path in (address.target, f"{address.target}-wal", f"{address.target}-shm"):
-            if os.path.exists(path) and not os.access(path, os.W_OK):
-                raise SettingError(f"database: {path} cannot be written to; change its permissions")
+    if not address.in_memory:
+        _require_usable(address)
 
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:
@@ -112,7 +116,22 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
         # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
         connection.text_factory = str
 
+    if address.in_memory:
+        return (":sharedmemory:",), {}
     return (address.target,), {"create_db": True, "timeout": LOCK_TIMEOUT}
+
+
+def _require_usable(address: Address) -> None:
+    """Try the file first, because Pony leaves its connection open when it cannot use it."""
+    if not Path(address.target).parent.is_dir():
+        raise SettingError(
+            f"database: the folder of {address.target} does not exist; make it first"
+        )
+    with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
+        for path in (address.target, f"{address.target}-wal", f"{address.target}-shm"):
+            if os.path.exists(path) and not os.access(path, os.W_OK):
+                raise SettingError(f"database: {path} cannot be written to; change its permissions")
 
 
 def _postgres(address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -170,6 +189,8 @@ def _keep_sessions(database: Database) -> None:
 
 def file_identity(address: Address) -> tuple[int, int] | None:
     """What tells the file of an SQLite store from another one of its name; None if it is gone."""
+    if address.in_memory:
+        return 0, 0
     try:
         found = os.stat(address.target)
     except OSError:

@@ -162,7 +162,7 @@ def migrate(database: Database, address: Address) -> list[int]:
     """Apply the steps that the store lacks, and tell their numbers. Safe to run from several
     processes at once.
     """
-    if address.dialect == "sqlite":
+    if address.dialect == "sqlite" and not address.in_memory:
         _use_write_ahead_log(address)
     applied = []
     for number, statements in enumerate(STEPS, start=1):

@@ -142,7 +142,7 @@ class Store:
         """Write back SQLite's log, which still tells what was overwritten; left to later where others
         read from it.
         """
-        if self.address.dialect == "sqlite":
+        if self.address.dialect == "sqlite" and not self.address.in_memory:
             with closing(sqlite3.connect(self.address.target, timeout=LOCK_TIMEOUT)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

@@ -105,6 +105,8 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
         owner = _owner(tx, identifier)
         if owner is not None and owner.student != found.id:
             raise _taken(identifier)
+    for kind in {identifier.kind for identifier in operation.identifiers} - SINGLE:
+        tx.run(DROP_IDENTIFIERS, found.id, kind)
     for identifier in operation.identifiers:
         _set_identifier(tx, found.id, identifier)
     tx.run(

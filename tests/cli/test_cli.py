@@ -9,6 +9,7 @@ from conftest import STORE
 from hubtest import Rows
 from serving import Server
 
+import hub_plugins
 from hub.cli import main
 from hub.config.settings import Settings
 from hub.http.app import Hub
@@ -171,9 +172,10 @@ class TestPlugins:
             "  source unified: /api/webhook/unified/  open",
             "    schema https://attendance-hub.example/schemas/unified/student-create.json",
         ]
-        assert lines[-2:] == [
+        assert lines[-3:] == [
             f"gate 1.2 ({tmp_path / 'gate.py'})",
             "  hooks: veto_delivery, status_section",
+            f"off: {', '.join(hub_plugins.OPTIONAL)}; the setting enable loads them",
         ]
 
     def test_one_that_is_not_loaded_says_why_in_one_line(self, run, tmp_path):
@@ -186,7 +188,7 @@ class TestPlugins:
     def test_only_those_named_are_loaded(self, run):
         lines = run("plugins", HUB_LOAD_PLUGINS="secure, unified").output.splitlines()
         named = [line.split()[0] for line in lines if not line.startswith(" ")]
-        assert named == ["unified", "secure"]
+        assert named == ["unified", "secure", "off:"]
         done = run("plugins", HUB_LOAD_PLUGINS="nothing")
         assert (done.exit_code, done.output) == (
             2,

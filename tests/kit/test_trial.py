@@ -65,8 +65,38 @@ def test_a_plugin_that_fails_fails_the_trial(run, save, tmp_path):
     (tmp_path / "door.py").write_text(DOOR.replace('payload["room"]', "1 / 0"))
     save("enter__whole", ENTER)
     lines = run("door.py", "fixtures", status=1)
-    assert lines[-2] == ('  {"error": "Internal server error", "details": "Quote delivery <id>"}')
-    assert lines[-1] == "  the plugin failed; the log says where"
+    assert lines[1] == '  {"error": "Internal server error", "details": "Quote delivery <id>"}'
+    assert re.match(
+        r"  plugin door: source door failed on delivery \w+: ZeroDivisionError at ", lines[2]
+    )
+    assert "door.py:" in lines[2]
+    assert lines[3] == "  its text: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("    yield {'student': 'a1'}", "yielded a value of the type dict, which is no operation"),
+        ("    return {'student': 'a1'}", "yielded a value of the type str, which is no operation"),
+        ("    pass", "gave None, not operations; yield hub.CheckIn(…) or another"),
+    ],
+)
+def test_what_is_no_operation_is_named_with_its_place(run, save, tmp_path, body, said):
+    head, _, tail = DOOR.partition("    yield CheckIn(")
+    (tmp_path / "door.py").write_text(f"{head}{body}\n{tail.partition(chr(10))[2]}")
+    save("enter__whole", ENTER)
+    lines = run("door.py", "fixtures", status=1)
+    (line,) = [line for line in lines if said in line]
+    assert re.search(r"normalize \(\S*door\.py:\d+\) ", line)
+    assert not any("its text" in line for line in lines)
+
+
+def test_a_source_that_must_be_signed_is_signed(run, save, tmp_path):
+    (tmp_path / "door.py").write_text(DOOR.replace("OPEN", "STANDARD_WEBHOOKS"))
+    save("enter__whole", ENTER)
+    assert run("door.py", "fixtures")[0].startswith("enter__whole.json: 201 ")
+    save("enter__whole.headers", {"webhook-signature": "v1,nonsense"})
+    assert run("door.py", "fixtures")[0].startswith("enter__whole.json: 401 ")
 
 
 def test_headers_come_from_a_file_beside_it(run, save, tmp_path):
@@ -108,12 +138,12 @@ def test_every_operation_can_be_told(run, save):
         (("door.py", "nowhere"), "fixtures: there is no file or folder nowhere"),
         (("door.py", "empty"), "fixtures: empty has none; name them <event>__<variant>.json"),
         (("door.py", "odd.json"), "fixtures: odd.json must be named <event>__<variant>.json"),
-        (("door.py", "fixtures", "--source", "x"), "source: the plugin door.py has door"),
+        (("door.py", "fixtures", "--source", "x"), "source: there is door"),
         (
             ("two.py", "fixtures"),
-            "source: the plugin two.py has several, a, b; name one with --source",
+            "source: there are several, a, b; name one",
         ),
-        (("none.py", "fixtures"), "source: the plugin none.py has no source"),
+        (("none.py", "fixtures"), "source: there is none"),
         (("broken.py", "fixtures"), "broken (broken.py) is not loaded: SyntaxError: "),
     ],
 )

@@ -2,7 +2,9 @@
 
 import ast
 import importlib.metadata
+import re
 import sys
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -55,7 +57,10 @@ def make(folder, make_hub):
     return make
 
 
-def test_the_built_ins_import_nothing_but_the_hub_and_the_standard_library():
+OF_OTHERS = {"click", "jwt", "standardwebhooks"}
+
+
+def test_the_built_ins_import_nothing_of_the_hub_but_what_any_plugin_may():
     import sys
 
     for path in Path(hub_plugins.__file__).parent.glob("*.py"):
@@ -67,13 +72,14 @@ def test_the_built_ins_import_nothing_but_the_hub_and_the_standard_library():
             else:
                 continue
             for module in modules:
-                assert module == "hub" or module.split(".")[0] in sys.stdlib_module_names
+                known = OF_OTHERS | sys.stdlib_module_names
+                assert module == "hub" or module.split(".")[0] in known
 
 
 def test_the_core_names_no_source():
     import hub
 
-    names = {f'"{name}"' for name in hub_plugins.BUILT_INS}
+    names = {f'"{name}"' for name in (*hub_plugins.BUILT_INS, *hub_plugins.OPTIONAL)}
     for path in Path(hub.__file__).parent.rglob("*.py"):
         if path.name not in ("check.py", "signatures.py", "load.py"):
             text = path.read_text()
@@ -563,6 +569,80 @@ def test_a_hook_that_fails_is_named_and_not_the_source(make_hub, tmp_path, caplo
     assert reply.status == 500
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     delivery = reply.headers["x-delivery-id"]
-    assert f"plugin amender: amend_operations failed on delivery {delivery}: TypeError" in (
-        record.getMessage()
+    line = record.getMessage()
+    assert line.startswith(f"plugin amender: amend_operations failed on delivery {delivery}: ")
+    assert "amender.py:2) yielded a value of the type str, which is no operation" in line
+
+
+class TestHeadersOfASource:
+    CODE = DOOR.replace(
+        "normalize=normalize",
+        'normalize=normalize, headers={"room": "X-Room"}',
     )
+
+    def test_become_members_before_the_schema_and_win_over_the_body(self, make):
+        client = Client(make(door=self.CODE))
+        calls = Calls(client)
+        calls.student("a1")
+        calls.event("Chess")
+        post = partial(client.post, "/api/webhook/door/")
+        assert post({"badge": "a1"}).json["details"] == "/room is required"
+        reply = post({"badge": "a1", "room": "Go"}, headers={"X-Room": "Chess"})
+        assert reply.json["event"]["name"] == "Chess"
+
+    def test_are_no_credentials(self, make):
+        code = self.CODE.replace("X-Room", "X-Webhook-Secret").replace("OPEN", "SHARED_SECRET")
+        (failed,) = make(door=code).plugins.failed
+        assert failed.reason.endswith("headers: a credential is no part of a payload")
+
+
+class TestAuthenticationOfAPlugin:
+    OWN = """
+class Own:
+    scheme = "own"
+    headers = ("x-own",)
+
+    def check_secret(self, secret):
+        pass
+
+    def verify(self, headers, body, secrets, now):
+        VERIFY
+
+
+@hookimpl
+"""
+
+    def with_verify(self, body):
+        code = DOOR.replace("@hookimpl\n", self.OWN.replace("VERIFY", body))
+        return code.replace("authenticate=OPEN", "authenticate=Own()")
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (
+                "return False",
+                "returned False; it must raise hub.Unauthenticated, or return nothing",
+            ),
+            ("return True", "returned True; it must raise hub.Unauthenticated, or return nothing"),
+            ("pass", "accepts a request without credentials; raise hub.Unauthenticated, or use"),
+            ("headers['x-own']", "raised KeyError for a request without credentials; raise hub.Un"),
+        ],
+    )
+    def test_that_does_not_say_no_is_named_at_the_start(self, make, body, said):
+        hub = make(door=self.with_verify(body))
+        (failed,) = hub.plugins.failed
+        assert said in failed.reason
+        assert re.match(r"source door: verify \(\S+door\.py:\d+\) ", failed.reason)
+        assert Calls(Client(hub)).event().status == 201
+
+    @pytest.mark.parametrize("odd", ["return False", "return headers", "1 / 0"])
+    def test_that_returns_or_fails_later_lets_nobody_in(self, make, caplog, odd):
+        refuse = "import hub\n        if not headers: raise hub.Unauthenticated('no')\n        "
+        hub = make(door=self.with_verify(refuse + odd))
+        reply = Client(hub).post("/api/webhook/door/", {"badge": "a1", "room": "Chess"})
+        assert reply.status == 500
+        assert reply.headers["x-delivery-id"] in reply.json["details"]
+        with hub.store.reading() as reader:
+            assert reader.row("SELECT count(*), 1 FROM delivery")[0] == 0
+        (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert record.getMessage().startswith("plugin door: authenticate failed on delivery ")

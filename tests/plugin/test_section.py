@@ -157,7 +157,7 @@ def test_settings_of_a_plugin_that_has_none_or_is_not_there(plugins, caplog):
         found = plugins(code, "[plugin.gate]\na = 1")
     assert found.failed == []
     assert found.status_sections() == {}
-    assert "[plugin.gate] is configured, and there is no such plugin" in caplog.text
+    assert "[plugin.gate] is configured, and no such plugin is loaded" in caplog.text
 
 
 @pytest.mark.parametrize("toml", ["plugin = 1", "[plugin]\ndoor = 1"])

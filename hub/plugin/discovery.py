@@ -1,0 +1,112 @@
+"""Where plugins are found: the built-ins, the entry points of installed distributions, a folder."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from hub.config.settings import Settings
+from hub.errors import SettingError
+from hub.version import __version__
+
+GROUP = "attendance_hub"
+"""The group of the entry points, and the name of the project in pluggy's sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin that may be loaded: its name, where it is from, its version ('' if it tells none)."""
+
+    name: str
+    origin: str
+    version: str
+    load: Callable[[], object]
+
+
+def discover(settings: Settings) -> list[Found]:
+    """The plugins that the settings let in, in order: built-ins, entry points, the folder, sorted.
+
+    Raises SettingError for the name of a plugin that there is not, and for a folder that is none.
+    """
+    from hub_plugins import OPTIONAL
+
+    only, without = settings.load_plugins, settings.without
+    for name in settings.enable:
+        if name not in OPTIONAL:
+            raise SettingError(
+                f"enable: there is no built-in plugin named {name}; there are {', '.join(OPTIONAL)}"
+            )
+    found = [*_built_ins(settings), *_entry_points(), *_folder(settings.plugins)]
+    for setting, names in (("load_plugins", only), ("without", without)):
+        if unknown := set(names) - {one.name for one in found} - set(OPTIONAL):
+            raise SettingError(f"{setting}: there is no plugin named {min(unknown)}")
+    return [one for one in found if one.name not in without and (not only or one.name in only)]
+
+
+def switched_off(settings: Settings) -> tuple[str, ...]:
+    """The built-ins that are loaded only where ``enable`` or ``load_plugins`` names them."""
+    from hub_plugins import OPTIONAL
+
+    return tuple(
+        name for name in OPTIONAL if name not in (*settings.enable, *settings.load_plugins)
+    )
+
+
+def in_file(file: Path) -> Found:
+    """The plugin in a ``.py`` file; the file's stem is its name."""
+    return Found(file.stem, str(file), "", partial(_module, file))
+
+
+def in_module(module: ModuleType) -> Found:
+    """The plugin that a module is that has been imported; the last part of its name is its name."""
+    name = module.__name__.rpartition(".")[2]
+    return Found(name, module.__file__ or module.__name__, "", lambda: module)
+
+
+def _built_ins(settings: Settings) -> Iterator[Found]:
+    from hub_plugins import BUILT_INS, OPTIONAL
+
+    wanted = {*settings.enable, *settings.load_plugins}
+    for name in (*BUILT_INS, *(one for one in OPTIONAL if one in wanted)):
+        yield Found(
+            name, "built-in", __version__, partial(importlib.import_module, f"hub_plugins.{name}")
+        )
+
+
+def _entry_points() -> Iterator[Found]:
+    for entry_point in importlib.metadata.entry_points(group=GROUP):
+        dist = entry_point.dist
+        name, version = (dist.name, dist.version) if dist else ("a distribution", "")
+        yield Found(entry_point.name, name, version, entry_point.load)
+
+
+def _folder(folder: str) -> Iterator[Found]:
+    if not folder:
+        return
+    path = Path(folder)
+    if not path.is_dir():
+        raise SettingError(f"plugins: the folder {folder} does not exist")
+    for file in sorted(path.glob("*.py")):
+        if not file.name.startswith("_"):
+            yield in_file(file)
+
+
+def _module(file: Path) -> object:
+    name = f"attendance_hub_plugin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look a module up by its name while it is being executed.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

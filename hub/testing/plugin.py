@@ -1,0 +1,44 @@
+"""The pytest plugin: the fixture ``hub_with``. pytest finds it wherever the hub is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hub.config.settings import Settings
+    from hub.kit.memory import Plugin
+    from hub.testing.memory import FixtureHub
+
+
+@pytest.fixture
+def hub_with(
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., FixtureHub]]:
+    """``hub_with(plugin=None, fixtures="fixtures", settings=None)``: a hub in memory.
+
+    ``plugin`` is a module, a ``.py`` file or the name of an installed one (None: all that is installed);
+    ``fixtures`` the folder with what ``post`` takes by name. Paths begin at the test's file.
+    """
+    # Not at the top: pytest loads this before the tests, and before coverage may measure.
+    from hub.testing.memory import FixtureHub
+
+    here = request.path.parent
+    made: list[FixtureHub] = []
+
+    def hub_with(
+        plugin: Plugin | None = None,
+        fixtures: str | Path = "fixtures",
+        settings: Settings | None = None,
+    ) -> FixtureHub:
+        if isinstance(plugin, str) and plugin.endswith(".py"):
+            plugin = here / plugin
+        made.append(FixtureHub(here / fixtures, plugin, settings))
+        return made[-1]
+
+    yield hub_with
+    for hub in made:
+        hub.close()

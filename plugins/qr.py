@@ -1,0 +1,123 @@
+"""QR scanners: ``{"student_id": …, "event_id": …}``, or a token that the hub has issued as a QR code.
+
+A token is a JSON Web Token (RFC 7519, HS256) that names a student (``sub``), an event (``evt``) or both;
+what it does not name, the scanner tells. ``attendance-hub qr`` issues one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import click
+import jwt
+
+from hub import (
+    SHARED_SECRET,
+    CheckIn,
+    Delivery,
+    NotConfigured,
+    Refused,
+    Source,
+    Unauthenticated,
+    hookimpl,
+    is_missing,
+    payloads,
+    setting,
+)
+
+_AUDIENCE = "attendance-hub"
+_ALGORITHM = "HS256"
+_SHORTEST_KEY = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    key: str = setting("Signs the tokens; without one there are none", "", secret=True)
+
+
+def issue(
+    key: str, student: str | None, event: str | None, now: datetime, lifetime: timedelta
+) -> str:
+    """A token that names a student, an event or both. ``now`` is aware."""
+    claims = {"aud": _AUDIENCE, "exp": now + lifetime}
+    named = {"sub": student, "evt": event}
+    return jwt.encode(
+        {**claims, **{name: one for name, one in named.items() if one}}, key, _ALGORITHM
+    )
+
+
+def claims_of(settings: Settings, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the payload's token says; nothing without one. Whether it is out of date is not asked."""
+    token = payload.get("token")
+    if is_missing(token):
+        return {}
+    if not settings.key:
+        raise NotConfigured("Tokens are not configured", "Send student_id and event_id")
+    try:
+        found: Mapping[str, Any] = jwt.decode(
+            str(token).strip(),
+            settings.key,
+            [_ALGORITHM],
+            audience=_AUDIENCE,
+            options={"verify_exp": False, "require": ["exp"]},
+        )
+        int(found["exp"])
+    except (jwt.InvalidTokenError, TypeError, ValueError):
+        raise Unauthenticated("Invalid token", "It is none that this hub has issued") from None
+    return found
+
+
+def normalize(settings: Settings, payload: Mapping[str, Any]) -> Iterator[CheckIn]:
+    claims = claims_of(settings, payload)
+    student = claims.get("sub") or payload.get("student_id")
+    event = claims.get("evt") or payload.get("event_id")
+    if is_missing(student):
+        raise Refused("student_id is required", "Send it, or a token that names it")
+    if event is None or is_missing(event):
+        raise Refused("event_id is required", "Send it, or a token that names it")
+    at = payloads.moment(payload.get("time"))
+    yield CheckIn(student=student, event=payloads.event_identifier(event), at=at, repeatable=True)
+
+
+@hookimpl
+def register_sources(settings: Settings) -> Iterable[Source]:
+    if settings.key and len(settings.key) < _SHORTEST_KEY:
+        raise ValueError(
+            f"plugin.qr.key: it must have {_SHORTEST_KEY} characters at least; "
+            "make one with: openssl rand -hex 32"
+        )
+    yield Source(
+        name="qr",
+        path="qr",
+        authenticate=SHARED_SECRET,
+        schema="https://attendance-hub.example/schemas/qr/scan.json",
+        normalize=partial(normalize, settings),
+    )
+
+
+@hookimpl
+def veto_delivery(delivery: Delivery, payload: Mapping[str, Any], settings: Settings) -> str | None:
+    # By when it was received: a delivery that is replayed later was in time then.
+    if delivery.source != "qr" or is_missing(payload.get("token")):
+        return None
+    expires = int(claims_of(settings, payload)["exp"])
+    received = delivery.received_at.replace(tzinfo=UTC).timestamp()
+    return "The token is out of date; show a new one" if received > expires else None
+
+
+@hookimpl
+def register_commands(group: click.Group, settings: Settings) -> None:
+    @group.command("qr")
+    @click.option("--student", help="A-number or e-mail of the student it is for.")
+    @click.option("--event", help="Id or name of the event it is for.")
+    @click.option("--minutes", type=click.IntRange(1, 60 * 24 * 366), default=10, show_default=True)
+    def command(student: str | None, event: str | None, minutes: int) -> None:
+        """Issue a token, to be shown as a QR code, for a student, an event or both."""
+        if not settings.key:
+            raise click.ClickException("set HUB_PLUGIN_QR_KEY; make one with: openssl rand -hex 32")
+        if not (student or event):
+            raise click.UsageError("name a student or an event")
+        now, lifetime = datetime.now(UTC), timedelta(minutes=minutes)
+        click.echo(issue(settings.key, student, event, now, lifetime))
