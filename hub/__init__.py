@@ -44,6 +44,7 @@ from hub.receive.signatures import (
     WEBHOOK_SIGNATURE,
     Authentication,
     HmacSha256,
+    SharedSecret,
     Signer,
 )
 from hub.receive.validation import is_missing
@@ -82,6 +83,7 @@ __all__ = [
     "Result",
     "SaveEvent",
     "SaveStudent",
+    "SharedSecret",
     "Signer",
     "Source",
     "StudentRecord",

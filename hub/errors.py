@@ -10,6 +10,7 @@ HubError
 │   ├── NotReplayable        409  a kept delivery that cannot or need not be attempted again
 │   ├── PayloadTooLarge      413  its body is over the limit
 │   ├── UnsupportedMediaType 415  its content type is not JSON
+│   ├── CaptureFull          429  a capture has taken as many requests as one takes
 │   ├── TooManyAttempts      429  too many wrong admin tokens came from there
 │   └── NotConfigured        503  its source requires a signature and has no secret
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
@@ -111,6 +112,15 @@ class UnsupportedMediaType(Refused):
     """The content type is present and is not JSON in UTF-8."""
 
     status = 415
+
+
+class CaptureFull(Refused):
+    """A capture has taken as many requests as one takes."""
+
+    status = 429
+
+    def __init__(self, most: int) -> None:
+        super().__init__("Capture is full", f"It takes {most} requests; open another")
 
 
 class TooManyAttempts(Refused):

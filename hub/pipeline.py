@@ -74,7 +74,7 @@ class Pipeline:
         started = time.perf_counter_ns()
         delivery_id = environ.get(DELIVERY_ID) or new_delivery_id()
         received_at = utc_now()
-        headers = environ.get(HEADERS) or _headers(environ)
+        headers = environ.get(HEADERS) or headers_of(environ)
         try:
             body = read_body(environ, self._body_limit)
             _authenticate(endpoint, headers, body, received_at)
@@ -244,7 +244,7 @@ def _is_first_answer(key: Key | None, decided: Decided) -> bool:
     return decided.answer.status != KeyReused.status
 
 
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     """The request's headers, in lower case, as WSGI has them."""
     headers = {
         _header_name(name): value for name, value in environ.items() if name.startswith("HTTP_")

@@ -2,7 +2,7 @@
 
 The student's row stays without a name or identifiers, so that attendances are still counted. Deliveries
 that name the student, by an identifier of now or of before, or in whose text one stands, lose their body,
-headers and answers.
+headers and answers; captured requests are removed.
 """
 
 import json
@@ -19,7 +19,7 @@ from hub.domain import subjects
 from hub.domain.delivery import KeptDelivery, delivery_id_at
 from hub.domain.timestamps import utc_now
 from hub.errors import NotFound, Refused
-from hub.store import archive, students
+from hub.store import archive, captures, students
 from hub.store.archive import Wanted
 from hub.store.store import Store
 from hub.store.transaction import Queries
@@ -84,12 +84,15 @@ def _remove(
             found = found | set(_among(page, names))
         found = found | set(archive.ids(tx, Wanted(students=tuple(names)), since))
         student = students.row_of(tx, named)
-        if student is None and not found:
+        captured_about = list(_captured(tx, names))
+        if student is None and not found and not captured_about:
             raise NotFound(f"Student with identifier {named} not found")
         attendances = students.forget(tx, student, utc_now()) if student is not None else 0
         for identifier in found:
             archive.forget(tx, identifier)
-    return Forgotten(student is not None, attendances, len(found))
+        for captured in captured_about:
+            captures.remove_request(tx, captured)
+    return Forgotten(student is not None, attendances, len(found) + len(captured_about))
 
 
 def _all_names(queries: Queries, named: str) -> list[str]:
@@ -125,17 +128,29 @@ def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]
     return found
 
 
+def _captured(queries: Queries, names: Sequence[str]) -> Iterator[int]:
+    """Ids of the captured requests in whose text one of the names stands."""
+    pattern = _pattern(names)
+    for identifier, request in captures.all_requests(queries) if pattern else ():
+        if _tells(pattern, request.body, json.dumps(dict(request.headers), ensure_ascii=False)):
+            yield identifier
+
+
 def _among(deliveries: Iterable[KeptDelivery], names: Sequence[str]) -> Iterator[str]:
     pattern = _pattern(names)
     if pattern is None:
         return
     for kept in deliveries:
-        delivery = kept.delivery
-        body = delivery.body.decode("utf-8", "replace")
-        headers = json.dumps(dict(delivery.headers), ensure_ascii=False)
-        texts = (body, kept.answer, headers)
-        if any(pattern.search(form) for text in texts for form in _forms(text)):
-            yield delivery.id
+        headers = json.dumps(dict(kept.delivery.headers), ensure_ascii=False)
+        if _tells(pattern, kept.delivery.body, kept.answer, headers):
+            yield kept.delivery.id
+
+
+def _tells(pattern: re.Pattern[str] | None, body: bytes, *texts: str) -> bool:
+    every = (body.decode("utf-8", "replace"), *texts)
+    return pattern is not None and any(
+        pattern.search(form) for text in every for form in _forms(text)
+    )
 
 
 def _forms(text: str) -> Iterator[str]:

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from hub.archive.replay import Replays
 from hub.archive.retention import empty_old_bodies
 from hub.config.settings import Settings
+from hub.domain.captures import KEPT_FOR
 from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, Refused
 from hub.log import log_fault
-from hub.store import archive, events, students
+from hub.store import archive, captures, events, students
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,12 @@ class Upkeep:
             return archive.waiting_for(reader, awaited)
 
     def _retention(self) -> float:
-        """Empty old bodies; the seconds until that is due again."""
+        """Empty old bodies, and remove old captures; the seconds until that is due again."""
+        with self._store.reading() as reader:
+            ended = [one for one in captures.every(reader) if one.expires_at < _captured_until()]
+        if ended:
+            with self._store.writing() as tx:
+                captures.remove_ended(tx, _captured_until())
         with self._store.reading() as reader:
             newest = archive.newest(reader)
         if newest is None:
@@ -135,6 +141,11 @@ class Upkeep:
         if emptied:
             _log.info("emptied the bodies of %d deliveries, %d days old", emptied, self._days)
         return _HOUR
+
+
+def _captured_until() -> datetime:
+    """Captures that ended before this moment are kept no longer."""
+    return utc_now() - KEPT_FOR
 
 
 class _Appeared:

@@ -138,6 +138,74 @@ def try_(
 
 @main.command()
 @click.option(
+    "--minutes",
+    type=click.IntRange(1, 7 * 24 * 60),
+    default=60,
+    show_default=True,
+    help="How long it is open.",
+)
+@click.option(
+    "--url", help="Where the hub is reached from outside, such as https://hub.example.edu."
+)
+@click.option("--show", "shown", type=int, metavar="ID", help="Show what a capture has taken.")
+@click.option("--list", "listed", is_flag=True, help="List the captures.")
+@setting_options("host", "port", "database")
+def capture(
+    minutes: int,
+    url: str | None,
+    shown: int | None,
+    listed: bool,
+    config_file: str | None,
+    **options: Any,
+) -> None:
+    """Open a secret URL on the running hub that keeps what is posted there, and answers 202.
+
+    What was captured becomes a source of its own with: attendance-hub new-source NAME --from-capture ID.
+    """
+    from hub.cli.capture import run
+
+    run(load(options, config_file).settings, minutes, url, shown, listed)
+
+
+@main.command("new-source")
+@click.argument("name")
+@click.option(
+    "--from-capture",
+    "captures",
+    multiple=True,
+    metavar="ID|FILE",
+    help="A capture's id, or a file with a request as HTTP has it, or with its JSON body.",
+)
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    help="What the requests may be signed with; the configured secrets are tried as well.",
+)
+@click.option(
+    "--into", "folder", type=click.Path(path_type=Path), help="The new folder. Default: NAME."
+)
+@setting_options("database")
+def new_source(
+    name: str,
+    captures: tuple[str, ...],
+    secrets: tuple[str, ...],
+    folder: Path | None,
+    config_file: str | None,
+    **options: Any,
+) -> None:
+    """Write a source of your own, NAME: module, schema, fixtures, tests and packaging.
+
+    From captured requests it infers the schema, proposes what their members mean, and finds the signature
+    that a secret fits. The fixtures have invented persons and ids in place of the captured ones.
+    """
+    from hub.cli.new_source import run
+
+    run(load(options, config_file).settings, name, captures, secrets, folder)
+
+
+@main.command()
+@click.option(
     "--dry-run", is_flag=True, help="Show the differences and change nothing; needed as yet."
 )
 @setting_options("database", "plugins", "without", "time_zone")

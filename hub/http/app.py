@@ -18,7 +18,9 @@ from hub.domain.delivery import CommittedDelivery, new_delivery_id
 from hub.domain.timestamps import utc_now
 from hub.endpoint import Endpoint, endpoints, unknown_sources
 from hub.errors import FAULTS, StoreConflict, StoreUnavailable
+from hub.http import capture
 from hub.http.admin import DeliveriesApi
+from hub.http.capture import CaptureApi
 from hub.http.status import StatusPage
 from hub.log import log_fault
 from hub.pipeline import Pipeline
@@ -56,6 +58,7 @@ class Hub:
         self.ending = threading.Event()
         self._origins = frozenset(settings.allowed_origins)
         self._page = StatusPage(self, utc_now())
+        self._captures = CaptureApi(self)
         self._bottle = self._routes()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -100,6 +103,7 @@ class Hub:
             api = DeliveriesApi(self, self.settings.admin_token)
             for method, path, callback in api.routes():
                 self._route(app, path, method, partial(self._admin, callback))
+        self._route(app, f"{capture.PATH}/<token>", "POST", self._capture)
         for endpoint in self.endpoints:
             path = endpoint.path.rstrip("/")
             self._route(app, path, "POST", partial(self._webhook, endpoint))
@@ -107,7 +111,7 @@ class Hub:
         return app
 
     def _route(
-        self, app: bottle.Bottle, path: str, method: str, callback: Callable[[], Any]
+        self, app: bottle.Bottle, path: str, method: str, callback: Callable[..., Any]
     ) -> None:
         allow = f"{method}, OPTIONS" if method != "GET" else "GET, HEAD, OPTIONS"
         for form in (path, f"{path}/"):
@@ -123,6 +127,9 @@ class Hub:
 
     def _admin(self, callback: Callable[..., Answer], **path: str) -> bytes:
         return self._respond(callback(bottle.request.environ, **path))
+
+    def _capture(self, token: str) -> bytes:
+        return self._respond(self._captures.take(bottle.request.environ, token))
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:
         headers = {"Allow": allow, **self._cors()}

@@ -102,7 +102,8 @@ class HmacSha256:
 
     header: the one with the digest, with ``prefix`` before it or bare.
     signed: what it is made over: ``body``, ``timestamp.body`` or ``id.timestamp.body``. A timestamp that
-        is signed (``timestamp_header``: ISO 8601, or seconds since 1970) must be within the tolerance.
+        is signed must be within the tolerance.
+    timestamp_header: ISO 8601, or seconds or milliseconds since 1970.
     encoding: ``hex`` or ``base64``.
     """
 
@@ -167,12 +168,22 @@ class HmacSha256:
         return base64.b64encode(digest.digest())
 
 
+_DIGITS_OF_MILLISECONDS = 13
+
+
 def _check_tolerance(timestamp: str, now: datetime) -> None:
     try:
-        is_number = timestamp.isascii() and timestamp.isdigit()
-        sent = parse_unix_seconds(int(timestamp)) if is_number else parse_timestamp(timestamp)
+        if timestamp.isascii() and timestamp.isdigit():
+            seconds = (
+                int(timestamp) / 1000
+                if len(timestamp) >= _DIGITS_OF_MILLISECONDS
+                else int(timestamp)
+            )
+            sent = parse_unix_seconds(seconds)
+        else:
+            sent = parse_timestamp(timestamp)
         difference = abs(now - to_utc(sent, UTC))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Unauthenticated(INVALID, "The signature's timestamp is not ISO 8601") from None
     if difference > TOLERANCE:
         raise Unauthenticated(INVALID, "The signature's timestamp is outside the tolerance")
@@ -180,10 +191,11 @@ def _check_tolerance(timestamp: str, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SharedSecret:
-    """The secret itself in a header. Only as safe as the connection: use it over TLS."""
+    """The secret in a header, after ``prefix``. Only as safe as the connection: use it over TLS."""
 
     header: str = "X-Webhook-Secret"
     scheme: str = "shared-secret"
+    prefix: str = ""
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -199,13 +211,14 @@ class SharedSecret:
         _require(secrets)
         # WSGI hands header bytes over as latin-1; back to the bytes, to compare those.
         given = _header(headers, self.header).encode("latin-1", "replace")
-        matches = [hmac.compare_digest(secret.encode(), given) for secret in secrets]
+        wanted = [(self.prefix + secret).encode() for secret in secrets]
+        matches = [hmac.compare_digest(secret, given) for secret in wanted]
         if not any(matches):
             raise Unauthenticated(INVALID)
 
     def sign(self, body: bytes, secret: str, now: datetime, identifier: str) -> dict[str, str]:
         """See ``Signer.sign``."""
-        return {self.header: secret.encode().decode("latin-1")}
+        return {self.header: (self.prefix + secret).encode().decode("latin-1")}
 
 
 @dataclass(frozen=True, slots=True)

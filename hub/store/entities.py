@@ -133,3 +133,19 @@ def define(db: Database) -> None:
         answer = Required(str, autostrip=False)
         duration = Required(int, size=64)
         composite_key(delivery, number)
+
+    class Capture(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "capture"
+        id = PrimaryKey(int, auto=True, size=64)
+        token = Required(str, unique=True)
+        opened_at = Required(datetime, precision=6)
+        expires_at = Required(datetime, precision=6)
+        requests = Set("CapturedRequest")
+
+    class CapturedRequest(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "captured_request"
+        id = PrimaryKey(int, auto=True, size=64)
+        capture = Required(Capture)
+        received_at = Required(datetime, precision=6)
+        headers = Required(str, autostrip=False)
+        body = Optional(bytes)

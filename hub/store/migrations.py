@@ -131,6 +131,23 @@ STEPS: tuple[tuple[str, ...], ...] = (
             CONSTRAINT attempt_delivery_number UNIQUE (delivery, number)
         )""",
     ),
+    (
+        """CREATE TABLE capture (
+            id {id},
+            token TEXT NOT NULL,
+            opened_at {moment} NOT NULL,
+            expires_at {moment} NOT NULL,
+            CONSTRAINT capture_token UNIQUE (token)
+        )""",
+        """CREATE TABLE captured_request (
+            id {id},
+            capture BIGINT NOT NULL REFERENCES capture (id),
+            received_at {moment} NOT NULL,
+            headers TEXT NOT NULL,
+            body {bytes} NOT NULL
+        )""",
+        "CREATE INDEX captured_request_capture ON captured_request (capture)",
+    ),
 )
 
 LATEST = len(STEPS)

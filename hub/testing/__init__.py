@@ -6,6 +6,6 @@ Installed with the hub is a pytest plugin with the fixture ``hub_with`` (``hub.t
 from hub.kit.contract import ContractBroken
 from hub.kit.memory import Posted
 from hub.testing.memory import FixtureHub
-from hub.testing.suite import contract_suite
+from hub.testing.suite import contract_suite, fixture_suite
 
-__all__ = ["ContractBroken", "FixtureHub", "Posted", "contract_suite"]
+__all__ = ["ContractBroken", "FixtureHub", "Posted", "contract_suite", "fixture_suite"]

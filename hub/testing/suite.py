@@ -1,4 +1,4 @@
-"""The contract suite: one line in a test file, and each case is a test of its own."""
+"""The suites: one line in a test file, and each case is a test of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 
 from hub.config.settings import Settings
 from hub.kit.contract import Case, cases
+from hub.kit.fixtures import Fixture
+from hub.kit.fixtures import fixtures as read
 from hub.kit.memory import Plugin
+from hub.kit.trial import attempt
 
 
 def contract_suite(
@@ -30,14 +33,43 @@ def contract_suite(
     requests that the source accepts. Paths begin at the file that calls this. ``source`` is needed for a
     plugin of several. Raises PluginError or SettingError where there is nothing to test.
     """
-    frame = inspect.stack()[1]
-    here = Path(frame.filename).parent
-    if isinstance(plugin, str) and plugin.endswith(".py"):
-        plugin = here / plugin
-    found = cases(plugin, here / fixtures, source, settings)
+    here = _caller()
+    found = cases(_at(plugin, here), here / fixtures, source, settings)
 
     @pytest.mark.parametrize("case", found, ids=[case.name for case in found])
     def test(case: Case) -> None:
         case.run()
 
     return test
+
+
+def fixture_suite(
+    plugin: Plugin,
+    fixtures: str | Path = "fixtures",
+    *,
+    source: str | None = None,
+    settings: Settings | None = None,
+) -> Callable[[Fixture], None]:
+    """A test function that has a case for each fixture: what becomes of it is as ``.expected.json`` says.
+
+    The arguments are those of ``contract_suite``.
+    """
+    here = _caller()
+    found = read(here / fixtures)
+    at = _at(plugin, here)
+
+    @pytest.mark.parametrize("fixture", found, ids=[fixture.name for fixture in found])
+    def test(fixture: Fixture) -> None:
+        tried = attempt(at, source, fixture, settings or Settings())
+        assert tried.passed, "\n".join((*tried.differences, *tried.faults))
+
+    return test
+
+
+def _caller() -> Path:
+    """The folder of the file that calls the function that calls this."""
+    return Path(inspect.stack()[2].filename).parent
+
+
+def _at(plugin: Plugin, here: Path) -> Plugin:
+    return here / plugin if isinstance(plugin, str) and plugin.endswith(".py") else plugin

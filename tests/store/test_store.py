@@ -14,7 +14,16 @@ from hub.domain.delivery import Attempt, Delivery, Outcome
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
 from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
-from hub.store import archive, attendances, deliveries, events, migrations, snapshot, students
+from hub.store import (
+    archive,
+    attendances,
+    captures,
+    deliveries,
+    events,
+    migrations,
+    snapshot,
+    students,
+)
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import bind, classified, is_lost, parse_address, root
@@ -102,7 +111,7 @@ class TestMigrations:
 
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
-        modules = (students, events, attendances, deliveries, archive, snapshot)
+        modules = (students, events, attendances, deliveries, archive, captures, snapshot)
         statements = [
             value
             for module in modules

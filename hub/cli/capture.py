@@ -1,0 +1,88 @@
+"""``attendance-hub capture``: open a secret URL on a running hub, and show what came in."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import click
+
+from hub.config.settings import Settings
+from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
+from hub.domain.timestamps import format_utc, utc_now
+from hub.errors import SettingError
+from hub.http.capture import PATH
+from hub.store import captures
+from hub.store.store import Store
+
+
+def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
+    """Open a capture; the lines that tell where."""
+    token, now = new_token(), utc_now()
+    expires_at = now + timedelta(minutes=minutes)
+    store = Store.open(settings.database, create=False)
+    try:
+        with store.writing() as tx:
+            identifier = captures.open_(tx, digest(token), now, expires_at)
+    finally:
+        store.close()
+    base = (url or _address(settings)).rstrip("/")
+    yield f"capture {identifier}, open until {_moment(expires_at)}:"
+    yield f"  {base}{PATH}/{token}/"
+    yield "Have the system post there. What it posts is kept with its headers and its persons until"
+    yield f"{_moment(expires_at + KEPT_FOR)}, and recorded nowhere. Then:"
+    yield f"  attendance-hub new-source NAME --from-capture {identifier}"
+
+
+def list_(settings: Settings) -> Iterator[str]:
+    """A line for each capture."""
+    store = Store.open(settings.database, create=False)
+    try:
+        with store.reading() as reader:
+            found = captures.every(reader)
+    finally:
+        store.close()
+    for capture in found:
+        state = "open until" if capture.expires_at > utc_now() else "ended"
+        yield f"{capture.id}: {state} {_moment(capture.expires_at)}, {capture.requests} requests"
+
+
+def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
+    """What a capture has taken. Raises SettingError where there is none of this id."""
+    store = Store.open(settings.database, create=False)
+    try:
+        with store.reading() as reader:
+            if captures.by_id(reader, identifier) is None:
+                raise SettingError(f"capture: there is none with the id {identifier}")
+            return captures.requests(reader, identifier)
+    finally:
+        store.close()
+
+
+def show(settings: Settings, identifier: int) -> Iterator[str]:
+    """The lines of what a capture has taken."""
+    for number, request in enumerate(requests_of(settings, identifier), start=1):
+        yield f"request {number}, {_moment(request.received_at)}"
+        yield from (f"{name}: {value}" for name, value in request.headers.items())
+        yield ""
+        yield request.body.decode("utf-8", "backslashreplace")
+        yield ""
+
+
+def _address(settings: Settings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _moment(moment: datetime) -> str:
+    return format_utc(moment.replace(microsecond=0))
+
+
+def run(settings: Settings, minutes: int, url: str | None, shown: int | None, listed: bool) -> None:
+    """What the command does."""
+    if listed:
+        lines = list_(settings)
+    elif shown is not None:
+        lines = show(settings, shown)
+    else:
+        lines = open_(settings, minutes, url)
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,45 @@
+"""Captures: requests of a system that has no source yet, kept as they came for a while."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+MOST_REQUESTS = 100
+"""Requests that one capture takes."""
+
+KEPT_FOR = timedelta(days=1)
+"""How long what was captured is kept after the capture has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A secret URL that takes requests until it expires. Moments are naive and in UTC."""
+
+    id: int
+    opened_at: datetime
+    expires_at: datetime
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedRequest:
+    """A request as it came: its headers, names in lower case and nothing removed, and its raw body.
+
+    ``received_at`` is naive and in UTC.
+    """
+
+    received_at: datetime
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def new_token() -> str:
+    """The part of a capture's URL that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def digest(token: str) -> str:
+    """What the store has of a token: SHA-256, in hex."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,1 @@
+"""Scaffolding: a new source, written from nothing or from captured requests."""

@@ -1,0 +1,239 @@
+"""Invented data in place of real: fixtures have the shape of what was captured, and nobody's data.
+
+Whatever is not known to be harmless is replaced. The same value becomes the same one everywhere, and two
+different ones stay different, so that a fixture still fits together.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from hub.scaffold.mapping import Proposal, Role, is_kind
+from hub.scaffold.members import EACH, Member, Path, is_data, words
+
+_FIRST = ("Ada", "Bo", "Cleo", "Dov", "Eve", "Finn", "Gia", "Hal")
+_LAST = ("Example", "Sample", "Specimen", "Instance")
+_MOMENT = datetime(2026, 3, 1, 18, 2, 11)
+_SECONDS = 1_772_388_131
+_HARMLESS = frozenset(
+    [
+        "status",
+        "direction",
+        "method",
+        "mode",
+        "state",
+        "result",
+        "version",
+        "source",
+        "kind",
+        "type",
+        "action",
+        "event_type",
+    ]
+)
+_PLAIN = re.compile(r"[a-z][a-z_-]{0,19}")
+_VERSION = re.compile(r"v?\d{1,2}(?:\.\d{1,3}){0,2}")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_NAMES = frozenset(
+    [
+        "name",
+        "first",
+        "last",
+        "given",
+        "family",
+        "surname",
+        "fname",
+        "lname",
+        "nickname",
+        "fullname",
+    ]
+)
+_PHONES = frozenset(["phone", "mobile", "tel", "telephone", "cell", "fax"])
+_IDS = frozenset(
+    [
+        "id",
+        "uuid",
+        "guid",
+        "uid",
+        "key",
+        "ref",
+        "number",
+        "no",
+        "code",
+        "identifier",
+        "serial",
+        "token",
+        "hash",
+        "badge",
+        "card",
+        "nfc",
+        "rfid",
+        "barcode",
+        "pin",
+        "ssn",
+        "dob",
+        "mac",
+        "ip",
+    ]
+)
+_SMALL = 100
+
+
+class Inventor:
+    """Replaces what is real in payloads. ``proposal`` tells what members mean."""
+
+    def __init__(self, found: Sequence[Member], proposal: Proposal) -> None:
+        self._members = {member.path: member for member in found}
+        self._roles = {member.path: role for role, member in proposal.roles.items()}
+        self._invented: dict[tuple[str, Any], Any] = {}
+        self._counts: dict[str, int] = {}
+
+    def payload(self, payload: Mapping[str, Any]) -> Any:
+        """The payload with invented data."""
+        return self._value(payload, ())
+
+    def _value(self, value: Any, path: Path) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                self._name(name): self._value(member, (*path, name))
+                for name, member in value.items()
+            }
+        if isinstance(value, list):
+            return [self._value(item, (*path, EACH)) for item in value]
+        if value is None or isinstance(value, bool) or value == "":
+            return value
+        return self._leaf(value, path)
+
+    def _name(self, name: str) -> str:
+        return str(self._kept("email" if "@" in name else "id", name)) if is_data(name) else name
+
+    def _leaf(self, value: Any, path: Path) -> Any:
+        member = self._members.get(path) or Member(path, (value,), False)
+        role = self._roles.get(path)
+        if member.moment is not None:
+            return _moment(value, member.moment)
+        if isinstance(value, str):
+            return self._text(value, member, role)
+        if (
+            role in (Role.A_NUMBER, Role.PERSON_ID, Role.EVENT_ID, Role.DELIVERY)
+            or member.own & _IDS
+        ):
+            return self._kept("id", value)
+        if isinstance(value, float):
+            return 1.5
+        return value if abs(value) < _SMALL else self._kept("id", value)
+
+    def _text(self, value: str, member: Member, role: Role | None) -> str:
+        own = member.own
+        if member.are_emails or "@" in value:
+            return str(self._kept("email", value))
+        if role in (Role.EVENT_NAME,):
+            return str(self._kept("event", value))
+        if role is Role.FIRST_NAME:
+            return str(self._kept("first", value))
+        if role is Role.LAST_NAME:
+            return str(self._kept("last", value))
+        if role is Role.FULL_NAME:
+            return str(self._kept("full", value))
+        if role is not None:
+            return str(self._kept("id", value))
+        if _is_harmless(member, value):
+            return value
+        if own & _PHONES or member.are_phones:
+            return str(self._kept("phone", value))
+        if own & _IDS or re.search(r"\d{3}", value):
+            return str(self._kept("id", value))
+        if own & _NAMES:
+            return str(self._kept("full", value))
+        if _URL.match(value):
+            return "https://app.example.edu/"
+        return str(self._kept("text", value))
+
+    def _kept(self, what: str, value: Any) -> Any:
+        """What was invented for a value before, or something new."""
+        key = (what, value)
+        if key not in self._invented:
+            number = self._counts[what] = self._counts.get(what, 0) + 1
+            self._invented[key] = _new(what, value, number)
+        return self._invented[key]
+
+
+def _is_harmless(member: Member, value: str) -> bool:
+    """Whether a text tells what kind of thing it is, and of nobody."""
+    if "_".join(words(member.path[-1])) in _HARMLESS | {"event", "trigger", "topic"}:
+        if is_kind(member.own, value):
+            return True
+        return bool(_PLAIN.fullmatch(value) or _VERSION.fullmatch(value))
+    return False
+
+
+def _new(what: str, value: Any, number: int) -> Any:
+    first, last = _FIRST[(number - 1) % len(_FIRST)], _LAST[(number - 1) % len(_LAST)]
+    again = "" if number <= len(_FIRST) else str(number)
+    match what:
+        case "email":
+            return f"{first.lower()}{again}@example.edu"
+        case "first":
+            return first + again
+        case "last":
+            return last + again
+        case "full":
+            return f"{first} {last}{again}"
+        case "event":
+            return "Weekly Meeting" if number == 1 else f"Weekly Meeting {number}"
+        case "phone":
+            return f"+1 555 01{number:02}"
+        case "text":
+            return "Some text" if number == 1 else f"Some text {number}"
+        case _:
+            return _shaped(value, number)
+
+
+def _shaped(value: Any, number: int) -> Any:
+    """An id of the same shape: zeros and letters a, and a number at the end."""
+    if isinstance(value, int):
+        return 10 ** (len(str(abs(value))) - 1) + number
+    if isinstance(value, float):
+        return float(number)
+    plain = [("0" if one.isdigit() else "a" if one.islower() else "A") if one.isalnum() else one
+             for one in value]  # fmt: skip
+    rest = number
+    for place in reversed(range(len(plain))):
+        if not rest:
+            break
+        if plain[place].isdigit():
+            rest, digit = divmod(rest, 10)
+            plain[place] = str(digit)
+        elif plain[place].isalpha():
+            rest, digit = divmod(rest, 6)  # letters a to f, which are hex digits too
+            plain[place] = chr(ord(plain[place]) + digit)
+    return "".join(plain) + (str(rest) if rest else "")
+
+
+def _moment(value: Any, form: str) -> Any:
+    match form:
+        case "seconds":
+            return type(value)(_SECONDS)
+        case "milliseconds":
+            return type(value)(_SECONDS * 1000)
+        case "digits of seconds":
+            return str(_SECONDS)
+        case "digits of milliseconds":
+            return str(_SECONDS * 1000)
+        case "iso":
+            return _iso(value.strip())
+        case _:
+            return _MOMENT.strftime(form).removesuffix(" ")
+
+
+def _iso(text: str) -> str:
+    """An invented moment, written as the real one was."""
+    date, separator, rest = text[:10], text[10:11], text[11:]
+    match = re.fullmatch(r"(\d\d:\d\d)(:\d\d)?([.,]\d+)?(.*)", rest)
+    assert match is not None
+    _, seconds, fraction, offset = match.groups()
+    fraction = re.sub(r"\d", "0", fraction or "")
+    return f"{_MOMENT:%Y-%m-%d}{separator}18:02{':11' if seconds else ''}{fraction}{offset}"[
+        : len(date) + len(text)
+    ]

@@ -1,0 +1,281 @@
+"""The proposal: which member is the student, the event, the time, judged by names and values.
+
+Every role has a way to score a member; the best one has the role, and a member has one role. A wrong
+proposal costs its reader a minute, so nothing here is more than a guess.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hub.scaffold.members import EACH, Member, Path
+
+
+class Role(StrEnum):
+    """What a member means."""
+
+    A_NUMBER = "student"
+    EMAIL = "student's e-mail"
+    FIRST_NAME = "first name"
+    LAST_NAME = "last name"
+    FULL_NAME = "name"
+    PERSON_ID = "student's id there"
+    EVENT_NAME = "event"
+    EVENT_ID = "event's id there"
+    EVENT_START = "event's start"
+    TIME = "time"
+    DELIVERY = "delivery's id"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The members by role, and the array whose items are check-ins, if there is one."""
+
+    roles: Mapping[Role, Member]
+    loop: Path | None
+
+    def get(self, role: Role) -> Member | None:
+        """The member that has a role."""
+        return self.roles.get(role)
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PERSON = _set(
+    "student attendee person user member participant profile visitor guest holder cardholder contact "
+    "registrant individual learner people employee customer respondent"
+)
+_OTHERS = _set(
+    "organizer organiser staff operator scanner device creator created author account sender host admin "
+    "issuer by advisor teacher instructor manager owner contact"
+) - {"contact"}  # fmt: skip
+_EVENT = _set(
+    "event meeting session class course lecture workshop activity program programme club list seminar "
+    "gathering occasion service section"
+)
+_PLACE = _set(
+    "room location venue door gate reader zone area checkpoint station lab terminal entrance building "
+    "site"
+)
+_ID = _set("id uuid guid uid key ref number no code identifier pk")
+_CARD = _set("badge card uid rfid nfc tag barcode credential chip token")
+_STUDENT_ID = (
+    _set("a number"), _set("a #"), _set("anumber"), _set("student id"), _set("student number"),
+    _set("student no"), _set("studentid"), _set("student identifier"), _set("net id"), _set("netid"),
+    _set("campus id"), _set("university id"), _set("school id"), _set("banner id"), _set("sis id"),
+    _set("student"), _set("matriculation number"),
+)  # fmt: skip
+_FIRST = (
+    _set("first name"),
+    _set("given name"),
+    _set("firstname"),
+    _set("fname"),
+    _set("forename"),
+)
+_LAST = (_set("last name"), _set("family name"), _set("lastname"), _set("lname"), _set("surname"))
+_NAME = (
+    _set("name"),
+    _set("full name"),
+    _set("fullname"),
+    _set("display name"),
+    _set("displayname"),
+)
+_TITLE = (*_NAME, _set("title"), _set("label"), _set("subject"), _set("summary"))
+_SEEN = _set(
+    "scanned scan checkin checked check tap tapped swipe swiped seen entered entry arrival arrived "
+    "attended read captured occurred happened presented"
+)
+_WHEN = _set("time timestamp at date when ts datetime moment")
+_WRITTEN = _set("created sent updated received modified published generated submitted")
+_ENDS = _set(
+    "out checkout end ends ended expires expiry birth dob birthday until left exit deleted"
+)
+_STARTS = _set("start starts begin begins date time at scheduled")
+_DELIVERY = (
+    _set("delivery id"), _set("webhook id"), _set("message id"), _set("request id"), _set("scan id"),
+    _set("transaction id"), _set("check in id"), _set("checkin id"), _set("record id"),
+    _set("notification id"), _set("idempotency key"),
+)  # fmt: skip
+
+_KIND = _set("type event action topic kind trigger")
+_WORDS_OF_KIND = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+)*")
+
+
+def is_kind(name: frozenset[str], value: object) -> bool:
+    """Whether a member says what happened, such as ``"type": "badge.scanned"``."""
+    if not isinstance(value, str) or len(value) > 60 or not _WORDS_OF_KIND.fullmatch(value):
+        return False
+    told = {
+        word
+        for part in re.split(r"[._:/-]", value.lower())
+        for word in (part, part[:-1], part[:-2])
+    }
+    is_verb = bool(told & (_SEEN | _WRITTEN | {"attendance", "create", "swip"}))
+    return (
+        bool(name & _KIND)
+        and name <= _KIND | {"name", "webhook", "x", "hook"}
+        and (is_verb or re.search(r"[._:/]", value) is not None)
+    )
+
+
+def _of_person(member: Member) -> bool:
+    return bool((member.own | member.context) & _PERSON)
+
+
+def _person(score: int, member: Member) -> int:
+    """A score for a member of a person, lower if that is rather somebody else."""
+    return score - 5 if (member.own | member.context) & _OTHERS else score
+
+
+def _a_number(member: Member) -> int:
+    if not member.are_identifiers or member.moment or member.are_emails:
+        return 0
+    if member.are_a_numbers:
+        return _person(10, member)
+    if member.are_uuids:
+        return 0
+    if member.own in _STUDENT_ID:
+        return _person(7, member)
+    if (
+        _of_person(member)
+        and member.own & _set("number no identifier code")
+        and not member.own & _CARD
+    ):
+        return _person(4, member)
+    return 0
+
+
+def _email(member: Member) -> int:
+    return _person(10, member) if member.are_emails else 0
+
+
+def _person_id(member: Member) -> int:
+    if not member.are_identifiers or member.are_emails or member.moment or member.are_a_numbers:
+        return 0
+    if member.own & _CARD and not member.context & (_EVENT | _PLACE):
+        return _person(6, member)
+    if _of_person(member) and member.own & _ID:
+        return _person(5, member)
+    return 0
+
+
+def _name_of(own: tuple[frozenset[str], ...], alone: str) -> Callable[[Member], int]:
+    def score(member: Member) -> int:
+        if not member.are_texts:
+            return 0
+        bare = member.own - _PERSON
+        if bare in own or (_of_person(member) and member.own == _set(alone)):
+            return _person(7, member)
+        return 0
+
+    return score
+
+
+def _full_name(member: Member) -> int:
+    if not member.are_texts or not (_of_person(member) or member.beside_person):
+        return 0
+    return _person(6, member) if member.own - _PERSON in _NAME else 0
+
+
+def _event_name(member: Member) -> int:
+    if not member.are_texts or member.moment or member.are_emails or member.are_uuids:
+        return 0
+    if any(is_kind(member.own, value) for value in member.given):
+        return 0
+    for around, better in ((_EVENT, 3), (_PLACE, 0)):
+        if member.own - around in _TITLE and (member.own | member.context) & around:
+            return 5 + better
+        if member.own <= around:
+            return 4 + better
+    return 0
+
+
+def _event_id(member: Member) -> int:
+    if not member.are_identifiers or member.moment or _of_person(member):
+        return 0
+    for around, better in ((_EVENT, 2), (_PLACE, 0)):
+        named = member.own & around or (member.context & around and member.own & _ID)
+        if named and member.own & _ID:
+            return 4 + better
+    return 0
+
+
+def _event_start(member: Member) -> int:
+    if not member.moment or member.own & (_ENDS | _SEEN | _WRITTEN):
+        return 0
+    if (member.own | member.context) & _EVENT and member.own & _STARTS:
+        return 6
+    return 5 if member.own & _set("start starts begin begins") else 0
+
+
+def _time(member: Member) -> int:
+    if not member.moment or member.own & _ENDS:
+        return 0
+    if member.own & _SEEN:
+        return 8
+    if member.context & _EVENT or member.own & _EVENT:
+        return 0
+    if member.own & _WRITTEN:
+        return 3
+    return 5 if member.own & _WHEN else 1
+
+
+def _delivery(member: Member) -> int:
+    if not member.are_identifiers or EACH in member.path:
+        return 0
+    different = len(set(member.given)) == len(member.given)
+    if member.own in _DELIVERY and different:
+        return 6
+    # A bare id may as well be the reader's; only several different ones tell.
+    return 5 if member.path == ("id",) and different and len(member.given) > 1 else 0
+
+
+_SCORES: Mapping[Role, Callable[[Member], int]] = {
+    Role.EMAIL: _email,
+    Role.FIRST_NAME: _name_of(_FIRST, "first"),
+    Role.LAST_NAME: _name_of(_LAST, "last"),
+    Role.A_NUMBER: _a_number,
+    Role.EVENT_START: _event_start,
+    Role.TIME: _time,
+    Role.DELIVERY: _delivery,
+    Role.FULL_NAME: _full_name,
+    Role.PERSON_ID: _person_id,
+    Role.EVENT_NAME: _event_name,
+    Role.EVENT_ID: _event_id,
+}
+
+
+def propose(found: Sequence[Member]) -> Proposal:
+    """The roles of the members. Those that are not always there have no role."""
+    candidates = [member for member in found if member.always]
+    roles = _assigned(candidates)
+    student = next(
+        (roles[role] for role in (Role.A_NUMBER, Role.EMAIL, Role.PERSON_ID) if role in roles), None
+    )
+    loop = _array_of(student.path) if student is not None else None
+    # What is in another array than the student's belongs to no single check-in.
+    roles = _assigned([one for one in candidates if _array_of(one.path) in (None, loop)])
+    return Proposal(roles, loop)
+
+
+def _assigned(candidates: Sequence[Member]) -> dict[Role, Member]:
+    roles: dict[Role, Member] = {}
+    taken: set[Path] = set()
+    for role, score in _SCORES.items():
+        free = [member for member in candidates if member.path not in taken]
+        best = max(free, key=score, default=None)
+        if best is not None and score(best) > 0:
+            roles[role] = best
+            taken.add(best.path)
+    return roles
+
+
+def _array_of(path: Path) -> Path | None:
+    """The path of the items of the array that something is in; that of the innermost array."""
+    if EACH not in path:
+        return None
+    last = len(path) - path[::-1].index(EACH)
+    return path[:last]

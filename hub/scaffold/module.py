@@ -1,0 +1,324 @@
+"""The module of a new source, as text: formatted and typed as ruff and mypy want it."""
+
+import json
+import keyword
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from hub.receive.signatures import (
+    GITHUB_SIGNATURE,
+    ONETAP_SIGNATURE,
+    OPEN,
+    SHARED_SECRET,
+    STANDARD_WEBHOOKS,
+    WEBHOOK_SIGNATURE,
+    Authentication,
+    HmacSha256,
+    SharedSecret,
+)
+from hub.scaffold.mapping import Proposal, Role
+from hub.scaffold.members import EACH, Member, Path, words
+
+_CONSTANTS = {
+    id(OPEN): "OPEN",
+    id(WEBHOOK_SIGNATURE): "WEBHOOK_SIGNATURE",
+    id(GITHUB_SIGNATURE): "GITHUB_SIGNATURE",
+    id(ONETAP_SIGNATURE): "ONETAP_SIGNATURE",
+    id(SHARED_SECRET): "SHARED_SECRET",
+    id(STANDARD_WEBHOOKS): "STANDARD_WEBHOOKS",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What says that a payload is a check-in: a member, its value, and the header it is from, if any."""
+
+    member: str
+    value: str
+    header: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is known of a source: its names, what its members mean, how it signs."""
+
+    name: str
+    module: str
+    proposal: Proposal
+    scheme: Authentication
+    kind: Kind | None
+    suspicious: Sequence[str]
+
+
+def literal(text: str) -> str:
+    """A text as Python has it, with double quotes unless that needs more escapes."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return repr(text) if '"' in text and "'" not in text else quoted
+
+
+def module_text(draft: Draft) -> str:
+    """The whole module."""
+    writer = _Writer(draft)
+    body = [*writer.kind(), *writer.moment(), *writer.normalize(), *writer.register()]
+    return "\n".join([*writer.head(), "", "", *body]) + "\n"
+
+
+class _Writer:
+    """Writes the parts of a module, and remembers what they use."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._proposal = draft.proposal
+        self._names = {"Operation", "Source", "hookimpl"}
+        self._variable = _loop_variable(draft.proposal.loop)
+        self._time_form: str | None = None
+
+    def head(self) -> list[str]:
+        draft = self._draft
+        typing = ["from collections.abc import Iterable, Iterator, Mapping"]
+        if self._time_form:
+            typing.append("from datetime import datetime")
+        imports = [*typing, "from pathlib import Path", "from typing import Any", ""]
+        known = sorted(self._names, key=_import_order)
+        line = f"from hub import {', '.join(known)}"
+        if len(line) > 100:
+            line = "\n".join(["from hub import (", *(f"    {name}," for name in known), ")"])
+        return [
+            f'"""The source {draft.name}: what /api/webhook/{draft.name}/ takes, as operations."""',
+            "",
+            *imports,
+            line,
+            "",
+            f'SCHEMA = Path(__file__).with_name("{draft.module}.schema.json")',
+        ]
+
+    def kind(self) -> Iterator[str]:
+        kind = self._draft.kind
+        if kind is None:
+            return
+        yield "def kind(payload: Mapping[str, Any]) -> str:"
+        yield '    """Which schema a payload must satisfy: the hub records nothing of any other event."""'
+        told = f"payload.get({literal(kind.member)}) == {literal(kind.value)}"
+        yield f'    return "check_in" if {told} else "other"'
+        yield ""
+        yield ""
+
+    def moment(self) -> Iterator[str]:
+        """A reader of moments, where they are not in ISO 8601."""
+        for role in (Role.TIME, Role.EVENT_START):
+            member = self._proposal.get(role)
+            if member is not None and (form := member.moment) and "%" in form:
+                self._time_form = self._time_form or form
+        if self._time_form is None:
+            return
+        self._names.add("Refused")
+        form, mend = literal(self._time_form), literal(f"Write it as {self._time_form}")
+        yield "def moment(text: str) -> datetime:"
+        yield "    try:"
+        yield f"        return datetime.strptime(text, {form})"
+        yield "    except ValueError:"
+        yield f'        raise Refused("Invalid time", {mend}) from None'
+        yield ""
+        yield ""
+
+    def normalize(self) -> Iterator[str]:
+        yield "def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:"
+        yield '    """What the hub shall record of a payload that satisfies the schema."""'
+        if self._draft.kind is not None:
+            self._names.add("Ignore")
+            yield '    if kind(payload) == "other":'
+            yield '        yield Ignore(reason="Nothing is recorded of this event")'
+            yield "        return"
+        if not self._identifiers():
+            self._names.add("Ignore")
+            yield "    # No member looks like a student: yield CheckIn(student=…, event=…)."
+            yield '    yield Ignore(reason="It is not known yet what this records")'
+        elif self._variable is None:
+            yield from self._operations("    ")
+        else:
+            array = _expression("payload", self._proposal.loop[:-1])  # type: ignore[index]
+            yield f"    for {self._variable} in {array}:"
+            yield from self._operations("        ")
+        yield ""
+        yield ""
+
+    def _operations(self, indent: str) -> Iterator[str]:
+        identifiers = self._identifiers()
+        names = list(self._student_names(indent))
+        student = f"{indent}    student={identifiers[0]},"
+        if names:
+            self._names.add("SaveStudent")
+            yield from (line for line in names if not line.startswith(f"{indent}    "))
+            yield f"{indent}yield SaveStudent("
+            listed = ", ".join(identifiers) + ("," if len(identifiers) == 1 else "")
+            if len(indent) + len(listed) > 70:
+                yield f"{indent}    identifiers=("
+                yield from (f"{indent}        {one}," for one in identifiers)
+                yield f"{indent}    ),"
+            else:
+                yield f"{indent}    identifiers=({listed}),"
+            yield from (line for line in names if line.startswith(f"{indent}    "))
+            yield f"{indent})"
+            student = ""
+        event = yield from self._event(indent)
+        self._names.add("CheckIn")
+        arguments = [one for one in (student, event, *self._at(indent)) if one]
+        if not arguments:
+            yield f"{indent}yield CheckIn(repeatable=True)"
+            return
+        yield f"{indent}yield CheckIn("
+        yield from arguments
+        yield f"{indent}    repeatable=True,"
+        yield f"{indent})"
+
+    def _identifiers(self) -> list[str]:
+        """The student's identifiers as expressions; text where a number or an e-mail is enough."""
+        proposal = self._proposal
+        has_names = any(proposal.get(role) for role in (Role.FULL_NAME, Role.FIRST_NAME))
+        found = []
+        for role, constant in ((Role.A_NUMBER, "A_NUMBER"), (Role.EMAIL, "EMAIL")):
+            member = proposal.get(role)
+            if member is None:
+                continue
+            if has_names:
+                self._names |= {"Identifier", constant}
+                found.append(f"Identifier({constant}, {self._text(member)})")
+            else:
+                found.append(self._text(member))
+        own = proposal.get(Role.PERSON_ID)
+        if own is not None and (has_names or not found):
+            self._names.add("Identifier")
+            found.append(f'Identifier("{self._draft.module}_person", {self._text(own)})')
+        return found
+
+    def _student_names(self, indent: str) -> Iterator[str]:
+        """The lines that give a student a name; those before the operation have no deeper indent."""
+        full, first, last = (
+            self._proposal.get(role) for role in (Role.FULL_NAME, Role.FIRST_NAME, Role.LAST_NAME)
+        )
+        if first is not None:
+            yield f"{indent}    first_name={self._text(first)},"
+            if last is not None:
+                yield f"{indent}    last_name={self._text(last)},"
+        elif full is not None:
+            yield f'{indent}first_name, _, last_name = {self._text(full)}.strip().rpartition(" ")'
+            yield f"{indent}    first_name=first_name,"
+            yield f"{indent}    last_name=last_name,"
+
+    def _event(self, indent: str) -> Generator[str, None, str]:
+        """Yields the operation that makes the event, and returns how the check-in names it."""
+        proposal = self._proposal
+        name, own, starts = (
+            proposal.get(role) for role in (Role.EVENT_NAME, Role.EVENT_ID, Role.EVENT_START)
+        )
+        starts = starts or (proposal.get(Role.TIME) if own is not None else None)
+        if name is not None and starts is not None:
+            self._names.add("SaveEvent")
+            yield f"{indent}yield SaveEvent("
+            if own is not None:
+                self._names.add("Identifier")
+                made = f'Identifier("{self._draft.module}_event", {self._text(own)})'
+                yield f"{indent}    identifiers=({made},),"
+            else:
+                yield f"{indent}    identifiers=(),"
+            yield f"{indent}    name={self._text(name)},"
+            yield f"{indent}    starts_at={self._moment(starts)},"
+            yield f"{indent})"
+            return ""
+        meant = name or own
+        if meant is None:
+            return f'{indent}    event="Weekly Meeting",  # no member looks like an event'
+        return f"{indent}    event={self._text(meant)},"
+
+    def _at(self, indent: str) -> Iterator[str]:
+        time = self._proposal.get(Role.TIME)
+        if time is not None:
+            yield f"{indent}    at={self._moment(time)},"
+
+    def _text(self, member: Member) -> str:
+        value = self._value(member)
+        return value if member.are_texts else f"str({value})"
+
+    def _value(self, member: Member) -> str:
+        loop = self._proposal.loop
+        if self._variable and loop and member.path[: len(loop)] == loop:
+            return _expression(self._variable, member.path[len(loop) :])
+        return _expression("payload", member.path)
+
+    def _moment(self, member: Member) -> str:
+        value, form = self._value(member), member.moment or ""
+        if form == "iso":
+            self._names.add("parse_timestamp")
+            return f"parse_timestamp({value})"
+        if "%" in form:
+            return f"moment({value})"
+        self._names.add("parse_unix_seconds")
+        number = f"int({value})" if form.startswith("digits") else value
+        return f"parse_unix_seconds({number}{' / 1000' if 'milli' in form else ''})"
+
+    def register(self) -> Iterator[str]:
+        draft, kind = self._draft, self._draft.kind
+        yield "@hookimpl"
+        yield "def register_sources() -> Iterable[Source]:"
+        if draft.scheme is OPEN:
+            yield "    # Anyone who reaches the hub may post: no signature was recognised."
+            if draft.suspicious:
+                yield f"    # These look like credentials: {', '.join(draft.suspicious)}."
+        yield "    yield Source("
+        yield f"        name={literal(draft.name)},"
+        yield f"        path={literal(draft.name)},"
+        yield from self._scheme()
+        if kind is not None:
+            if kind.header is not None:
+                yield f"        headers={{{literal(kind.member)}: {literal(kind.header)}}},"
+            yield "        kind=kind,"
+            yield '        schema={"check_in": SCHEMA, "other": {"type": "object"}},'
+        else:
+            yield "        schema=SCHEMA,"
+        yield "        normalize=normalize,"
+        delivery = self._proposal.get(Role.DELIVERY)
+        if delivery is not None:
+            yield f"        delivery_key=lambda payload: {self._text(delivery)},"
+        yield "    )"
+
+    def _scheme(self) -> Iterator[str]:
+        scheme = self._draft.scheme
+        if (constant := _CONSTANTS.get(id(scheme))) is not None:
+            self._names.add(constant)
+            yield f"        authenticate={constant},"
+        elif isinstance(scheme, SharedSecret):
+            self._names.add("SharedSecret")
+            prefix = f", prefix={literal(scheme.prefix)}" if scheme.prefix else ""
+            yield f"        authenticate=SharedSecret({literal(scheme.header)}{prefix}),"
+        elif isinstance(scheme, HmacSha256):
+            self._names.add("HmacSha256")
+            yield "        authenticate=HmacSha256("
+            yield f"            {literal(scheme.scheme)},"
+            yield f"            {literal(scheme.header)},"
+            for name in ("timestamp_header", "id_header", "signed", "encoding", "prefix"):
+                value = getattr(scheme, name)
+                if value is not None and value != HmacSha256.__dataclass_fields__[name].default:
+                    yield f"            {name}={literal(value)},"
+            yield "        ),"
+
+
+def _expression(variable: str, path: Path) -> str:
+    return variable + "".join(f"[{literal(name)}]" for name in path)
+
+
+def _loop_variable(loop: Path | None) -> str | None:
+    """What an item of the array is called: the array's name without its s."""
+    if loop is None:
+        return None
+    named = "_".join(words(loop[-2])) if len(loop) > 1 and loop[-2] != EACH else ""
+    singular = named[:-1] if named.endswith("s") else ""
+    taken = {"payload", "kind", "moment", "normalize", "first_name", "last_name"}
+    is_free = singular.isidentifier() and not keyword.iskeyword(singular) and singular not in taken
+    return singular if is_free else "item"
+
+
+def _import_order(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest, as isort has them."""
+    if name.isupper():
+        return 0, name
+    return (1 if name[0].isupper() else 2), name

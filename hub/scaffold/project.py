@@ -1,0 +1,211 @@
+"""The project of a new source: a distribution of its own, with its fixtures and its tests."""
+
+import json
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from hub.config.settings import Settings
+from hub.domain.captures import CapturedRequest
+from hub.domain.timestamps import utc_now
+from hub.errors import SettingError
+from hub.kit import trial
+from hub.kit.fixtures import fixtures
+from hub.receive.signatures import OPEN
+from hub.scaffold.inference import infer
+from hub.scaffold.invented import Inventor
+from hub.scaffold.mapping import Proposal, is_kind, propose
+from hub.scaffold.members import members, words
+from hub.scaffold.module import Draft, Kind, module_text
+from hub.scaffold.recognition import recognise, suspicious
+from hub.scaffold.requests import payload_of
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+
+EXAMPLE = CapturedRequest(
+    utc_now(),
+    {},
+    b'{"badge": "a12345678", "room": "Weekly Meeting", "scanned_at": "2026-03-01T18:02:11Z"}',
+)
+"""What a source takes of which nothing is known yet."""
+
+_PYPROJECT = Template("""\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "attendance-hub-$name"
+version = "0.1.0"
+description = "Check-ins of $name for attendance-hub"
+requires-python = ">=3.11"
+dependencies = ["attendance-hub"]
+
+[project.optional-dependencies]
+test = ["mypy", "pytest", "ruff"]
+
+[project.entry-points.attendance_hub]
+$module = "$package.$module"
+
+[tool.setuptools]
+packages = ["$package"]
+
+[tool.setuptools.package-data]
+$package = ["*.json", "py.typed"]
+
+[tool.pytest.ini_options]
+testpaths = ["test_$module.py"]
+
+[tool.ruff]
+line-length = 120
+
+[tool.ruff.lint]
+select = ["B", "E", "F", "I", "RUF", "UP"]
+
+[tool.mypy]
+strict = true
+files = ["$package", "test_$module.py"]
+""")
+
+_TEST = Template('''\
+"""What every source must do, and what this one makes of its fixtures."""
+
+from hub.testing import contract_suite, fixture_suite
+
+PLUGIN = "$package/$module.py"
+
+test_contract = contract_suite(PLUGIN, "fixtures")
+test_fixtures = fixture_suite(PLUGIN, "fixtures")
+''')
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project that is to be written: its files by path, and what was found out."""
+
+    name: str
+    package: str
+    module: str
+    files: Mapping[str, str]
+    draft: Draft
+
+
+def names_of(name: str) -> tuple[str, str]:
+    """The names of the module and of its package. Raises SettingError."""
+    module = name.replace("-", "_")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(module) or module == "test":
+        raise SettingError(
+            f"name: {name!r} cannot be one; use lower-case letters and digits, and - or _ between, "
+            "beginning with a letter, and no word of Python"
+        )
+    return module, f"attendance_hub_{module}"
+
+
+def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str]) -> Project:
+    """What a project of this name has in it. Raises SettingError for a request that is no payload."""
+    module, package = names_of(name)
+    payloads = [payload_of(request, number) for number, request in enumerate(requests, start=1)]
+    kind = _kind(payloads, requests)
+    told = [payload for payload, request in zip(payloads, requests, strict=True)
+            if kind is None or _value(kind, payload, request) == kind.value]  # fmt: skip
+    found = members(told)
+    proposal = propose(found)
+    scheme = recognise(requests, secrets, name) if secrets else None
+    draft = Draft(name, module, proposal, scheme or OPEN, kind, suspicious(requests))
+    schema = infer(told, list(_needed(proposal)), f"A check-in of {name}")
+    files = {
+        "pyproject.toml": _filled(_PYPROJECT, name, module, package),
+        f"test_{module}.py": _filled(_TEST, name, module, package),
+        f"{package}/__init__.py": "",
+        f"{package}/py.typed": "",
+        f"{package}/{module}.py": module_text(draft),
+        f"{package}/{module}.schema.json": _json(schema),
+    }
+    inventor = Inventor(members(payloads), proposal)
+    for number, (payload, request) in enumerate(zip(payloads, requests, strict=True), start=1):
+        event = _event(kind, payload, request)
+        variant = "captured" if len(payloads) == 1 else f"captured-{number}"
+        fixture = f"fixtures/{event}__{variant}"
+        files[f"{fixture}.json"] = _json(inventor.payload(payload))
+        if kind is not None and kind.header is not None:
+            value = request.headers.get(kind.header.lower())
+            if value is not None:
+                files[f"{fixture}.headers.json"] = _json({kind.header: value})
+    return Project(name, package, module, files, draft)
+
+
+def write(project: Project, folder: Path, settings: Settings) -> list[trial.Tried]:
+    """Write the project into a new folder, and try its fixtures: what becomes of them is expected.
+
+    Raises SettingError where the folder is there already, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise SettingError(f"into: {folder} is there already; name another with --into") from None
+    except OSError as error:
+        raise SettingError(f"into: {folder} cannot be made: {error.strerror}") from None
+    for name, contents in project.files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(contents, "utf-8")
+    tried = []
+    for fixture in fixtures(folder / "fixtures"):
+        plugin = folder / project.package / f"{project.module}.py"
+        done = trial.attempt(plugin, None, fixture, settings)
+        fixture.expectation.write_text(trial.written(done.result), "utf-8")
+        tried.append(done)
+    return tried
+
+
+def _needed(proposal: Proposal) -> Any:
+    """The members without which there is no check-in; also where a delivery's id may be absent."""
+    return proposal.roles.values()
+
+
+def _kind(
+    payloads: Sequence[Mapping[str, Any]], requests: Sequence[CapturedRequest]
+) -> Kind | None:
+    """What says what happened, in a member or in a header; of several, the first payload's."""
+    for name, value in payloads[0].items():
+        if is_kind(frozenset(words(name)), value) and all(name in payload for payload in payloads):
+            return Kind(name, value, None)
+    for name, value in requests[0].headers.items():
+        own = frozenset(words(name))
+        if name.startswith("x-") and is_kind(own - frozenset(words(_vendor(name))), value.strip()):
+            header = "-".join(part.capitalize() for part in name.split("-"))
+            return Kind("event", value.strip(), header) if "event" not in payloads[0] else None
+    return None
+
+
+def _vendor(header: str) -> str:
+    """What stands between ``x-`` and the last word of a header."""
+    return " ".join(header.split("-")[1:-1])
+
+
+def _value(kind: Kind, payload: Mapping[str, Any], request: CapturedRequest) -> Any:
+    if kind.header is None:
+        return payload.get(kind.member)
+    return request.headers.get(kind.header.lower(), "").strip()
+
+
+def _event(kind: Kind | None, payload: Mapping[str, Any], request: CapturedRequest) -> str:
+    """The part of a fixture's name that tells what happened."""
+    if kind is None:
+        return "check-in"
+    value = _value(kind, payload, request)
+    if not isinstance(value, str) or not is_kind(frozenset({"event"}), value):
+        return "other"
+    return re.sub(r"[^a-z0-9.]+", "-", value.lower())
+
+
+def _filled(template: Template, name: str, module: str, package: str) -> str:
+    return template.substitute(name=name, module=module, package=package)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,185 @@
+"""Recognising a signature: which scheme, made over what, fits a captured request and a secret."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from hub.domain.captures import CapturedRequest
+from hub.domain.timestamps import parse_timestamp
+from hub.receive.signatures import (
+    BODY,
+    GITHUB_SIGNATURE,
+    ID_TIMESTAMP_BODY,
+    SHARED_SECRET,
+    STANDARD_WEBHOOKS,
+    TIMESTAMP_BODY,
+    WEBHOOK_SIGNATURE,
+    Authentication,
+    HmacSha256,
+    SharedSecret,
+)
+
+_DIGEST = re.compile(
+    r"(?P<prefix>(?:[A-Za-z0-9-]+[=, :])?)(?P<digest>[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)"
+)
+_SUSPICIOUS = (
+    "signature",
+    "authorization",
+    "token",
+    "secret",
+    "api-key",
+    "apikey",
+    "hmac",
+    "sign",
+    "auth",
+)
+_USUAL = frozenset(
+    {
+        "accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type",
+        "host", "user-agent", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via",
+    }
+)  # fmt: skip
+
+
+def recognise(
+    requests: Sequence[CapturedRequest], secrets: Sequence[str], scheme: str
+) -> Authentication | None:
+    """The first scheme that fits all the requests with one of the secrets; None if none does.
+
+    ``scheme`` is the name of one that is not the hub's own.
+    """
+    for secret in secrets:
+        for candidate in _candidates(requests[0], secret, scheme):
+            if all(fits(candidate, request, secret) for request in requests):
+                return candidate
+    return None
+
+
+def suspicious(requests: Sequence[CapturedRequest]) -> list[str]:
+    """The headers that look like credentials, as they are written."""
+    found = {
+        _written(name)
+        for request in requests
+        for name, value in request.headers.items()
+        if name not in _USUAL
+        and (any(word in name for word in _SUSPICIOUS) or _DIGEST.fullmatch(value.strip()))
+    }
+    return sorted(found)
+
+
+def fits(scheme: Authentication, request: CapturedRequest, secret: str) -> bool:
+    """Whether a scheme accepts a request, judged at the time when it was sent."""
+    if scheme is STANDARD_WEBHOOKS:
+        return _is_standard(request, secret)
+    try:
+        scheme.verify(request.headers, request.body, (secret,), _sent_at(scheme, request))
+    except Exception:
+        return False
+    return True
+
+
+def _candidates(request: CapturedRequest, secret: str, scheme: str) -> Iterator[Authentication]:
+    if "webhook-signature" in request.headers:
+        yield STANDARD_WEBHOOKS
+    for name, value in request.headers.items():
+        if name not in _USUAL and value.strip().endswith(secret):
+            yield _shared(name, value.strip().removesuffix(secret))
+    for name, value in request.headers.items():
+        found = _DIGEST.fullmatch(value.strip())
+        if found is None or name in _USUAL:
+            continue
+        encoding, digest = _decoded(found["digest"])
+        for signed, timestamp, identifier in _signed(request.headers, name):
+            parts = [request.headers[one] for one in (identifier, timestamp) if one]
+            content = b".".join(
+                (*(part.encode("latin-1", "replace") for part in parts), request.body)
+            )
+            made = hmac.new(secret.encode(), content, hashlib.sha256).digest()
+            if hmac.compare_digest(made, digest):
+                yield _hmac(scheme, name, signed, timestamp, identifier, encoding, found["prefix"])
+
+
+def _signed(headers: Mapping[str, str], own: str) -> Iterator[tuple[str, str | None, str | None]]:
+    """What may be signed: the body, a moment before it, an id before both; and the headers' names."""
+    others = {
+        name: value.strip() for name, value in headers.items() if name not in _USUAL and name != own
+    }
+    timestamps = [name for name, value in others.items() if _moment(value) is not None]
+    yield BODY, None, None
+    for timestamp in timestamps:
+        yield TIMESTAMP_BODY, timestamp, None
+    for timestamp in timestamps:
+        for identifier in others:
+            if identifier != timestamp:
+                yield ID_TIMESTAMP_BODY, timestamp, identifier
+
+
+def _hmac(
+    scheme: str,
+    header: str,
+    signed: str,
+    timestamp: str | None,
+    identifier: str | None,
+    encoding: str,
+    prefix: str,
+) -> HmacSha256:
+    for known in (WEBHOOK_SIGNATURE, GITHUB_SIGNATURE):
+        is_its_form = (signed, encoding, prefix) in ((BODY, "hex", "sha256="), (BODY, "hex", ""))
+        if known.header.lower() == header and is_its_form:
+            return known
+    named = [_written(name) if name else None for name in (timestamp, identifier)]
+    return HmacSha256(scheme, _written(header), named[0], named[1], signed, encoding, prefix)
+
+
+def _shared(header: str, prefix: str) -> SharedSecret:
+    if header == SHARED_SECRET.header.lower() and not prefix:
+        return SHARED_SECRET
+    return SharedSecret(_written(header), prefix=prefix)
+
+
+def _decoded(digest: str) -> tuple[str, bytes]:
+    if len(digest) == 64:
+        return "hex", bytes.fromhex(digest)
+    try:
+        return "base64", base64.b64decode(digest, validate=True)
+    except binascii.Error:
+        return "base64", b""
+
+
+def _is_standard(request: CapturedRequest, secret: str) -> bool:
+    from standardwebhooks.webhooks import Webhook
+
+    try:
+        STANDARD_WEBHOOKS.check_secret(secret)
+        identifier = request.headers["webhook-id"]
+        sent = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), tz=UTC)
+        made = Webhook(secret).sign(identifier, sent, request.body.decode())
+    except (KeyError, ValueError, OverflowError):
+        return False
+    return made in request.headers.get("webhook-signature", "").split()
+
+
+def _sent_at(scheme: Authentication, request: CapturedRequest) -> datetime:
+    header = getattr(scheme, "timestamp_header", None)
+    return _moment(request.headers.get((header or "").lower(), "")) or request.received_at
+
+
+def _moment(text: str) -> datetime | None:
+    """A header's value as a naive moment in UTC, if it is one."""
+    try:
+        if text.isdigit() and len(text) in (10, 13):
+            moment = datetime.fromtimestamp(int(text[:10]), tz=UTC)
+        else:
+            moment = parse_timestamp(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _written(name: str) -> str:
+    """A header's name as it is usually written."""
+    return "-".join(part.capitalize() for part in name.split("-"))
