@@ -29,12 +29,20 @@ from hub.domain.operations import (
     UpdateStudent,
     Withdraw,
 )
-from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
+from hub.domain.records import (
+    AttendanceRecord,
+    Change,
+    CommittedCheckIn,
+    EventRecord,
+    Result,
+    StudentRecord,
+)
 from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds
-from hub.errors import NotConfigured, NotFound, Refused, Unauthenticated
+from hub.errors import NotConfigured, NotDelivered, NotFound, Refused, Unauthenticated
 from hub.plugin.hookspecs import hookimpl
 from hub.plugin.section import setting
 from hub.plugin.source import Source
+from hub.plugin.target import Target
 from hub.receive.signatures import (
     GITHUB_SIGNATURE,
     ONETAP_SIGNATURE,
@@ -65,6 +73,7 @@ __all__ = [
     "Change",
     "CheckIn",
     "CheckOut",
+    "CommittedCheckIn",
     "CommittedDelivery",
     "CreateEvent",
     "CreateStudent",
@@ -76,6 +85,7 @@ __all__ = [
     "Identifier",
     "Ignore",
     "NotConfigured",
+    "NotDelivered",
     "NotFound",
     "Operation",
     "Outcome",
@@ -87,6 +97,7 @@ __all__ = [
     "Signer",
     "Source",
     "StudentRecord",
+    "Target",
     "Unauthenticated",
     "UpdateEvent",
     "UpdateStudent",

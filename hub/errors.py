@@ -13,6 +13,7 @@ HubError
 │   ├── CaptureFull          429  a capture has taken as many requests as one takes
 │   ├── TooManyAttempts      429  too many wrong admin tokens came from there
 │   └── NotConfigured        503  its source requires a signature and has no secret
+├── NotDelivered                  a target did not take a check-in; the hub sends it again later
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
 ├── StoreConflict                 another writer came first; the hub tries again by itself
 ├── StoreVersionError             the store's schema is not the one that this hub works with
@@ -137,6 +138,17 @@ class NotConfigured(Refused):
     """The source requires a signature, and no secret is configured for it."""
 
     status = 503
+
+
+class NotDelivered(HubError):
+    """A target did not take a check-in. The text says why, without persons and secrets.
+
+    ``retry_after`` are the seconds that the target asked to be left alone for.
+    """
+
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
 
 
 class StoreUnavailable(HubError):

@@ -29,7 +29,7 @@ from hub.idempotency import Key, derived_key, digest, senders_key
 from hub.log import log_fault
 from hub.plugin.plugins import HookFailed, Plugins, place_of
 from hub.receive.body import read_body
-from hub.store import deliveries
+from hub.store import deliveries, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
@@ -60,6 +60,7 @@ class Pipeline:
     ) -> None:
         self._store = store
         self._plugins = plugins
+        self._targets = [target.name for target in plugins.targets]
         self._tell = tell
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
@@ -125,6 +126,8 @@ class Pipeline:
                 with self._store.writing() as tx:
                     decided = self._decide(tx, endpoint, delivery, key, prepared)
                     self._keep(tx, endpoint, delivery, key, prepared, decided, started)
+                    if self._targets:
+                        outbox.add(tx, self._targets, decided.results, delivery.received_at)
                 return decided.answer
             except StoreConflict:
                 if self._store.in_batch:

@@ -19,7 +19,7 @@ class _Served:
         self._hub = hub
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        self._hub.upkeep.start()
+        self._hub.start()
         return self._hub(environ, start_response)
 
 

@@ -3,5 +3,5 @@
 BUILT_INS = ("unified", "legacy", "secure", "onetap")
 """The modules of this package that are loaded as plugins, in this order."""
 
-OPTIONAL = ("cards", "forms", "qr")
+OPTIONAL = ("cards", "forms", "qr", "forward")
 """Those that are loaded only where the setting ``enable`` names them, after the others."""

@@ -8,8 +8,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hubtest import UNIFIED, Calls, Client
 
+from hub.cli import main
 from hub.config.settings import Settings, default_of, settable
 from hub.plugin import hookspecs
 from hub.plugin.plugins import _hook_names
@@ -109,6 +111,82 @@ class TestHooks:
             spec = inspect.signature(getattr(hookspecs, function.name))
             assert {argument.arg for argument in function.args.args} <= set(spec.parameters)
             compile(code, "plugins.md", "exec")
+
+
+PREAMBLE = """
+from dataclasses import replace
+import click
+from hub import OPEN, CheckIn, NotDelivered, Source, Target, hookimpl
+
+def normalize(payload):
+    yield CheckIn(student=payload["badge"], event=payload["room"])
+
+"""
+
+
+class TestExamplesOfHooks:
+    """Each hook's example on the page is loaded as a plugin, and does what the page says."""
+
+    @pytest.fixture
+    def load(self, make_hub, tmp_path, monkeypatch):
+        def load(name):
+            section = PLUGINS.split(f"### `{name}(")[1].split("\n###")[0]
+            code = re.search(r"```python\n(@hookimpl.*?)```", section, re.DOTALL)[1]
+            (tmp_path / "example.py").write_text(PREAMBLE + code)
+            monkeypatch.setenv("HUB_PLUGINS", str(tmp_path))
+            hub = make_hub(plugins=str(tmp_path))
+            assert hub.plugins.failed == []
+            assert hub.plugins.loaded[-1].hooks == (name,)
+            return hub, Calls(Client(hub))
+
+        return load
+
+    def test_all_are_here(self):
+        assert {name.removeprefix("test_") for name in vars(type(self))} >= set(_hook_names())
+
+    def test_register_sources(self, load):
+        _, calls = load("register_sources")
+        calls.student()
+        calls.event()
+        payload = {"badge": "a1", "room": "Weekly Meeting"}
+        assert calls.client.post("/api/webhook/gate/", payload).status == 201
+
+    def test_veto_delivery(self, load):
+        _, calls = load("veto_delivery")
+        reply = calls.event()
+        assert (reply.status, reply.error) == (400, "Events are made in the calendar")
+        assert calls.student().status == 201
+
+    def test_amend_operations(self, load):
+        _, calls = load("amend_operations")
+        assert calls.student().json["source"] == "club"
+
+    def test_delivery_committed(self, load, capsys):
+        hub, calls = load("delivery_committed")
+        calls.student()
+        hub.close()
+        assert capsys.readouterr().out == "Change.CREATED 1\n"
+
+    def test_register_targets(self, load, capsys):
+        hub, calls = load("register_targets")
+        (sender,) = hub.outbox._senders
+        calls.student()
+        for event in ("Weekly Meeting", "Secret Meeting"):
+            calls.event(event)
+            calls.attend("a1", event)
+            sender.send_what_is_due()
+        assert re.fullmatch(r"msg_\w+_1 1 1\n", capsys.readouterr().out)
+        assert sender.counters()["failed"] == 1
+
+    def test_status_section(self, load):
+        _, calls = load("status_section")
+        page = calls.client.get("/api/webhook/status/").json
+        assert page["sections"] == {"example": {"doors": 3}}
+
+    def test_register_commands(self, load, tmp_path, monkeypatch):
+        load("register_commands")
+        monkeypatch.chdir(tmp_path)
+        assert CliRunner().invoke(main, ["doors"]).output == "north, south\n"
 
 
 def test_every_released_version_is_in_the_changelog():

@@ -32,7 +32,7 @@ from hub.errors import (
 from hub.idempotency import Key, derived_key, digest, senders_key
 from hub.log import log_fault
 from hub.plugin.plugins import Plugins
-from hub.store import archive, deliveries, events, students
+from hub.store import archive, deliveries, events, outbox, students
 from hub.store.archive import Wanted
 from hub.store.store import Store
 from hub.store.transaction import Queries, Transaction
@@ -87,6 +87,7 @@ class Replays:
     ) -> None:
         self._store = store
         self._plugins = plugins
+        self._targets = [target.name for target in plugins.targets]
         self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
         self._tell = tell
         self._zone = zone
@@ -188,6 +189,8 @@ class Replays:
         attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
         if trial:
             return Replayed(kept, None, attempt)
+        if self._targets:
+            outbox.add(tx, self._targets, decided.results, utc_now())
         number = archive.add_attempt(tx, kept, utc_now(), attempt)
         if key is not None and _answers_for_key(kept, key, decided.outcome):
             deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))

@@ -167,6 +167,18 @@ def capture(
     run(load(options, config_file).settings, minutes, url, shown, listed)
 
 
+@main.command()
+@click.option("--retry", "again", metavar="TARGET", help="Send what was given up for a target.")
+@click.option("--discard", metavar="TARGET", help="Send nothing of what there is for a target.")
+@setting_options("database", "plugins", "enable", "load_plugins", "without")
+def outbox(again: str | None, discard: str | None, config_file: str | None, **options: Any) -> None:
+    """Show what still has to be sent on to each target, and what was given up."""
+    from hub.cli.outbox import run
+
+    for line in run(load(options, config_file).settings, again, discard):
+        click.echo(line)
+
+
 @main.command("new-source")
 @click.argument("name")
 @click.option(

@@ -45,6 +45,20 @@ class AttendanceRecord(NamedTuple):
     checked_out_at: datetime | None
 
 
+class CommittedCheckIn(NamedTuple):
+    """A check-in that is on the disk, as it is sent on. ``id`` is the same each time it is sent.
+
+    The student and the event are as they are known when it is sent.
+    """
+
+    id: str
+    delivery: str
+    source: str
+    student: StudentRecord
+    event: EventRecord
+    attendance: AttendanceRecord
+
+
 class Change(Enum):
     """What became of an operation."""
 

@@ -23,6 +23,7 @@ from hub.http.admin import DeliveriesApi
 from hub.http.capture import CaptureApi
 from hub.http.status import StatusPage
 from hub.log import log_fault
+from hub.outbox import Outbox
 from hub.pipeline import Pipeline
 from hub.plugin.observers import Observers
 from hub.plugin.plugins import Plugins
@@ -53,6 +54,7 @@ class Hub:
         self.replays = Replays(
             self.store, self.plugins, self.endpoints, self._committed, settings.time_zone
         )
+        self.outbox = Outbox(self.store, self.plugins.targets, settings.time_zone)
         self.upkeep = Upkeep(self.store, self.replays, settings)
         self._pipeline = Pipeline(self.store, self.plugins, self._committed, settings)
         self.ending = threading.Event()
@@ -81,10 +83,16 @@ class Hub:
             start_response("500 Internal Server Error", headers)
             return [made.body.encode()]
 
+    def start(self) -> None:
+        """Begin what a hub does by itself; in the process that serves, after a server has forked it."""
+        self.upkeep.start()
+        self.outbox.start()
+
     def close(self, seconds: float = 5) -> None:
         """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
         self.ending.set()
         self.upkeep.close(seconds)
+        self.outbox.close(seconds)
         self.observers.close(seconds)
         self.store.close()
 
@@ -92,6 +100,8 @@ class Hub:
         """Tell those who wait for what is on the disk."""
         self.observers.tell(delivery)
         self.upkeep.tell(delivery.results)
+        if delivery.results:
+            self.outbox.wake()
 
     def _routes(self) -> bottle.Bottle:
         app = bottle.Bottle()

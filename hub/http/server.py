@@ -67,7 +67,7 @@ def serve(hub: Hub, listener: socket.socket) -> None:
     # again: this hub ends by returning.
     for number in ENDING:
         signal.signal(number, end)
-    hub.upkeep.start()
+    hub.start()
     try:
         server.run(sockets=[listener])
     finally:

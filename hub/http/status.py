@@ -33,6 +33,7 @@ class StatusPage:
                     "failed": [plugin.name for plugin in plugins.failed],
                 },
                 "observers": self._hub.observers.counters(),
+                "targets": self._hub.outbox.counters(),
                 "sections": plugins.status_sections(),
             }
         )

@@ -1,4 +1,4 @@
-"""The hooks: six functions that a plugin may implement, each with ``@hub.hookimpl``.
+"""The hooks: seven functions that a plugin may implement, each with ``@hub.hookimpl``.
 
 ``docs/plugins.md`` has a section for each. ``settings`` is the plugin's own section of the configuration,
 None where it declares none.
@@ -15,6 +15,7 @@ from hub.domain.delivery import CommittedDelivery, Delivery
 from hub.domain.operations import Operation
 from hub.plugin.discovery import GROUP
 from hub.plugin.source import Source
+from hub.plugin.target import Target
 
 if TYPE_CHECKING:
     import click
@@ -43,6 +44,13 @@ def amend_operations(
 @hookspec
 def delivery_committed(delivery: CommittedDelivery, settings: Any) -> None:
     """Observe a delivery that is on the disk. Called on a thread of its own, after the answer."""
+
+
+@hookspec
+def register_targets(settings: Any) -> Iterable[Target]:  # type: ignore[empty-body]
+    """Declare where every committed check-in is sent on. Called once, at start-up; an exception disables
+    the plugin.
+    """
 
 
 @hookspec

@@ -23,6 +23,7 @@ from hub.plugin import hookspecs
 from hub.plugin.discovery import GROUP, Found, discover, switched_off
 from hub.plugin.section import Section, read
 from hub.plugin.source import Source
+from hub.plugin.target import Target
 from hub.receive.signatures import Open
 from hub.receive.validation import Schemas
 
@@ -46,7 +47,7 @@ class HookFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A plugin that works: its name, where it came from, its version ('' if it tells none), the hooks
-    that it implements, its own settings, its sources and their validators by kind.
+    that it implements, its own settings, its sources and their validators by kind, its targets.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Loaded:
     hooks: tuple[str, ...]
     section: Section
     sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
+    targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class Plugins:
         """The sources of all plugins, in order, with their validators by kind."""
         for plugin in self.loaded:
             yield from plugin.sources
+
+    @property
+    def targets(self) -> list[Target]:
+        """The targets of all plugins, in order."""
+        return [target for plugin in self.loaded for target in plugin.targets]
 
     def veto(self, delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
         """The first plugin's sentence that refuses the delivery, or None.
@@ -179,6 +186,7 @@ class Plugins:
             plugin = self._register(found)
             section = self._sections[found.name] = read(plugin, found.name, self._given)
             sources = tuple(self._sources(found))
+            targets = tuple(self._targets(found))
         except PluginError as error:
             reason = str(error)
         except FAULTS as error:
@@ -188,7 +196,9 @@ class Plugins:
             version = found.version or str(getattr(plugin, "__version__", ""))
             callers = self._manager.get_hookcallers(plugin) or []
             hooks = tuple(name for name in _hook_names() if name in {one.name for one in callers})
-            self.loaded.append(Loaded(found.name, found.origin, version, hooks, section, sources))
+            self.loaded.append(
+                Loaded(found.name, found.origin, version, hooks, section, sources, targets)
+            )
             return
         self._callable.clear()
         if self._manager.has_plugin(found.name) and plugin is not None:
@@ -243,6 +253,21 @@ class Plugins:
                 made = (source, self._validators(source))
                 taken.append(made)
                 yield made
+
+    def _targets(self, found: Found) -> Iterator[Target]:
+        taken = {target.name for target in self.targets}
+        for implementation in self.implementations("register_targets"):
+            if implementation.plugin_name != found.name:
+                continue
+            for target in self.call(implementation) or ():
+                if not isinstance(target, Target):
+                    raise PluginError(
+                        f"register_targets gave {_kind(target)}; it must give hub.Target values"
+                    )
+                if target.name in taken:
+                    raise PluginError(f"there is a target named {target.name}; choose another")
+                taken.add(target.name)
+                yield target
 
     def _validators(self, source: Source) -> Mapping[str, Validator]:
         try:

@@ -149,3 +149,12 @@ def define(db: Database) -> None:
         received_at = Required(datetime, precision=6)
         headers = Required(str, autostrip=False)
         body = Optional(bytes)
+
+    class Outbox(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "outbox"
+        id = PrimaryKey(int, auto=True, size=64)
+        target = Required(str)
+        attendance = Required(int, size=64)
+        attempts = Required(int)
+        due_at = Optional(datetime, precision=6)
+        composite_key(target, attendance)

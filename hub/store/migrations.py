@@ -148,6 +148,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX captured_request_capture ON captured_request (capture)",
     ),
+    (
+        """CREATE TABLE outbox (
+            id {id},
+            target TEXT NOT NULL,
+            attendance BIGINT NOT NULL,
+            attempts INTEGER NOT NULL,
+            due_at {moment},
+            CONSTRAINT outbox_target_attendance UNIQUE (target, attendance)
+        )""",
+        "CREATE INDEX outbox_due ON outbox (target, due_at)",
+    ),
 )
 
 LATEST = len(STEPS)

@@ -9,6 +9,7 @@ from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_
 from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
+from hub.store import outbox
 from hub.store.context import Context
 from hub.store.transaction import Prepared, Queries, Row, Transaction
 
@@ -179,6 +180,7 @@ def forget(tx: Transaction, student: int, now: datetime) -> int:
     tx.run(FORGET_IDENTIFIERS, student)
     tx.run(FORGET_ATTENDANCE_IDENTIFIERS, student)
     tx.run(FORGET_WITHDRAWN, student)
+    tx.run(outbox.FORGET, student, student)
     return len(tx.rows(FORGET_ATTENDANCES, student))
 
 

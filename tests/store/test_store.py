@@ -21,6 +21,7 @@ from hub.store import (
     deliveries,
     events,
     migrations,
+    outbox,
     snapshot,
     students,
 )
@@ -111,7 +112,7 @@ class TestMigrations:
 
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
-        modules = (students, events, attendances, deliveries, archive, captures, snapshot)
+        modules = (students, events, attendances, deliveries, archive, captures, outbox, snapshot)
         statements = [
             value
             for module in modules

@@ -1,0 +1,207 @@
+"""The outbox at work: every committed check-in is sent to every target, at least once.
+
+What has to be sent is in the store (``hub.store.outbox``), so nothing is lost when the hub ends, however
+it ends. Each target has a thread of its own. Several hubs over one store share the work: what one of them
+has claimed, the others leave alone for a while.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta, tzinfo
+from typing import Any
+
+from hub.domain.timestamps import utc_now
+from hub.errors import FAULTS, HubError, NotDelivered
+from hub.log import log_fault
+from hub.plugin.target import Target
+from hub.store import outbox
+from hub.store.outbox import Due
+from hub.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+SCHEDULE = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+)
+"""The waits after the first, second, … failure of a check-in (Standard Webhooks, "Retry schedule",
+a little slower at the beginning). After the last it is given up.
+"""
+
+_JITTER = 0.1
+_PAGE = 20
+_LEASE = timedelta(minutes=2)
+_LONGEST_PAUSE = 60.0
+_LOOK_EVERY = 5.0
+"""Seconds after which a target looks for what another hub, or another process, has left."""
+
+
+class Outbox:
+    """The targets of a hub, and their threads."""
+
+    def __init__(self, store: Store, targets: Sequence[Target], zone: tzinfo) -> None:
+        self._senders = [_Sender(store, target, zone) for target in targets]
+
+    def start(self) -> None:
+        """Begin, unless it has begun; in the process that serves, after a server has forked it."""
+        for sender in self._senders:
+            sender.start()
+
+    def wake(self) -> None:
+        """There is something to send. Never waits."""
+        for sender in self._senders:
+            sender.wake()
+
+    def counters(self) -> Mapping[str, Mapping[str, int]]:
+        """By target: what this hub has sent and failed to send since it started, and what the store
+        had, when the target last looked, to be sent and given up.
+        """
+        return {sender.target.name: sender.counters() for sender in self._senders}
+
+    def close(self, seconds: float) -> None:
+        """End the threads, waiting for them at most ``seconds`` in all."""
+        end = time.monotonic() + seconds
+        for sender in self._senders:
+            sender.end()
+        for sender in self._senders:
+            sender.join(max(0.0, end - time.monotonic()))
+
+
+class _Sender:
+    """Sends one target what is due, until it is told to end."""
+
+    def __init__(self, store: Store, target: Target, zone: tzinfo) -> None:
+        self.target = target
+        self._store = store
+        self._zone = zone
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._in_vain = 0
+        self._counts = dict.fromkeys(("sent", "failed", "waiting", "given_up"), 0)
+
+    def start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                name = f"target {self.target.name}"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def end(self) -> None:
+        self._ending.set()
+        self._wake.set()
+
+    def join(self, seconds: float) -> None:
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._counts)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                seconds = self.send_what_is_due()
+            except HubError as error:
+                _log.warning("target %s is put off: %s", self.target.name, error)
+                seconds = _LOOK_EVERY
+            except FAULTS as error:
+                log_fault(f"target {self.target.name} failed", error)
+                seconds = _LOOK_EVERY
+            if self._in_vain:
+                self._ending.wait(seconds)  # not woken by what is new: it would fail as well
+            else:
+                self._wake.wait(seconds)
+            self._wake.clear()
+        self._store.close()
+
+    def send_what_is_due(self) -> float:
+        """Send a page of it, up to the first that fails; the seconds until there is more."""
+        now = utc_now()
+        name = self.target.name
+        with self._store.reading() as reader:
+            due = outbox.next_due(reader, name)
+        if due is None or due > now:
+            self._count()
+            return _LOOK_EVERY if due is None else min(_LOOK_EVERY, (due - now).total_seconds())
+        with self._store.writing() as tx:
+            claimed = outbox.claim(tx, name, now, now + _LEASE, _PAGE, self._zone)
+        done: list[Due] = []
+        failure: tuple[Due, BaseException] | None = None
+        try:
+            for one in claimed:
+                if self._ending.is_set():
+                    break
+                try:
+                    if one.check_in is not None:
+                        self.target.send(one.check_in)
+                except FAULTS as error:
+                    failure = one, error
+                    break
+                done.append(one)
+        finally:
+            self._settle(claimed, done, failure)
+        self._count()
+        if failure is None:
+            self._in_vain = 0
+            return 0.0
+        self._in_vain += 1
+        return min(_LONGEST_PAUSE, 2.0 ** min(self._in_vain - 1, 10))
+
+    def _settle(
+        self,
+        claimed: Sequence[Due],
+        done: Sequence[Due],
+        failure: tuple[Due, BaseException] | None,
+    ) -> None:
+        now = utc_now()
+        arrived = {one.id for one in done}
+        with self._store.writing() as tx:
+            for one in claimed:
+                if one.id in arrived:
+                    outbox.sent(tx, one.id)
+                elif failure is not None and one is failure[0]:
+                    outbox.failed(
+                        tx, one.id, one.attempts + 1, _due_after(one.attempts, failure[1])
+                    )
+                else:
+                    outbox.released(tx, one.id, now)
+        self._counts["sent"] += len(done)
+        if failure is not None:
+            self._counts["failed"] += 1
+            self._tell(*failure)
+
+    def _tell(self, one: Due, error: BaseException) -> None:
+        message = one.check_in.id if one.check_in else "?"
+        what = f"target {self.target.name}: {message} is not delivered, attempt {one.attempts + 1}"
+        if one.attempts >= len(SCHEDULE):
+            what += ", and given up"
+        if isinstance(error, NotDelivered):
+            _log.warning("%s: %s", what, error)
+        else:
+            log_fault(what, error)
+
+    def _count(self) -> None:
+        with suppress(HubError), self._store.reading() as reader:
+            found = {one.target: one for one in outbox.counts(reader)}
+            own = found.get(self.target.name)
+            self._counts["waiting"] = own.waiting if own else 0
+            self._counts["given_up"] = own.given_up if own else 0
+
+
+def _due_after(attempts: int, error: BaseException) -> Any:
+    """When a check-in that was tried ``attempts`` times before is due again; None: never."""
+    if attempts >= len(SCHEDULE):
+        return None
+    wait = SCHEDULE[attempts] * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+    if isinstance(error, NotDelivered) and error.retry_after is not None:
+        wait = max(wait, min(timedelta(seconds=error.retry_after), SCHEDULE[-1]))
+    return utc_now() + wait

@@ -1,0 +1,250 @@
+"""Targets: every committed check-in is sent on, at least once, whatever happens meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+from hubtest import STATUS, Calls, Client
+
+import hub.outbox
+from hub import NotDelivered
+from hub.archive.forget import forget
+from hub.cli import main
+from hub.domain.timestamps import utc_now
+
+CODE = """
+import hub
+
+seen, raising = [], []
+
+def send(check_in):
+    if raising:
+        raise raising[0]
+    seen.append(check_in)
+
+@hub.hookimpl
+def register_targets():
+    yield hub.Target(name="club", send=send)
+"""
+
+
+@pytest.fixture
+def made(make_hub, tmp_path):
+    """A hub with a target, and the target's module; nothing is sent until a test says so."""
+    import sys
+
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "sink.py").write_text(CODE)
+    made = make_hub(plugins=str(folder))
+    return made, sys.modules["attendance_hub_plugin_sink"]
+
+
+@pytest.fixture
+def sink(made):
+    return made[1]
+
+
+@pytest.fixture
+def sender(made):
+    (sender,) = made[0].outbox._senders
+    return sender
+
+
+@pytest.fixture
+def calls(made):
+    calls = Calls(Client(made[0]))
+    for student in ("a1", "a2", "a3"):
+        calls.student(student)
+    calls.event()
+    return calls
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of the outbox, which a test moves on."""
+    moved = [timedelta()]
+    monkeypatch.setattr(hub.outbox, "utc_now", lambda: utc_now() + moved[0])
+
+    def move(**by):
+        moved[0] += timedelta(**by)
+
+    return move
+
+
+def outbox(made):
+    with made[0].store.reading() as reader:
+        return reader.rows("SELECT target, attempts, due_at FROM outbox ORDER BY id")
+
+
+def test_each_check_in_once_with_all_there_is_to_tell(made, calls, sender, sink):
+    reply = calls.attend("a1", check_in_time="2024-01-15T10:05:00Z")
+    calls.attend("a1")  # refused: it is there already
+    calls.student("a9")
+    assert sender.send_what_is_due() == 0.0
+    (sent,) = sink.seen
+    assert (sent.student.name, sent.student.a_number) == ("Ada Example", "a1")
+    assert (sent.event.name, sent.event.date.isoformat()) == ("Weekly Meeting", "2024-01-15")
+    assert sent.attendance.id == reply.json["attendance_id"]
+    assert sent.attendance.checked_in_at.isoformat() == "2024-01-15T10:05:00"
+    assert sent.delivery == reply.headers["x-delivery-id"]
+    assert sent.id == f"msg_{sent.delivery}_{sent.attendance.id}"
+    assert outbox(made) == []
+    assert sender.send_what_is_due() == hub.outbox._LOOK_EVERY
+
+
+def test_without_a_target_there_is_no_outbox(hub, client, rows):
+    calls = Calls(client)
+    calls.student("a1")
+    calls.event()
+    calls.attend("a1")
+    assert rows.count("Attendance") == 1
+    assert rows("Outbox") == []
+
+
+def test_one_that_fails_comes_again_later_and_is_the_same(made, calls, sender, sink, clock, caplog):
+    calls.attend("a1")
+    sink.raising.append(NotDelivered("it answered 503"))
+    assert sender.send_what_is_due() == 1.0
+    assert "target club: msg_" in caplog.text
+    assert "is not delivered, attempt 1: it answered 503" in caplog.text
+    sink.raising.clear()
+    assert sender.send_what_is_due() > 0
+    assert sink.seen == []
+    clock(seconds=6)
+    assert sender.send_what_is_due() == 0.0
+    assert len(sink.seen) == 1
+
+
+def test_waits_grow_and_at_last_it_is_given_up(made, calls, sender, sink, clock, caplog):
+    calls.attend("a1")
+    sink.raising.append(ZeroDivisionError("about Ada"))
+    for _ in hub.outbox.SCHEDULE:
+        assert 1.0 <= sender.send_what_is_due() <= hub.outbox._LONGEST_PAUSE
+        ((_, _, due_at),) = outbox(made)
+        assert due_at is not None
+        clock(days=2)
+    sender.send_what_is_due()
+    assert outbox(made) == [("club", 11, None)]
+    assert "and given up" in caplog.text
+    assert "Ada" not in caplog.text.replace("Ada Example", "")
+    assert sender.counters() == {"sent": 0, "failed": 11, "waiting": 0, "given_up": 1}
+
+
+def test_a_target_that_is_down_is_asked_for_one_at_a_time(made, calls, sender, sink):
+    for student in ("a1", "a2", "a3"):
+        calls.attend(student)
+    sink.raising.append(NotDelivered("it is down"))
+    sender.send_what_is_due()
+    assert [attempts for _, attempts, _ in outbox(made)] == [1, 0, 0]
+    sink.raising.clear()
+    sender.send_what_is_due()
+    assert len(sink.seen) == 2
+    assert sender.counters() == {"sent": 2, "failed": 1, "waiting": 1, "given_up": 0}
+
+
+def test_retry_after_is_kept_to(made, calls, sender, sink, clock):
+    calls.attend("a1")
+    sink.raising.append(NotDelivered("it answered 429", 3600))
+    sender.send_what_is_due()
+    sink.raising.clear()
+    clock(minutes=59)
+    assert sender.send_what_is_due() > 0
+    clock(minutes=2)
+    assert sender.send_what_is_due() == 0.0
+
+
+def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, calls, sender):
+    calls.attend("a1")
+    other = make_hub(plugins=made[0].settings.plugins)
+    (second,) = other.outbox._senders
+    reentered = []
+
+    def send(check_in):
+        if not reentered:
+            reentered.append(check_in)
+            reentered.append(second.send_what_is_due())
+
+    sender.target = replace(sender.target, send=send)
+    sender.send_what_is_due()
+    assert reentered[1] > 0
+    assert outbox(made) == []
+
+
+def test_one_that_was_withdrawn_meanwhile_is_sent_all_the_same(made, calls, sender, sink):
+    client = calls.client
+    payload = {
+        "event": "participant.checkin", "timestamp": "2025-11-10T20:56:58Z",
+        "data": {"participant": {"id": "p1"}, "profile": {"id": "f1", "name": "Bo Example"},
+                 "list": {"id": "l1", "name": "Chess", "date": "2025-11-10T20:00:00Z"}},
+    }  # fmt: skip
+    assert client.post("/api/webhook/onetap/", payload).status == 201
+    client.post("/api/webhook/onetap/", {**payload, "event": "participant.deleted"})
+    sender.send_what_is_due()
+    (sent,) = sink.seen
+    assert (sent.student.name, sent.event.name) == ("Bo Example", "Chess")
+
+
+def test_of_one_who_was_forgotten_nothing_is_sent(made, calls, sender, sink):
+    calls.attend("a1", check_in_time="2024-01-15T10:05:00Z")
+    calls.attend("a2")
+    forget(made[0].store, "a1")
+    sender.send_what_is_due()
+    assert [one.student.a_number for one in sink.seen] == ["a2"]
+
+
+def test_a_replay_is_sent_on_too(made, calls, sender, sink):
+    reply = calls.attend("a8")
+    calls.student("a8")
+    made[0].replays.replay(reply.headers["x-delivery-id"], trial=True)
+    sender.send_what_is_due()
+    assert sink.seen == []
+    made[0].replays.replay(reply.headers["x-delivery-id"])
+    sender.send_what_is_due()
+    assert len(sink.seen) == 1
+
+
+def test_the_status_page_counts(made, calls, sender):
+    calls.attend("a1")
+    sender.send_what_is_due()
+    page = calls.client.get(STATUS).json
+    assert page["targets"] == {"club": {"sent": 1, "failed": 0, "waiting": 0, "given_up": 0}}
+
+
+def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, clock, url):
+    def run(*arguments, status=0):
+        options = ["--database", url, "--plugins", made[0].settings.plugins]
+        done = CliRunner().invoke(main, ["outbox", *options, *arguments])
+        assert done.exit_code == status, done.output
+        return done.output
+
+    assert run() == "club: 0 to be sent, 0 given up\n"
+    calls.attend("a1")
+    sink.raising.append(NotDelivered("no"))
+    for _ in range(len(hub.outbox.SCHEDULE) + 1):
+        sender.send_what_is_due()
+        clock(days=2)
+    assert run() == "club: 0 to be sent, 1 given up\n"
+    assert run("--retry", "club") == "club: 1 to be sent, 0 given up\n"
+    assert run("--discard", "club") == "club: 0 to be sent, 0 given up\n"
+    assert "outbox: there is no target named x" in run("--retry", "x", status=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('yield hub.Target(name="club", send=send)', "yield 7", "it must give hub.Target values"),
+        ('"club"', '"The Club"', "target name 'The Club': use lower-case letters"),
+        (
+            "    yield",
+            "    yield hub.Target(name='club', send=send)\n    yield",
+            "a target named club",
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_named(make_hub, tmp_path, old, new, said):
+    assert old in CODE
+    (tmp_path / "sink.py").write_text(CODE.replace(old, new))
+    (failed,) = make_hub(plugins=str(tmp_path)).plugins.failed
+    assert said in failed.reason
