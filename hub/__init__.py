@@ -8,6 +8,7 @@ from hub import payloads
 from hub.domain.delivery import CommittedDelivery, Delivery, Outcome
 from hub.domain.identifiers import (
     A_NUMBER,
+    CARD,
     EMAIL,
     MAX_IDENTIFIER_LENGTH,
     Identifier,
@@ -60,6 +61,7 @@ from hub.version import __version__
 
 __all__ = [
     "A_NUMBER",
+    "CARD",
     "EMAIL",
     "GITHUB_SIGNATURE",
     "MAX_IDENTIFIER_LENGTH",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from hub import (
+    CARD,
     SHARED_SECRET,
     CheckIn,
     Identifier,
@@ -22,10 +23,7 @@ from hub import (
     student_identifier,
 )
 
-CARD = "card"
-
 _SCHEMAS = "https://attendance-hub.example/schemas/cards/"
-_SEPARATORS = str.maketrans("", "", " :.-")
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,14 @@ def kind(payload: Mapping[str, Any]) -> str:
     return "assignment" if "student_identifier" in payload else "scan"
 
 
-def card(uid: str) -> Identifier:
-    """A card's number: readers differ in the case of the digits, and in what they put between."""
-    return Identifier(CARD, uid.translate(_SEPARATORS).lower())
-
-
 def normalize(settings: Settings, payload: Mapping[str, Any]) -> Iterator[Operation]:
     if kind(payload) == "assignment":
         student = student_identifier(payload["student_identifier"])
-        yield UpdateStudent(find=(student,), identifiers=(card(payload["uid"]),))
+        yield UpdateStudent(find=(student,), identifiers=(Identifier(CARD, payload["uid"]),))
     else:
         reader = payload["reader"].strip()
         yield CheckIn(
-            student=card(payload["uid"]),
+            student=Identifier(CARD, payload["uid"]),
             event=settings.readers.get(reader, reader),
             at=payloads.moment(payload.get("time")),
             repeatable=True,

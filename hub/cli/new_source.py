@@ -13,6 +13,7 @@ from hub.domain.captures import CapturedRequest
 from hub.errors import SettingError
 from hub.kit.trial import Tried, told
 from hub.receive.signatures import OPEN, STANDARD_WEBHOOKS, HmacSha256
+from hub.scaffold.mapping import Role, is_card
 from hub.scaffold.project import EXAMPLE, Project, names_of, plan, write
 from hub.scaffold.requests import read_file
 
@@ -28,11 +29,19 @@ def run(
     names_of(name)
     if captures:
         requests = [request for named in captures for request in _requests(settings, named)]
-        candidates = [*secrets, *settings.webhook_secret]
-        candidates += [one for source in settings.sources.values() for one in source.secrets]
+        configured = [one for source in settings.sources.values() for one in source.secrets]
+        candidates = secrets or [*settings.webhook_secret, *configured]
     else:
         requests, candidates = [EXAMPLE], []
     project = plan(name, requests, candidates)
+    if secrets and captures and project.draft.scheme is OPEN:
+        found = (
+            ", ".join(project.draft.suspicious) or "anything, as no header looks like a signature"
+        )
+        raise SettingError(
+            f"secret: what was given does not fit {found}; is it the system's, and the body what was "
+            "sent, byte by byte? Without --secret, the source is written open to anyone"
+        )
     place = folder or Path(name)
     tried = write(project, place, settings)
     for line in _report(project, place, tried, bool(captures), bool(candidates)):
@@ -56,40 +65,59 @@ def _report(
 ) -> Iterator[str]:
     draft, module = project.draft, folder / project.package / f"{project.module}.py"
     if is_captured:
-        for role, member in draft.proposal.roles.items():
-            yield f"{role}: /{'/'.join(member.path)}"
-        if draft.kind is not None:
-            where = f"header {draft.kind.header}" if draft.kind.header else f"/{draft.kind.member}"
-            yield f"check-ins are those where {where} is {draft.kind.value}"
+        yield from _understood(project)
         yield _signature(project, had_secrets)
     for one in tried:
         made = ", ".join(told(operation)["operation"] for operation in one.operations)
         answer = json.dumps(one.answer.get("message") or one.answer.get("error"))
         yield f"{one.fixture.name}: {made or 'nothing'}; answered {one.status} {answer}"
         yield from one.faults
-    yield f"written: {', '.join(str(folder / name) for name in project.files if not _is_empty(name))}"
+    yield f"written: {folder}/, with the module, its schema, fixtures, tests and packaging"
     yield f"look at what normalize makes of a payload, in {module}; then"
     yield f"  attendance-hub try {module} {folder / 'fixtures'}"
     yield f"  python -m pytest {folder}"
     yield f"  attendance-hub serve --plugins {module.parent}"
     if draft.scheme is not OPEN:
         variable = f"HUB_SOURCE_{project.module.upper()}_SECRETS"
-        yield f"the source takes signed requests only, once {variable} has its secret"
+        yield f"the source takes signed requests only; give the hub its secret as {variable}"
+
+
+def _understood(project: Project) -> Iterator[str]:
+    """What its members were taken for, and what of it may be wrong."""
+    draft, roles = project.draft, project.draft.proposal.roles
+    for role, member in roles.items():
+        yield f"{role}: /{'/'.join(member.path)}"
+        if role in (Role.TIME, Role.EVENT_START):
+            if (form := member.moment or "") and member.other_form:
+                yield f"  read as {form}; it may as well be {member.other_form}"
+            if not member.has_zone:
+                yield "  without an offset, so it is in the hub's time_zone"
+    if draft.kind is not None:
+        where = f"header {draft.kind.header}" if draft.kind.header else f"/{draft.kind.member}"
+        yield f"check-ins are those where {where} is {draft.kind.value}"
+    for member in project.unread:
+        yield f"not understood: /{'/'.join(member.path)} looks like a time; read it in normalize"
+    known = {Role.A_NUMBER, Role.EMAIL} & set(roles)
+    if Role.PERSON_ID in roles and not known and not {Role.FULL_NAME, Role.FIRST_NAME} & set(roles):
+        if is_card(roles[Role.PERSON_ID]):
+            yield "a card's number: give cards to students with the source cards (docs/built-ins.md)"
+        else:
+            kind = f"{project.module}_person"
+            yield f"no student has an identifier of the kind {kind} yet: until then all is 404"
 
 
 def _signature(project: Project, had_secrets: bool) -> str:
     scheme, found = project.draft.scheme, ", ".join(project.draft.suspicious)
     if isinstance(scheme, HmacSha256):
-        return f"signature: {scheme.header}, HMAC-SHA256 of {scheme.signed}; a secret fits"
+        return f"signature: {scheme.header}, HMAC-SHA256 of {scheme.signed}; the secret fits"
     if scheme is STANDARD_WEBHOOKS:
-        return "signature: Standard Webhooks; a secret fits"
+        return "signature: Standard Webhooks; the secret fits"
     if scheme is not OPEN:
         return f"signature: none, but a secret is in {scheme.headers[0]}"
     if not found:
         return "signature: none was found, so anyone who reaches the hub may post"
-    if not had_secrets:
-        return f"signature: {found} may be one; say --secret, so that it can be recognised"
-    return f"signature: none of the secrets fits {found}; anyone who reaches the hub may post"
+    said = "no configured secret fits it" if had_secrets else "it is not checked"
+    return f"signature: {found} may be one, {said}, so anyone may post; say --secret"
 
 
 def _is_empty(name: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 A_NUMBER = "a_number"
 EMAIL = "email"
+CARD = "card"
 
 SINGLE = frozenset({A_NUMBER, EMAIL})
 """The kinds of which a student has at most one, and whose case does not matter.
@@ -19,6 +20,7 @@ An index of the table keeps the first; a new kind here needs a migration of it.
 MAX_IDENTIFIER_LENGTH = 254
 """The longest identifier, in characters: that of an e-mail address (RFC 5321, 4.5.3.1)."""
 
+_SEPARATORS = str.maketrans("", "", " :.-\t\r\n")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@(?:[^\s@.\x00-\x1f\x7f]+\.)+[^\s@.\x00-\x1f\x7f]+")
 
 
@@ -36,8 +38,11 @@ class Identifier:
     def key(self) -> str:
         """The value in the form that is compared.
 
-        A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are.
+        A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are. Of
+        a card's number, readers differ in the case of the digits, and in what they put between.
         """
+        if self.kind == CARD:
+            return self.value.translate(_SEPARATORS).lower()
         if self.kind not in SINGLE:
             return self.value.strip()
         if self.value.isascii():

@@ -191,9 +191,10 @@ def _found(plugin: Plugin, settings: Settings) -> list[Found]:
 
 
 def _with_secrets(settings: Settings, plugins: Plugins) -> Settings:
-    sources = dict(settings.sources)
+    sources: dict[str, SourceSettings] = {}
     for source, _ in plugins.sources:
-        own = sources.get(source_key(source.name), SourceSettings())
+        own = settings.sources.get(source_key(source.name), SourceSettings())
+        sources[source_key(source.name)] = own
         is_signed = not isinstance(source.authenticate, Open) or own.signature or own.required
         if is_signed and not (own.secrets or settings.webhook_secret):
             sources[source_key(source.name)] = replace(own, secrets=(SECRET,))

@@ -5,17 +5,19 @@ different ones stay different, so that a fixture still fits together.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from hub.scaffold.mapping import Proposal, Role, is_kind
+from hub.receive.validation import is_missing
+from hub.scaffold.mapping import Proposal, Role, is_kind, is_way
 from hub.scaffold.members import EACH, Member, Path, is_data, words
+from hub.scaffold.moments import read_moment, write_moment
 
 _FIRST = ("Ada", "Bo", "Cleo", "Dov", "Eve", "Finn", "Gia", "Hal")
 _LAST = ("Example", "Sample", "Specimen", "Instance")
 _MOMENT = datetime(2026, 3, 1, 18, 2, 11)
-_SECONDS = 1_772_388_131
+_SAME_DAYS = timedelta(days=2)
 _HARMLESS = frozenset(
     [
         "status",
@@ -86,12 +88,31 @@ class Inventor:
     def __init__(self, found: Sequence[Member], proposal: Proposal) -> None:
         self._members = {member.path: member for member in found}
         self._roles = {member.path: role for role, member in proposal.roles.items()}
+        self._shift = timedelta()
+        self._scanned_at: datetime | None = None
+        self._time = proposal.get(Role.TIME)
         self._invented: dict[tuple[str, Any], Any] = {}
         self._counts: dict[str, int] = {}
 
     def payload(self, payload: Mapping[str, Any]) -> Any:
-        """The payload with invented data."""
+        """The payload with invented data.
+
+        Moments of the same days keep their distances; any other becomes the invented one.
+        """
+        self._scanned_at = next(iter(self._moments(payload, ())), None)
+        self._shift = _MOMENT - self._scanned_at if self._scanned_at else timedelta()
         return self._value(payload, ())
+
+    def _moments(self, value: Any, path: Path) -> Iterator[datetime]:
+        """The moments of the member that is the time."""
+        if isinstance(value, Mapping):
+            for name, member in value.items():
+                yield from self._moments(member, (*path, name))
+        elif isinstance(value, list):
+            for item in value:
+                yield from self._moments(item, (*path, EACH))
+        elif self._time is not None and path == self._time.path and not is_missing(value):
+            yield read_moment(value, self._time.moment or "").replace(microsecond=0)
 
     def _value(self, value: Any, path: Path) -> Any:
         if isinstance(value, Mapping):
@@ -111,8 +132,10 @@ class Inventor:
     def _leaf(self, value: Any, path: Path) -> Any:
         member = self._members.get(path) or Member(path, (value,), False)
         role = self._roles.get(path)
-        if member.moment is not None:
-            return _moment(value, member.moment)
+        if role is Role.DIRECTION and is_way(value):
+            return value
+        if member.moment is not None and not is_missing(value):
+            return self._moment(value, member.moment)
         if isinstance(value, str):
             return self._text(value, member, role)
         if (
@@ -123,6 +146,13 @@ class Inventor:
         if isinstance(value, float):
             return 1.5
         return value if abs(value) < _SMALL else self._kept("id", value)
+
+    def _moment(self, value: Any, form: str) -> Any:
+        real = read_moment(value, form).replace(microsecond=0)
+        invented = _MOMENT
+        if self._scanned_at is not None and abs(real - self._scanned_at) <= _SAME_DAYS:
+            invented = real + self._shift
+        return write_moment(value, form, invented)
 
     def _text(self, value: str, member: Member, role: Role | None) -> str:
         own = member.own
@@ -209,31 +239,3 @@ def _shaped(value: Any, number: int) -> Any:
             rest, digit = divmod(rest, 6)  # letters a to f, which are hex digits too
             plain[place] = chr(ord(plain[place]) + digit)
     return "".join(plain) + (str(rest) if rest else "")
-
-
-def _moment(value: Any, form: str) -> Any:
-    match form:
-        case "seconds":
-            return type(value)(_SECONDS)
-        case "milliseconds":
-            return type(value)(_SECONDS * 1000)
-        case "digits of seconds":
-            return str(_SECONDS)
-        case "digits of milliseconds":
-            return str(_SECONDS * 1000)
-        case "iso":
-            return _iso(value.strip())
-        case _:
-            return _MOMENT.strftime(form).removesuffix(" ")
-
-
-def _iso(text: str) -> str:
-    """An invented moment, written as the real one was."""
-    date, separator, rest = text[:10], text[10:11], text[11:]
-    match = re.fullmatch(r"(\d\d:\d\d)(:\d\d)?([.,]\d+)?(.*)", rest)
-    assert match is not None
-    _, seconds, fraction, offset = match.groups()
-    fraction = re.sub(r"\d", "0", fraction or "")
-    return f"{_MOMENT:%Y-%m-%d}{separator}18:02{':11' if seconds else ''}{fraction}{offset}"[
-        : len(date) + len(text)
-    ]

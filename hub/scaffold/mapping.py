@@ -25,6 +25,7 @@ class Role(StrEnum):
     EVENT_ID = "event's id there"
     EVENT_START = "event's start"
     TIME = "time"
+    DIRECTION = "direction"
     DELIVERY = "delivery's id"
 
 
@@ -94,6 +95,9 @@ _ENDS = _set(
     "out checkout end ends ended expires expiry birth dob birthday until left exit deleted"
 )
 _STARTS = _set("start starts begin begins date time at scheduled")
+_WAYS = _set("direction movement way inout passage")
+_IN = re.compile(r"in|inbound|entry|entrance|enter|entered|arrive|arrival|check-?in", re.IGNORECASE)
+_OUT = re.compile(r"out|outbound|exit|leave|left|departure|check-?out", re.IGNORECASE)
 _DELIVERY = (
     _set("delivery id"), _set("webhook id"), _set("message id"), _set("request id"), _set("scan id"),
     _set("transaction id"), _set("check in id"), _set("checkin id"), _set("record id"),
@@ -223,6 +227,17 @@ def _time(member: Member) -> int:
     return 5 if member.own & _WHEN else 1
 
 
+def is_way(value: object) -> bool:
+    """Whether a value says that somebody comes in or goes out."""
+    return isinstance(value, str) and bool(_IN.fullmatch(value) or _OUT.fullmatch(value))
+
+
+def _direction(member: Member) -> int:
+    if not all(is_way(value) for value in member.given):
+        return 0
+    return 6 if member.own & _WAYS or member.own <= _KIND else 2
+
+
 def _delivery(member: Member) -> int:
     if not member.are_identifiers or EACH in member.path:
         return 0
@@ -233,6 +248,28 @@ def _delivery(member: Member) -> int:
     return 5 if member.path == ("id",) and different and len(member.given) > 1 else 0
 
 
+def comes_in(member: Member) -> str | None:
+    """What a member that has the role DIRECTION says of who comes in; None where nobody did."""
+    return next((value for value in member.given if _IN.fullmatch(value)), None)
+
+
+def is_card(member: Member) -> bool:
+    """Whether a person's id is rather the number of a card."""
+    return bool(member.own & _CARD - _set("token credential"))
+
+
+def unread_times(found: Sequence[Member]) -> list[Member]:
+    """Members that are called times, and whose values cannot be read as such."""
+    return [
+        member
+        for member in found
+        if member.own & (_WHEN - _set("at"))
+        and member.are_texts
+        and member.moment is None
+        and any(any(one.isdigit() for one in value) for value in member.given)
+    ]
+
+
 _SCORES: Mapping[Role, Callable[[Member], int]] = {
     Role.EMAIL: _email,
     Role.FIRST_NAME: _name_of(_FIRST, "first"),
@@ -241,6 +278,7 @@ _SCORES: Mapping[Role, Callable[[Member], int]] = {
     Role.EVENT_START: _event_start,
     Role.TIME: _time,
     Role.DELIVERY: _delivery,
+    Role.DIRECTION: _direction,
     Role.FULL_NAME: _full_name,
     Role.PERSON_ID: _person_id,
     Role.EVENT_NAME: _event_name,

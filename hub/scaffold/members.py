@@ -32,6 +32,8 @@ FORMS = (
     "%m/%d/%Y %I:%M %p",
     "%d/%m/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
+    "%d/%m/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M %p",
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
     "%Y/%m/%d %H:%M:%S",
@@ -112,6 +114,24 @@ class Member:
     @property
     def are_phones(self) -> bool:
         return self.are_texts and all(_PHONE.fullmatch(value.strip()) for value in self.given)
+
+    @property
+    def other_form(self) -> str | None:
+        """The form with day and month the other way round, if all its values would fit that as well."""
+        form = self.moment or ""
+        for one, other in (("%m/%d/", "%d/%m/"), ("%d/%m/", "%m/%d/")):
+            if form.startswith(one):
+                swapped = form.replace(one, other, 1)
+                return swapped if all(_is_of_form(value, swapped) for value in self.given) else None
+        return None
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether its values, which tell a moment, tell it wherever one is."""
+        form = self.moment or ""
+        if form == "iso":
+            return all(parse_timestamp(value).tzinfo is not None for value in self.given)
+        return "%" not in form or "%z" in form
 
     @property
     def moment(self) -> str | None:

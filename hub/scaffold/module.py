@@ -16,7 +16,7 @@ from hub.receive.signatures import (
     HmacSha256,
     SharedSecret,
 )
-from hub.scaffold.mapping import Proposal, Role
+from hub.scaffold.mapping import Proposal, Role, comes_in, is_card
 from hub.scaffold.members import EACH, Member, Path, words
 
 _CONSTANTS = {
@@ -129,6 +129,7 @@ class _Writer:
             yield '    if kind(payload) == "other":'
             yield '        yield Ignore(reason="Nothing is recorded of this event")'
             yield "        return"
+        yield from self._way("    ", in_loop=False)
         if not self._identifiers():
             self._names.add("Ignore")
             yield "    # No member looks like a student: yield CheckIn(student=…, event=…)."
@@ -138,9 +139,21 @@ class _Writer:
         else:
             array = _expression("payload", self._proposal.loop[:-1])  # type: ignore[index]
             yield f"    for {self._variable} in {array}:"
+            yield from self._way("        ", in_loop=True)
             yield from self._operations("        ")
         yield ""
         yield ""
+
+    def _way(self, indent: str, in_loop: bool) -> Iterator[str]:
+        """Who goes out is not recorded as coming in."""
+        member = self._proposal.get(Role.DIRECTION)
+        told = comes_in(member) if member is not None else None
+        if member is None or told is None or in_loop is not (EACH in member.path):
+            return
+        self._names.add("Ignore")
+        yield f"{indent}if {self._value(member)} != {literal(told)}:"
+        yield f'{indent}    yield Ignore(reason="Only who comes in is recorded")'
+        yield f"{indent}    {'continue' if in_loop else 'return'}"
 
     def _operations(self, indent: str) -> Iterator[str]:
         identifiers = self._identifiers()
@@ -188,7 +201,11 @@ class _Writer:
         own = proposal.get(Role.PERSON_ID)
         if own is not None and (has_names or not found):
             self._names.add("Identifier")
-            found.append(f'Identifier("{self._draft.module}_person", {self._text(own)})')
+            kind = f'"{self._draft.module}_person"'
+            if is_card(own):
+                self._names.add("CARD")
+                kind = "CARD"
+            found.append(f"Identifier({kind}, {self._text(own)})")
         return found
 
     def _student_names(self, indent: str) -> Iterator[str]:
@@ -201,7 +218,7 @@ class _Writer:
             if last is not None:
                 yield f"{indent}    last_name={self._text(last)},"
         elif full is not None:
-            yield f'{indent}first_name, _, last_name = {self._text(full)}.strip().rpartition(" ")'
+            yield f'{indent}first_name, _, last_name = {self._text(full)}.strip().partition(" ")'
             yield f"{indent}    first_name=first_name,"
             yield f"{indent}    last_name=last_name,"
 
@@ -213,16 +230,20 @@ class _Writer:
         )
         starts = starts or (proposal.get(Role.TIME) if own is not None else None)
         if name is not None and starts is not None:
-            self._names.add("SaveEvent")
-            yield f"{indent}yield SaveEvent("
-            if own is not None:
-                self._names.add("Identifier")
-                made = f'Identifier("{self._draft.module}_event", {self._text(own)})'
-                yield f"{indent}    identifiers=({made},),"
+            self._names |= {"SaveEvent", "Identifier"}
+            called, begins, told = self._text(name), self._value(starts), ""
+            if own is None:
+                # Without an id, two of one name on one day would be one event.
+                yield f"{indent}event = {called}"
+                yield f"{indent}begins = {begins}"
+                called, begins, told = "event", "begins", 'f"{event} {begins}"'
             else:
-                yield f"{indent}    identifiers=(),"
-            yield f"{indent}    name={self._text(name)},"
-            yield f"{indent}    starts_at={self._moment(starts)},"
+                told = self._text(own)
+            made = f'Identifier("{self._draft.module}_event", {told})'
+            yield f"{indent}yield SaveEvent("
+            yield f"{indent}    identifiers=({made},),"
+            yield f"{indent}    name={called},"
+            yield f"{indent}    starts_at={self._read(starts, begins)},"
             yield f"{indent})"
             return ""
         meant = name or own
@@ -233,7 +254,7 @@ class _Writer:
     def _at(self, indent: str) -> Iterator[str]:
         time = self._proposal.get(Role.TIME)
         if time is not None:
-            yield f"{indent}    at={self._moment(time)},"
+            yield f"{indent}    at={self._read(time, self._value(time))},"
 
     def _text(self, member: Member) -> str:
         value = self._value(member)
@@ -245,8 +266,9 @@ class _Writer:
             return _expression(self._variable, member.path[len(loop) :])
         return _expression("payload", member.path)
 
-    def _moment(self, member: Member) -> str:
-        value, form = self._value(member), member.moment or ""
+    def _read(self, member: Member, value: str) -> str:
+        """``value``, which the member has, read as a moment."""
+        form = member.moment or ""
         if form == "iso":
             self._names.add("parse_timestamp")
             return f"parse_timestamp({value})"
@@ -312,7 +334,7 @@ def _loop_variable(loop: Path | None) -> str | None:
         return None
     named = "_".join(words(loop[-2])) if len(loop) > 1 and loop[-2] != EACH else ""
     singular = named[:-1] if named.endswith("s") else ""
-    taken = {"payload", "kind", "moment", "normalize", "first_name", "last_name"}
+    taken = {"payload", "event", "begins", "kind", "moment", "normalize", "first_name", "last_name"}
     is_free = singular.isidentifier() and not keyword.iskeyword(singular) and singular not in taken
     return singular if is_free else "item"
 

@@ -4,7 +4,7 @@ import json
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -15,11 +15,11 @@ from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.kit import trial
 from hub.kit.fixtures import fixtures
-from hub.receive.signatures import OPEN
+from hub.receive.signatures import OPEN, Authentication
 from hub.scaffold.inference import infer
 from hub.scaffold.invented import Inventor
-from hub.scaffold.mapping import Proposal, is_kind, propose
-from hub.scaffold.members import members, words
+from hub.scaffold.mapping import Proposal, is_kind, propose, unread_times
+from hub.scaffold.members import Member, members, words
 from hub.scaffold.module import Draft, Kind, module_text
 from hub.scaffold.recognition import recognise, suspicious
 from hub.scaffold.requests import payload_of
@@ -57,9 +57,6 @@ packages = ["$package"]
 [tool.setuptools.package-data]
 $package = ["*.json", "py.typed"]
 
-[tool.pytest.ini_options]
-testpaths = ["test_$module.py"]
-
 [tool.ruff]
 line-length = 120
 
@@ -92,6 +89,7 @@ class Project:
     module: str
     files: Mapping[str, str]
     draft: Draft
+    unread: Sequence[Member]
 
 
 def names_of(name: str) -> tuple[str, str]:
@@ -114,7 +112,7 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
             if kind is None or _value(kind, payload, request) == kind.value]  # fmt: skip
     found = members(told)
     proposal = propose(found)
-    scheme = recognise(requests, secrets, name) if secrets else None
+    scheme = _scheme(requests, secrets, name)
     draft = Draft(name, module, proposal, scheme or OPEN, kind, suspicious(requests))
     schema = infer(told, list(_needed(proposal)), f"A check-in of {name}")
     files = {
@@ -135,7 +133,7 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
             value = request.headers.get(kind.header.lower())
             if value is not None:
                 files[f"{fixture}.headers.json"] = _json({kind.header: value})
-    return Project(name, package, module, files, draft)
+    return Project(name, package, module, files, draft, unread_times(found))
 
 
 def write(project: Project, folder: Path, settings: Settings) -> list[trial.Tried]:
@@ -160,6 +158,19 @@ def write(project: Project, folder: Path, settings: Settings) -> list[trial.Trie
         fixture.expectation.write_text(trial.written(done.result), "utf-8")
         tried.append(done)
     return tried
+
+
+def _scheme(
+    requests: Sequence[CapturedRequest], secrets: Sequence[str], name: str
+) -> Authentication | None:
+    """The scheme that fits; an editor may have added a line's end to the file of a request."""
+    if not secrets:
+        return None
+    for cut in (bytes, lambda body: body.removesuffix(b"\n"), lambda body: body.rstrip(b"\r\n")):
+        as_sent = [replace(request, body=cut(request.body)) for request in requests]
+        if (scheme := recognise(as_sent, secrets, name)) is not None:
+            return scheme
+    return None
 
 
 def _needed(proposal: Proposal) -> Any:

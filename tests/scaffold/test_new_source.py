@@ -34,6 +34,7 @@ REAL = (
     "Grete", "Musterfrau", "grete.musterfrau", "Linus", "a20394857", "20394857", "88213", "797-1000",
     "2001-02-03", "sess_771", "evt_9f8a7", "dev-1", "msg-77", "Compilers", "Old Main", "41.74", "vip",
     "04:A2:B9", "front-door", "7319002", "Math", "Muster", "4411", "Baking", "17:02", "2026-11-23",
+    "7f0c1d52", "0942", "BK-99120", "H-55310", "2026-02-11",
 )  # fmt: skip
 
 
@@ -58,11 +59,13 @@ def new(tmp_path, monkeypatch):
 
 @pytest.fixture
 def capture(tmp_path):
-    def capture(name):
+    def capture(name, secret=SECRET):
+        """The options for a capture, signed where it has a place for a signature."""
         contents = (CAPTURES / name).read_bytes()
         file = tmp_path / name
         file.write_bytes(signed(contents, lambda body: b"1772388131." + body))
-        return str(file)
+        is_signed = secret and b"{signature}" in contents
+        return ["--from-capture", str(file), *(["--secret", secret] if is_signed else [])]
 
     return capture
 
@@ -75,7 +78,7 @@ def module_of(folder):
 @ONCE
 @pytest.mark.parametrize("name", sorted(path.name for path in CAPTURES.iterdir()))
 def test_what_it_writes_passes_its_own_tests_and_tells_of_nobody(new, capture, tmp_path, name):
-    new("gate", "--from-capture", capture(name), "--secret", SECRET)
+    new("gate", *capture(name))
     texts = {path: path.read_text() for path in (tmp_path / "gate").rglob("*") if path.is_file()}
     for path, text in texts.items():
         assert not [real for real in REAL if real in text], path
@@ -91,7 +94,7 @@ def test_what_it_writes_passes_its_own_tests_and_tells_of_nobody(new, capture, t
 @ONCE
 @pytest.mark.parametrize("name", [*sorted(path.name for path in CAPTURES.iterdir()), None])
 def test_what_it_writes_is_formatted_linted_and_typed(new, capture, tmp_path, name):
-    new("gate", *(["--from-capture", capture(name)] if name else []), "--secret", SECRET)
+    new("gate", *(capture(name) if name else []))
     # Beside a checkout that is not installed, mypy is told where the hub's types are.
     root = Path(hub.__file__).parents[1]
     is_installed = "site-packages" in str(root)
@@ -142,7 +145,7 @@ class TestTheProposal:
         return dict(re.findall(r"^([a-z' -]+): (/\S+)$", output, re.MULTILINE))
 
     def test_of_a_badge_platform(self, new, capture, tmp_path):
-        output = new("gate", "--from-capture", capture("badge-platform.http"), "--secret", SECRET)
+        output = new("gate", *capture("badge-platform.http"))
         assert self.told(output) == {
             "student": "/data/attendee/student_id",
             "student's e-mail": "/data/attendee/email",
@@ -155,7 +158,7 @@ class TestTheProposal:
             "time": "/data/scanned_at",
         }
         assert "check-ins are those where /event is badge.scanned\n" in output
-        assert "HMAC-SHA256 of timestamp.body; a secret fits\n" in output
+        assert "HMAC-SHA256 of timestamp.body; the secret fits\n" in output
         assert "SaveStudent, SaveEvent, CheckIn; answered 201" in output
         assert SECRET not in output
         schema = json.loads((module_of(tmp_path / "gate").parent / "gate.schema.json").read_text())
@@ -182,11 +185,18 @@ class TestTheProposal:
                 {"student": "/studentNumber", "event": "/courseName", "event's id there": "/courseId",
                  "time": "/at"},
             ),
+            (
+                "turnstile.http",
+                {"student": "/access/holder/campusNumber", "student's e-mail": "/access/holder/mail",
+                 "student's id there": "/access/holder/ref", "name": "/access/holder/displayName",
+                 "event": "/access/booking/activity", "event's start": "/access/booking/begins",
+                 "time": "/access/grantedAt", "direction": "/access/direction"},
+            ),
             ("nothing-known.json", {}),
         ],
     )  # fmt: skip
     def test_of_others(self, new, capture, name, expected):
-        assert self.told(new("gate", "--from-capture", capture(name))) == expected
+        assert self.told(new("gate", *capture(name))) == expected
 
     def test_of_several_captures_requires_what_all_have(self, new, tmp_path):
         for number, extra in enumerate(({"email": "ada@example.edu"}, {}, {"email": None})):
@@ -277,16 +287,88 @@ class TestTheSignature:
         requests = [request(x_sign=made), request(x_sign="0" * 64)]
         assert recognise(requests, [SECRET], "gate") is None
 
-    def test_that_nothing_fits_is_told(self, new, capture, tmp_path):
-        output = new(
-            "gate", "--from-capture", capture("badge-platform.http"), "--secret", "another"
-        )
-        assert "signature: none of the secrets fits X-Acme-Signature; anyone" in output
+    def test_of_a_file_that_an_editor_ended(self, new, capture, tmp_path):
+        arguments = capture("badge-platform.http")
+        file = Path(arguments[1])
+        file.write_bytes(file.read_bytes() + b"\n")
+        assert "HMAC-SHA256 of timestamp.body; the secret fits" in new("gate", *arguments)
+
+    def test_that_the_secret_does_not_fit_writes_nothing(self, new, capture, tmp_path):
+        output = new("gate", *capture("badge-platform.http", "another"), status=2)
+        assert "secret: what was given does not fit X-Acme-Signature; is it the system's" in output
+        assert not (tmp_path / "gate").exists()
+
+    def test_without_a_secret_it_is_open_and_says_so(self, new, capture, tmp_path):
+        output = new("gate", *capture("badge-platform.http", None))
+        assert "signature: X-Acme-Signature may be one, it is not checked, so anyone may" in output
         text = module_of(tmp_path / "gate").read_text()
         assert "# These look like credentials: X-Acme-Signature." in text
         ast.parse(text)
-        output = new("gate", "--from-capture", capture("badge-platform.http"), "--into", "other")
-        assert "signature: X-Acme-Signature may be one; say --secret" in output
+
+
+class TestWhatItMakes:
+    """Of the turnstile: two sessions of one name on a day, and who goes out."""
+
+    @pytest.fixture
+    def post(self, new, capture, tmp_path, hub_with):
+        new("gate", *capture("turnstile.http"))
+        folder = tmp_path / "gate"
+        file = folder / "fixtures/access.granted__captured.json"
+        hub = hub_with(module_of(folder))
+        headers = {"X-Turnstile-Topic": "access.granted"}
+
+        def post(**changes):
+            payload = json.loads(file.read_text())
+            for name, value in changes.items():
+                where = payload["access"]["booking"] if name == "begins" else payload["access"]
+                where[name] = value
+            return hub.post("gate", json.dumps(payload).encode(), headers)
+
+        post.rows, post.file = hub.rows, file
+        return post
+
+    def test_two_sessions_on_a_day_are_two(self, post):
+        first = post()
+        second = post(begins="2026-03-01T20:00:00+01:00", grantedAt="2026-03-01T20:01:00+01:00")
+        assert (first.status, second.status) == (201, 201)
+        assert first.json["event"]["id"] != second.json["event"]["id"]
+        assert post(begins="2026-03-01T19:00:00Z").json["event"] == second.json["event"]
+        assert len(post.rows("attendance")) == 2
+
+    def test_who_goes_out_does_not_come_in(self, post):
+        posted = post(direction="OUT")
+        assert (posted.status, posted.json["details"]) == (200, "Only who comes in is recorded")
+        assert post.rows("attendance") == []
+
+    def test_moments_keep_their_distances_where_they_are_near(self, post):
+        access = json.loads(post.file.read_text())["access"]
+        assert access["direction"] == "IN"
+        assert access["grantedAt"] == "2026-03-01T19:02:11.000+01:00"
+        assert access["booking"]["begins"] == "2026-03-01T18:56:30+01:00"
+        assert access["holder"]["born"] == "2026-03-01T18:02:11Z"
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"student_id": "a1", "event": "x", "time": "03/01/2026 06:02 PM"},
+         "read as %m/%d/%Y %I:%M %p; it may as well be %d/%m/%Y %I:%M %p"),
+        ({"student_id": "a1", "event": "x", "time": "03/01/2026 06:02 PM"}, "in the hub's time_zone"),
+        ({"student_id": "a1", "event": "x", "time": "the 3rd at 6"}, "not understood: /time looks like"),
+        ({"card": "0012AB", "room": "x"}, "a card's number: give cards to students with the source"),
+        ({"user": {"id": 7}, "room": "x"}, "no student has an identifier of the kind gate_person yet"),
+    ],
+)  # fmt: skip
+def test_what_it_is_not_sure_of_it_says(new, tmp_path, payload, said):
+    (tmp_path / "one.json").write_text(json.dumps(payload))
+    assert said in new("gate", "--from-capture", "one.json")
+
+
+def test_a_day_that_is_no_month_is_read(new, tmp_path):
+    payload = {"student_id": "a1", "event": "x", "time": "13/01/2026 06:02 PM"}
+    (tmp_path / "one.json").write_text(json.dumps(payload))
+    assert "time: /time" in new("gate", "--from-capture", "one.json")
+    assert '"%d/%m/%Y %I:%M %p"' in module_of(tmp_path / "gate").read_text()
 
 
 class TestFromTheHub:
@@ -303,7 +385,7 @@ class TestFromTheHub:
             captured(payload, **{"X-Hub-Signature-256": f"sha256={made.hexdigest()}"}).status == 202
         )
         output = new("gate", "--from-capture", "1", "--secret", SECRET, "--database", url)
-        assert "signature: X-Hub-Signature-256, HMAC-SHA256 of body; a secret fits" in output
+        assert "signature: X-Hub-Signature-256, HMAC-SHA256 of body; the secret fits" in output
         text = module_of(tmp_path / "gate").read_text()
         assert "authenticate=GITHUB_SIGNATURE," in text
 
