@@ -44,6 +44,7 @@ from hub.plugin.hookspecs import hookimpl
 from hub.plugin.section import setting
 from hub.plugin.source import Source
 from hub.plugin.target import Target
+from hub.receive.keywords import is_missing
 from hub.receive.signatures import (
     GITHUB_SIGNATURE,
     ONETAP_SIGNATURE,
@@ -56,7 +57,6 @@ from hub.receive.signatures import (
     SharedSecret,
     Signer,
 )
-from hub.receive.validation import is_missing
 from hub.version import __version__
 
 __all__ = [

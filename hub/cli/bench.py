@@ -60,8 +60,11 @@ def run(url: str, connections: int, seconds: float, allow_remote: bool = False) 
 
 
 @contextmanager
-def throw_away_hub() -> Iterator[str]:
-    """A hub of the bench's own, over a new SQLite store that is removed afterwards; its URL."""
+def throw_away_hub(*options: str) -> Iterator[str]:
+    """A hub of the bench's own, over a new SQLite store that is removed afterwards; its URL.
+
+    ``options`` are more of those that ``serve`` takes.
+    """
     with tempfile.TemporaryDirectory(prefix="attendance-hub-bench-") as folder:
         store = Path(folder) / "bench.db"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HUB_")}
@@ -75,6 +78,7 @@ def throw_away_hub() -> Iterator[str]:
                 "0",
                 "--database",
                 f"sqlite:///{store}",
+                *options,
             ],
             cwd=folder,
             env=environment,

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError, validators
-from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -29,95 +28,13 @@ from referencing.jsonschema import DRAFT202012
 from hub.domain.identifiers import is_email
 from hub.domain.timestamps import parse_timestamp, parse_unix_seconds, to_utc
 from hub.errors import InvalidPayload, Violation
+from hub.receive.keywords import Properties, is_missing, required, type_
+from hub.receive.metaschema import require_schema
 from hub.receive.references import inlined
 
 GENERAL = "Invalid payload"
 _MOST_LOOKED_AT = 200
 _MOST_TOLD = 50
-
-
-def is_missing(value: object) -> bool:
-    """Whether a member's value counts as no value at all: null, empty or blank."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-class _Missing(ValidationError):
-    """A required member that is missing, with the answer's sentence for it."""
-
-    sentence: str | None = None
-
-
-def _required(
-    validator: Any, names: list[str], instance: Any, schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    for name in names:
-        if is_missing(instance.get(name)):
-            error = _Missing("is required", path=[name])
-            error.sentence = _messages(schema).get("required")
-            yield error
-
-
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "object": (dict,),
-    "array": (list,),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
-
-
-def _type(
-    validator: Any, types: str | list[str], instance: Any, schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    """The keyword ``type``: parsed JSON has few Python types, and most are told by themselves."""
-    found = type(instance)
-    for name in (types,) if isinstance(types, str) else types:
-        if found in _TYPES.get(name, ()):
-            return
-    yield from _any_type(validator, types, instance, schema)
-
-
-_any_type = Draft202012Validator.VALIDATORS["type"]
-
-
-class _Properties:
-    """The keyword ``properties``, with the sentences of ``errorMessage``.
-
-    Keeps a validator for each subschema, which jsonschema would make anew for each payload.
-    """
-
-    def __init__(self) -> None:
-        # By identity, with the subschema kept, so that no other can get the same one.
-        self._validators: dict[int, tuple[object, Validator]] = {}
-
-    def __call__(
-        self, validator: Any, properties: Any, instance: Any, schema: Mapping[str, Any]
-    ) -> Iterator[ValidationError]:
-        if not isinstance(instance, dict):
-            return
-        sentences = _messages(schema).get("properties", {})
-        for name, subschema in properties.items():
-            if name not in instance:
-                continue
-            for error in self._validator(validator, subschema).iter_errors(instance[name]):
-                error.path.appendleft(name)
-                if len(error.path) == 1 and name in sentences:
-                    error.sentence = sentences[name]  # type: ignore[attr-defined]
-                yield error
-
-    def _validator(self, parent: Any, subschema: Any) -> Validator:
-        kept = self._validators.get(id(subschema))
-        if kept is None:
-            kept = subschema, parent.evolve(schema=subschema)
-            self._validators[id(subschema)] = kept
-        return kept[1]
-
-
-def _messages(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    messages: Mapping[str, Any] = schema.get("errorMessage", {})
-    return messages
 
 
 class Schemas:
@@ -144,7 +61,7 @@ class Schemas:
         self._formats = formats
         self._dialect = validators.extend(  # type: ignore[no-untyped-call]
             Draft202012Validator,
-            {"required": _required, "properties": _Properties(), "type": _type},
+            {"required": required, "properties": Properties(), "type": type_},
         )
         self._shipped = {schema["$id"]: _in_dialect(schema) for schema in _shipped_schemas()}
         self._registry: Registry[Any] = Registry().with_resources(
@@ -160,12 +77,7 @@ class Schemas:
         contents = self._contents(schema)
         if not isinstance(schema, str):
             # The shipped ones are checked by the tests; checking costs milliseconds a schema.
-            try:
-                Draft202012Validator.check_schema(contents)
-            except SchemaError as error:
-                raise ValueError(
-                    f"its schema is not valid JSON Schema at {error.json_path}: {error.message[:200]}"
-                ) from None
+            require_schema(contents)
         whole = _in_dialect(inlined(contents, self._registry))
         validator: Validator = self._dialect(
             whole, registry=self._registry, format_checker=self._formats

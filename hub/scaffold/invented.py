@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.receive.validation import is_missing
+from hub.receive.keywords import is_missing
 from hub.scaffold.mapping import Proposal, Role, is_kind, is_way
 from hub.scaffold.members import EACH, Member, Path, is_data, words
 from hub.scaffold.moments import read_moment, write_moment

@@ -1,14 +1,17 @@
 """The hub's dialect of JSON Schema, and the schemas that it ships."""
 
 import json
+import re
 from datetime import UTC
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
 
 from hub.errors import InvalidPayload
+from hub.receive.metaschema import require_schema
 from hub.receive.validation import Schemas, validate
 
 BASE = "https://attendance-hub.example/schemas/"
@@ -156,3 +159,32 @@ def test_emails(email, valid):
     from hub import is_email
 
     assert is_email(email) is valid
+
+
+BROKEN_SCHEMAS = [
+    {"type": "strnig"}, {"properties": []}, {"properties": {"a": 7}}, {"required": "a"},
+    {"required": ["a", "a"]}, {"minLength": -1}, {"pattern": "("}, {"items": [{}]}, {"$ref": 7},
+    {"allOf": []}, {"allOf": [{"type": "x"}]}, {"additionalProperties": {"type": "q"}},
+    {"$defs": {"a": {"type": "q"}}}, {"if": 3}, {"maximum": "7"}, {"dependentRequired": {"a": "b"}},
+    {"$id": "#frag"}, {"title": 7}, {"not": {"oneOf": [{"prefixItems": {}}]}}, 7, None, [],
+    {"patternProperties": {"(": {}}}, {"definitions": {"a": {"type": "q"}}}, {"multipleOf": 0},
+    {"properties": {"$ref": {"type": "q"}}},
+]  # fmt: skip
+GOOD_SCHEMAS = [
+    {}, True, False, {"type": ["string", "null"]}, {"properties": {"a": True}}, {"$ref": "#/x"},
+    {"unknown": 1}, {"errorMessage": {"required": "x"}}, {"const": None}, {"enum": []},
+    {"properties": {"type": {"type": "string"}, "$id": {"type": "string"}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", [*BROKEN_SCHEMAS, *GOOD_SCHEMAS], ids=str)
+def test_a_schema_is_one_where_jsonschema_says_so(schema):
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        with pytest.raises(ValueError, match=re.escape(f"JSON Schema at {error.json_path}: ")):
+            require_schema(schema)
+        assert schema in BROKEN_SCHEMAS
+    else:
+        require_schema(schema)
+        assert schema in GOOD_SCHEMAS
