@@ -123,13 +123,20 @@ class Replays:
             yield from (kept.delivery.id for kept in page)
 
     def ready(self) -> Iterator[str]:
-        """The ids of the deliveries whose student or event has appeared, the oldest first."""
+        """The ids of the deliveries whose student or event has appeared, the oldest first.
+
+        Each student and event is looked for once: one that appears meanwhile must not let a delivery go
+        before an older one that waits for it too.
+        """
         after = ""
+        has_appeared: dict[str, bool] = {}
         while True:
             with self._store.reading() as reader:
                 found = archive.waiting(reader, after, _PAGE)
-                appeared = [one for one, awaited in found if _has_appeared(reader, awaited)]
-            yield from appeared
+                for awaited in dict.fromkeys(awaited for _, awaited in found):
+                    if awaited not in has_appeared:
+                        has_appeared[awaited] = _has_appeared(reader, awaited)
+            yield from (one for one, awaited in found if has_appeared[awaited])
             if len(found) < _PAGE:
                 return
             after = found[-1][0]

@@ -22,7 +22,8 @@ from hub.domain.timestamps import utc_now
 from hub.errors import Refused, SettingError
 from hub.kit.credentials import malformed
 from hub.kit.fixtures import Fixture, fixtures
-from hub.kit.memory import MemoryHub, Plugin, Posted, memory_hub
+from hub.kit.memory import MemoryHub, Plugin, Posted, load, memory_hub
+from hub.plugin.plugins import Plugins
 from hub.receive.strict_json import MAX_DEPTH
 
 RECORD = ("student", "student_identifier", "event", "event_identifier", "attendance")
@@ -56,7 +57,7 @@ class Case:
 class Subject:
     """What is tried: a plugin, one of its sources, a fixture of it, and the settings."""
 
-    plugin: Plugin
+    plugins: Plugins
     source: str | None
     fixture: Fixture
     settings: Settings
@@ -68,7 +69,7 @@ class Subject:
 
     def hub(self) -> Any:
         """A hub in memory, for a with block."""
-        return memory_hub(self.plugin, self.settings)
+        return memory_hub(self.plugins, self.settings)
 
 
 def cases(
@@ -81,9 +82,10 @@ def cases(
     settings = settings or Settings()
     made: list[Case] = []
     accepted: list[Subject] = []
-    with memory_hub(plugin, settings) as hub:
+    plugins = load(plugin, settings)
+    with memory_hub(plugins, settings) as hub:
         for one in fixtures(folder):
-            subject = Subject(plugin, source, one, settings)
+            subject = Subject(plugins, source, one, settings)
             # Several fixtures may need what came before; whom they name is known, as for `try`.
             if _sent(hub, subject, one.body).status < 300:
                 accepted.append(subject)

@@ -61,19 +61,17 @@ class Posted:
 
 
 class MemoryHub:
-    """A hub in memory. Without a plugin it has all that the settings find.
+    """A hub in memory, of one plugin or of ``Plugins``; without any, of all that the settings find.
 
     A source that must be signed and has no secret gets ``SECRET``. Raises PluginError where the plugin
     cannot be loaded, SettingError where there is none.
     """
 
-    def __init__(self, plugin: Plugin | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, plugin: Plugin | Plugins | None = None, settings: Settings | None = None
+    ) -> None:
         settings = replace(settings or Settings(), database=MEMORY_URL)
-        plugins = Plugins(
-            settings, discover(settings) if plugin is None else _found(plugin, settings)
-        )
-        for failed in plugins.failed:
-            raise PluginError(f"{failed.name} ({failed.origin}) is not loaded: {failed.reason}")
+        plugins = plugin if isinstance(plugin, Plugins) else load(plugin, settings)
         self.hub = Hub(_with_secrets(settings, plugins), plugins=plugins)
 
     def close(self) -> None:
@@ -170,7 +168,7 @@ class MemoryHub:
 
 @contextmanager
 def memory_hub(
-    plugin: Plugin | None = None, settings: Settings | None = None
+    plugin: Plugin | Plugins | None = None, settings: Settings | None = None
 ) -> Iterator[MemoryHub]:
     """A hub in memory that is closed at the end of the block."""
     made = MemoryHub(plugin, settings)
@@ -178,6 +176,17 @@ def memory_hub(
         yield made
     finally:
         made.close()
+
+
+def load(plugin: Plugin | None, settings: Settings) -> Plugins:
+    """A plugin alone, for several hubs; without one, all that the settings find.
+
+    Raises PluginError where one cannot be loaded, SettingError where there is none.
+    """
+    plugins = Plugins(settings, discover(settings) if plugin is None else _found(plugin, settings))
+    for failed in plugins.failed:
+        raise PluginError(f"{failed.name} ({failed.origin}) is not loaded: {failed.reason}")
+    return plugins
 
 
 def _found(plugin: Plugin, settings: Settings) -> list[Found]:

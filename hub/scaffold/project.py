@@ -3,7 +3,9 @@
 import json
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
@@ -152,12 +154,23 @@ def write(project: Project, folder: Path, settings: Settings) -> list[trial.Trie
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(contents, "utf-8")
     tried = []
-    for fixture in fixtures(folder / "fixtures"):
-        plugin = folder / project.package / f"{project.module}.py"
-        done = trial.attempt(plugin, None, fixture, settings)
-        fixture.expectation.write_text(trial.written(done.result), "utf-8")
-        tried.append(done)
+    with _no_bytecode():
+        for fixture in fixtures(folder / "fixtures"):
+            plugin = folder / project.package / f"{project.module}.py"
+            done = trial.attempt(plugin, None, fixture, settings)
+            fixture.expectation.write_text(trial.written(done.result), "utf-8")
+            tried.append(done)
     return tried
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """What is imported in the block leaves no ``__pycache__`` beside it."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _scheme(

@@ -94,6 +94,14 @@ def test_what_undoes_or_ends_a_waiting_check_in_waits_with_it(eager, end):
     assert all(row["checked_out_at"] for row in rows("Attendance"))
 
 
+def test_none_goes_before_an_older_one_that_waits_for_the_same(hub, calls, monkeypatch):
+    calls.client.post(ONETAP, FLAT)
+    calls.client.post(ONETAP, {"event": "participant.deleted", "data": FLAT["data"]})
+    found = iter([False, True])  # it appears between two looks
+    monkeypatch.setattr("hub.archive.replay._has_appeared", lambda *_: next(found))
+    assert list(hub.replays.ready()) == []
+
+
 def test_a_renamed_event_counts(eager):
     calls, rows = eager
     calls.student("a1")
