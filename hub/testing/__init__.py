@@ -1,6 +1,6 @@
 """Testing a plugin with pytest: a hub in memory, and the contract that every source keeps.
 
-Installed with the hub is a pytest plugin with the fixture ``hub_with`` (``hub.testing.plugin``).
+Installed with the hub is a pytest plugin with the fixture ``hub_with`` (``hub.pytest_plugin``).
 """
 
 from hub.kit.contract import ContractBroken

@@ -23,7 +23,7 @@ def hub_with(
     ``plugin`` is a module, a ``.py`` file or the name of an installed one (None: all that is installed);
     ``fixtures`` the folder with what ``post`` takes by name. Paths begin at the test's file.
     """
-    # Not at the top: pytest loads this before the tests, and before coverage may measure.
+    # Not at the top: pytest loads this module wherever the hub is installed.
     from hub.testing.memory import FixtureHub
 
     here = request.path.parent
