@@ -12,6 +12,7 @@ from hub.archive.forget import forget
 from hub.cli import main
 from hub.domain import captures as domain
 from hub.domain.timestamps import utc_now
+from hub.errors import StoreUnavailable
 from hub.http import capture as http
 from hub.store import captures
 
@@ -66,6 +67,19 @@ def test_without_the_token_there_is_nothing(client, opened):
         reply = client.post(wrong, {})
         assert (reply.status, reply.error) == (404, "Not found")
     assert client.get(path).status == 405
+
+
+def test_a_store_that_cannot_take_it_now_is_503(hub, client, opened, monkeypatch):
+    path, identifier = opened
+
+    def writing():
+        raise StoreUnavailable("it is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.store, "writing", writing)
+        reply = client.post(path, {})
+        assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    assert taken(hub, identifier) == []
 
 
 def test_it_ends(hub, client, opened, monkeypatch):

@@ -12,6 +12,7 @@ from hub import NotDelivered
 from hub.archive.forget import forget
 from hub.cli import main
 from hub.domain.timestamps import utc_now
+from hub.errors import StoreUnavailable
 
 CODE = """
 import hub
@@ -229,6 +230,31 @@ def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, c
     assert run("--retry", "club") == "club: 1 to be sent, 0 given up\n"
     assert run("--discard", "club") == "club: 0 to be sent, 0 given up\n"
     assert "outbox: there is no target named x" in run("--retry", "x", status=2)
+
+
+def test_a_store_that_is_away_puts_it_off(made, calls, sender, sink, caplog, monkeypatch):
+    calls.attend("a1")
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        monkeypatch.undo()
+        sender.end()
+
+    def fails(error):
+        def send():
+            raise error
+
+        monkeypatch.setattr(sender, "send_what_is_due", send)
+        monkeypatch.setattr(sender._wake, "wait", wait)
+        sender._ending.clear()
+        sender._run()
+
+    fails(StoreUnavailable("it is locked"))
+    fails(ZeroDivisionError("Ada"))
+    assert waited == [hub.outbox._LOOK_EVERY] * 2
+    assert "target club is put off: it is locked" in caplog.text
+    assert "target club failed: ZeroDivisionError at " in caplog.text
 
 
 @pytest.mark.parametrize(

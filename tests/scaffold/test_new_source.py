@@ -215,6 +215,29 @@ class TestTheProposal:
         invented = [path.name for path in (tmp_path / "gate/fixtures").glob("*captured-?.json")]
         assert len(invented) == 3
 
+    def test_of_captures_of_different_shapes(self, new, tmp_path, hub_with):
+        shapes = (
+            {"student_id": "a10000001", "event": "Chess", "x": 1, "y": [1, {"z": "q"}], "at": 1772388131,
+             "people": {"a10000009": 1}},
+            {"student_id": 10000002, "event": "Chess", "x": "one", "y": {}, "at": 1772388131.5,
+             "people": {}},
+            {"student_id": "a10000003", "event": "Chess", "x": 1.5, "y": None, "at": 1772388132},
+        )  # fmt: skip
+        for number, shape in enumerate(shapes):
+            (tmp_path / f"{number}.json").write_text(json.dumps(shape))
+        files = [word for number in range(3) for word in ("--from-capture", f"{number}.json")]
+        assert self.told(new("gate", *files))["time"] == "/at"
+        schema = json.loads((module_of(tmp_path / "gate").parent / "gate.schema.json").read_text())
+        properties = schema["properties"]
+        assert properties["student_id"]["type"] == ["integer", "string"]
+        assert properties["at"] == {"type": "number", "format": "date-time"}
+        assert properties["x"] == {"type": ["number", "string", "null"]}
+        assert "properties" not in properties["people"]
+        hub = hub_with(module_of(tmp_path / "gate"))
+        for shape in shapes:
+            hub.know(student=str(shape["student_id"]), event="Chess")
+            assert hub.post("gate", shape).status == 201
+
     def test_another_kind_of_event_is_ignored(self, new, tmp_path):
         scan = {"type": "scan.created", "student_id": "a10000001", "event": "Chess"}
         (tmp_path / "1.json").write_text(json.dumps(scan))
