@@ -18,7 +18,8 @@ HubError
 ├── StoreConflict                 another writer came first; the hub tries again by itself
 ├── StoreVersionError             the store's schema is not the one that this hub works with
 ├── SettingError                  a setting is wrong; the hub does not start
-└── PluginError                   a plugin cannot be loaded; the others are
+└── PluginError                   a plugin cannot be loaded, or did what no plugin may; the others run
+    └── InvalidOperation          an operation was made with a value that it cannot have
 """
 
 from collections.abc import Sequence
@@ -168,4 +169,10 @@ class SettingError(HubError):
 
 
 class PluginError(HubError):
-    """A plugin cannot be loaded. The message names the plugin, the fault and the mend."""
+    """A plugin cannot be loaded, or did what no plugin may. The message names the fault and the mend, and
+    no person.
+    """
+
+
+class InvalidOperation(PluginError):
+    """An operation was made with a value of a type that it cannot have."""

@@ -4,7 +4,7 @@ import logging
 import time
 import traceback
 
-from hub.errors import PluginError
+from hub.errors import InvalidOperation, PluginError
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +42,13 @@ def log_fault(what: str, error: BaseException) -> None:
 
     A PluginError tells what is wrong with the plugin, and where; so it is told as it is.
     """
-    if isinstance(error, PluginError):
+    if isinstance(error, PluginError) and not isinstance(error, InvalidOperation):
         _log.error("%s: %s", what, error)
         return
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)
     )
-    _log.error("%s: %s at %s", what, type(error).__name__, places or "an unknown place")
+    kind = str(error) if isinstance(error, InvalidOperation) else type(error).__name__
+    _log.error("%s: %s at %s", what, kind, places or "an unknown place")
     _log.debug("its text: %s", error)

@@ -36,6 +36,7 @@ _JITTER = 0.1
 _PAGE = 20
 _LEASE = timedelta(minutes=2)
 _LONGEST_PAUSE = 60.0
+_LONG = 30.0
 _LOOK_EVERY = 5.0
 """Seconds after which a target looks for what another hub, or another process, has left."""
 
@@ -57,8 +58,9 @@ class Outbox:
             sender.wake()
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:
-        """By target: what this hub has sent and failed to send since it started, and what the store
-        had, when the target last looked, to be sent and given up.
+        """By target: what this hub has sent and failed to send since it started, what the store had, when
+        the target last looked, to be sent and given up, and for how many seconds the target has been
+        busy with one.
         """
         return {sender.target.name: sender.counters() for sender in self._senders}
 
@@ -83,6 +85,8 @@ class _Sender:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._in_vain = 0
+        self._busy: tuple[float, int] | None = None
+        self._told = 0
         self._counts = dict.fromkeys(("sent", "failed", "waiting", "given_up"), 0)
 
     def start(self) -> None:
@@ -94,6 +98,14 @@ class _Sender:
 
     def wake(self) -> None:
         self._wake.set()
+        busy = self._busy
+        if busy is not None and busy[1] != self._told and time.monotonic() - busy[0] > _LONG:
+            self._told = busy[1]
+            _log.warning(
+                "target %s: send takes longer than %.0f s; nothing else is sent to it meanwhile",
+                self.target.name,
+                _LONG,
+            )
 
     def end(self) -> None:
         self._ending.set()
@@ -104,7 +116,9 @@ class _Sender:
             self._thread.join(seconds)
 
     def counters(self) -> dict[str, int]:
-        return dict(self._counts)
+        busy = self._busy
+        seconds = 0 if busy is None else int(time.monotonic() - busy[0])
+        return {**self._counts, "sending_for": seconds}
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -140,6 +154,7 @@ class _Sender:
             for one in claimed:
                 if self._ending.is_set():
                     break
+                self._busy = time.monotonic(), one.id
                 try:
                     if one.check_in is not None:
                         self.target.send(one.check_in)
@@ -148,6 +163,7 @@ class _Sender:
                     break
                 done.append(one)
         finally:
+            self._busy = None
             self._settle(claimed, done, failure)
         self._count()
         if failure is None:

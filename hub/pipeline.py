@@ -142,8 +142,9 @@ class Pipeline:
             except FAULTS as error:
                 if self._store.in_batch or prepared.failed:
                     raise
-                log_fault(f"delivery {delivery.id} failed in the store", error)
-                prepared = prepared._replace(failed=True)
+                what = f"plugin {endpoint.plugin}: delivery {delivery.id} to {endpoint.source.name}"
+                log_fault(f"{what} failed in the store", error)
+                prepared = prepared._replace(failed=True, operations=())
         endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
         _log.error("delivery %s answered 503: other writers always came first", delivery.id)
         return answers.unavailable()

@@ -33,6 +33,10 @@ TIMEOUT = 10
 """Seconds that a URL may take to accept a connection, and between two parts of its answer."""
 
 
+_SHORTEST_SECRET = 32
+"""Characters of Base64: 24 bytes (Standard Webhooks, "Signature scheme")."""
+
+
 @dataclass(frozen=True)
 class Settings:
     urls: Mapping[str, str] = setting("Where check-ins are posted: a URL by a name of your choice")
@@ -124,4 +128,9 @@ def register_targets(settings: Settings) -> Iterable[Target]:
             STANDARD_WEBHOOKS.check_secret(settings.secrets[name])
         except ValueError as error:
             raise ValueError(f"plugin.forward.secrets: {name}: {error}") from None
+        if len(settings.secrets[name].removeprefix("whsec_")) < _SHORTEST_SECRET:
+            raise ValueError(
+                f"plugin.forward.secrets: {name} has less than 24 bytes; make one with: "
+                "openssl rand -base64 24"
+            )
         yield Target(name=name, send=partial(send, url, settings.secrets[name]))

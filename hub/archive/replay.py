@@ -113,8 +113,9 @@ class Replays:
             except FAULTS as error:
                 if prepared.failed:
                     raise
-                log_fault(f"delivery {identifier} failed in the store", error)
-                prepared = prepared._replace(failed=True)
+                what = f"plugin {endpoint.plugin}: delivery {identifier} to {endpoint.source.name}"
+                log_fault(f"{what} failed in the store", error)
+                prepared = prepared._replace(failed=True, operations=())
         raise StoreUnavailable("other writers always came first; try again")
 
     def matching(self, wanted: Wanted) -> Iterator[str]:

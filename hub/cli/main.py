@@ -168,7 +168,12 @@ def capture(
 
 
 @main.command()
-@click.option("--retry", "again", metavar="TARGET", help="Send what was given up for a target.")
+@click.option(
+    "--retry",
+    "again",
+    metavar="TARGET",
+    help="Send at once what failed or was given up for a target.",
+)
 @click.option("--discard", metavar="TARGET", help="Send nothing of what there is for a target.")
 @setting_options("database", "plugins", "enable", "load_plugins", "without")
 def outbox(again: str | None, discard: str | None, config_file: str | None, **options: Any) -> None:

@@ -40,7 +40,8 @@ def run(
         )
         raise SettingError(
             f"secret: what was given does not fit {found}; is it the system's, and the body what was "
-            "sent, byte by byte? Without --secret, the source is written open to anyone"
+            "sent, byte by byte? A file has to have the request's headers, too. Without --secret, the "
+            "source is written open to anyone"
         )
     place = folder or Path(name)
     tried = write(project, place, settings)
@@ -95,6 +96,8 @@ def _understood(project: Project) -> Iterator[str]:
     if draft.kind is not None:
         where = f"header {draft.kind.header}" if draft.kind.header else f"/{draft.kind.member}"
         yield f"check-ins are those where {where} is {draft.kind.value}"
+    if project.unused:
+        yield f"not used: {', '.join('/' + '/'.join(path) for path in project.unused)}"
     for member in project.unread:
         yield f"not understood: /{'/'.join(member.path)} looks like a time; read it in normalize"
     known = {Role.A_NUMBER, Role.EMAIL} & set(roles)

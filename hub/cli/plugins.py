@@ -18,6 +18,7 @@ def report(plugins: Plugins, settings: Settings) -> Iterator[str]:
             if endpoint.plugin == plugin.name:
                 yield f"  source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}"
                 yield from (f"    schema {identifier}" for identifier in _schemas(endpoint))
+        yield from (f"  target {target.name}" for target in plugin.targets)
     if plugins.off:
         yield f"off: {', '.join(plugins.off)}; the setting enable loads them"
     for failed in plugins.failed:

@@ -38,6 +38,8 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
     click.echo(f"database: {hub.store.address.shown}")
     for endpoint in hub.endpoints:
         click.echo(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
+    for target in hub.plugins.targets:
+        click.echo(f"target {target.name}: every check-in is sent on to it")
     for failed in hub.plugins.failed:
         click.echo(f"plugin {failed.name} ({failed.origin}) is not loaded: {failed.reason}")
     if not ipaddress.ip_address(host.split("%")[0]).is_loopback:

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from hub.errors import InvalidOperation
+
 A_NUMBER = "a_number"
 EMAIL = "email"
 CARD = "card"
@@ -33,6 +35,13 @@ class Identifier:
 
     kind: str
     value: str
+
+    def __post_init__(self) -> None:
+        if type(self.kind) is not str or type(self.value) is not str:
+            raise InvalidOperation(
+                f"Identifier({self.kind!r}, …) was given a value of the type "
+                f"{type(self.value).__name__}; it takes text"
+            )
 
     @property
     def key(self) -> str:

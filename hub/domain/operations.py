@@ -6,11 +6,13 @@ A naive datetime is in the hub's time zone. ``source`` and ``metadata`` are kept
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hub.domain.identifiers import Identifier
+from hub.errors import InvalidOperation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,53 @@ class Operation:
 
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise InvalidOperation, naming the member, for a value of a type that it cannot have."""
+        cls = type(self)
+        for name, types in _TYPES.get(cls) or _types_of(cls):
+            value = getattr(self, name)
+            if value.__class__ not in types and not isinstance(value, types):
+                raise InvalidOperation(
+                    f"{cls.__name__}({name}=…) was given a value of the type {type(value).__name__}; "
+                    f"it takes {' or '.join(dict.fromkeys(map(_named, types)))}"
+                )
+            if name in _SEVERAL and not all(isinstance(one, Identifier) for one in value):
+                raise InvalidOperation(f"{cls.__name__}({name}=…) takes a tuple of hub.Identifier")
+
+
+_SEVERAL = frozenset({"identifiers", "find"})
+_NAMES = {
+    str: "text",
+    int: "a whole number",
+    bool: "True or False",
+    dict: "a mapping",
+    Mapping: "a mapping",
+    tuple: "a tuple of hub.Identifier",
+    Identifier: "hub.Identifier",
+    type(None): "None",
+}
+
+
+def _named(one: type) -> str:
+    return _NAMES.get(one, one.__name__)
+
+
+_TYPES: dict[type[Operation], tuple[tuple[str, tuple[Any, ...]], ...]] = {}
+
+
+def _types_of(cls: type[Operation]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """The members of a kind of operation, and the types that their annotations name."""
+    hints = get_type_hints(cls)
+    found = []
+    for entry in fields(cls):
+        hint = hints[entry.name]
+        types = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        plain = tuple(get_origin(one) or one for one in types)
+        # The usual mappings first: asking whether a class is a Mapping takes its time.
+        found.append((entry.name, (dict, *plain) if Mapping in plain else plain))
+    _TYPES[cls] = tuple(found)
+    return _TYPES[cls]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

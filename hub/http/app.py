@@ -31,6 +31,8 @@ from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
 
+STATUS_PATH = "/api/webhook/status"
+
 StartResponse = Callable[..., Any]
 
 
@@ -108,7 +110,7 @@ class Hub:
         app.config["catchall"] = False
         app.uninstall(True)  # its own plugins: nothing here returns a dict or has a template
         app.default_error_handler = self._error
-        self._route(app, "/api/webhook/status", "GET", self._status)
+        self._route(app, STATUS_PATH, "GET", self._status)
         if self.settings.admin_token:
             api = DeliveriesApi(self, self.settings.admin_token)
             for method, path, callback in api.routes():

@@ -2,7 +2,8 @@
 
 All check-ins are handled on the event loop's thread (measured: threads make this work several times
 slower). While one batch is on its way to the disk the next requests arrive, and share the next one.
-The API of the kept deliveries, which may be slow, has a thread of its own.
+The API of the kept deliveries, which may be slow, has a thread of its own, and so has the status page, to
+which plugins add.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hub.answers import Answer
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
 from hub.http import admin
-from hub.http.app import Hub
+from hub.http.app import STATUS_PATH, Hub
 from hub.http.batch import Request, Response, run
 from hub.pipeline import DELIVERY_ID, HEADERS
 
@@ -45,7 +46,10 @@ class Adapter:
         self._limit = hub.settings.body_limit
         self._timeout = hub.settings.body_timeout
         self._connections = connections
-        self._aside = ThreadPoolExecutor(1, "deliveries")
+        self._aside = {
+            admin.PATH: ThreadPoolExecutor(1, "deliveries"),
+            STATUS_PATH: ThreadPoolExecutor(1, "status"),
+        }
         self._expected = self._last = 1
         self._modest = 0
         self._patience = self._wait_until = 0.0
@@ -74,10 +78,12 @@ class Adapter:
             return
         # Ids are in the order in which deliveries are taken, not in that of their first bytes.
         environ[DELIVERY_ID] = new_delivery_id()
-        if environ["PATH_INFO"].startswith(admin.PATH):
+        path = environ["PATH_INFO"]
+        aside = next((own for prefix, own in self._aside.items() if path.startswith(prefix)), None)
+        if aside is not None:
             request = Request(environ, body)
             try:
-                (response,) = await loop.run_in_executor(self._aside, run, self._hub, [request])
+                (response,) = await loop.run_in_executor(aside, run, self._hub, [request])
             except asyncio.CancelledError:  # the server ends, and waits no longer
                 response = _direct(answers.unavailable())
             await _send(send, response)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -284,8 +283,7 @@ def _sent(
     """Post, with whom and what the check-ins name made known before."""
     headers = subject.fixture.headers if headers is None else headers
     if then is not _is_refused:
-        with suppress(Exception):  # such as for an identifier that is too long; the post will tell
-            hub.know_named(hub.operations(subject.source, body, headers))
+        hub.know_named(hub.operations(subject.source, body, headers))
     return hub.post(subject.source, body, headers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,10 +145,14 @@ class MemoryHub:
         self.apply(wanted)
 
     def know_named(self, operations: Sequence[Operation]) -> None:
-        """Have the students and events in the record that check-ins among the operations name."""
+        """Have the students and events in the record that check-ins among the operations name.
+
+        One that cannot be there, such as for an identifier that is too long, is left out.
+        """
         for operation in operations:
             if isinstance(operation, CheckIn | CheckOut | Withdraw):
-                self.know(student=operation.student, event=operation.event)
+                with suppress(Exception):
+                    self.know(student=operation.student, event=operation.event)
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Apply operations as if they had come before."""
@@ -183,7 +187,10 @@ def load(plugin: Plugin | None, settings: Settings) -> Plugins:
 
     Raises PluginError where one cannot be loaded, SettingError where there is none.
     """
-    plugins = Plugins(settings, discover(settings) if plugin is None else _found(plugin, settings))
+    with _faults("hub.plugin"):  # what it would log is raised
+        plugins = Plugins(
+            settings, discover(settings) if plugin is None else _found(plugin, settings)
+        )
     for failed in plugins.failed:
         raise PluginError(f"{failed.name} ({failed.origin}) is not loaded: {failed.reason}")
     return plugins
@@ -224,12 +231,12 @@ def _environ(endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _faults() -> Iterator[list[str]]:
-    """The lines of the hub's log that tell of faults, while the block runs, with their texts."""
+def _faults(logger: str = "hub.log") -> Iterator[list[str]]:
+    """The lines of a part of the hub's log, while the block runs, in place of the log."""
     lines: list[str] = []
     handler = logging.Handler(logging.DEBUG)
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    log = logging.getLogger("hub.log")
+    log = logging.getLogger(logger)
     level, propagates = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,7 +111,8 @@ class Plugins:
             own = copy.deepcopy(payload)
             sentence = self._watched(implementation, delivery, payload=own)
             if sentence is not None:
-                return str(sentence)
+                refused: str = sentence
+                return refused
         return None
 
     def amend(self, delivery: Delivery, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
@@ -130,6 +133,11 @@ class Plugins:
             started = time.perf_counter()
             try:
                 section = self.call(implementation)
+                if not isinstance(section, Mapping | None):
+                    raise PluginError(
+                        f"{place_of(implementation.function)} returned {_kind(section)}; "
+                        "return a mapping, or None"
+                    )
                 json.dumps(section, allow_nan=False).encode()
             except FAULTS as error:
                 log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
@@ -156,6 +164,11 @@ class Plugins:
             returned = self.call(implementation, delivery=delivery, **arguments)
             if hook == "amend_operations" and returned is not None:
                 returned = operations_of(returned, implementation.function)
+            if hook == "veto_delivery" and not (returned is None or _is_sentence(returned)):
+                raise PluginError(
+                    f"{place_of(implementation.function)} returned {_kind(returned)}; "
+                    "return a sentence to refuse the delivery, or None to let it pass"
+                )
         except Refused:
             raise
         except FAULTS as error:
@@ -190,7 +203,7 @@ class Plugins:
         except PluginError as error:
             reason = str(error)
         except FAULTS as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}{_place_in(found, error)}"
         else:
             self._callable.clear()
             version = found.version or str(getattr(plugin, "__version__", ""))
@@ -208,14 +221,15 @@ class Plugins:
 
     def _register(self, found: Found) -> object:
         if self._manager.has_plugin(found.name):
-            raise PluginError("another plugin has this name; rename one of them")
+            other = next(one.origin for one in self.loaded if one.name == found.name)
+            raise PluginError(f"there is a plugin of this name ({other}); rename this one")
         plugin = found.load()
         try:
             self._manager.register(plugin, found.name)
         except pluggy.PluginValidationError as error:
             if self._manager.has_plugin(found.name):
                 self._manager.unregister(name=found.name)
-            raise PluginError(" ".join(str(error).split())) from None
+            raise PluginError(_wrong_argument(plugin) or " ".join(str(error).split())) from None
         callers = self._manager.get_hookcallers(plugin) or []
         unknown = sorted(caller.name for caller in callers if not caller.has_spec())
         problem = None
@@ -232,34 +246,39 @@ class Plugins:
         return plugin
 
     def _sources(self, found: Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
-        taken = list(self.sources)
+        taken = [
+            (source, f"the plugin {plugin.name} ({plugin.origin})")
+            for plugin in self.loaded
+            for source, _ in plugin.sources
+        ]
         for implementation in self.implementations("register_sources"):
             if implementation.plugin_name != found.name:
                 continue
-            for source in self.call(implementation) or ():
+            for source in _several(self.call(implementation), Source, implementation):
                 if not isinstance(source, Source):
                     raise PluginError(
                         f"register_sources gave {source!r}; it must give hub.Source values"
                     )
-                for other, _ in taken:
+                for other, where in taken:
                     if source.path == other.path:
                         raise PluginError(
-                            f"its path {source.path} is taken by the source {other.name}; "
+                            f"its path {source.path} is taken by the source {other.name} of {where}; "
                             "choose another"
                         )
                     if source.name == other.name:
-                        raise PluginError(f"there is a source named {source.name}; choose another")
+                        raise PluginError(
+                            f"there is a source named {source.name}, of {where}; choose another"
+                        )
                 _probe(source)
-                made = (source, self._validators(source))
-                taken.append(made)
-                yield made
+                taken.append((source, "this plugin"))
+                yield source, self._validators(source)
 
     def _targets(self, found: Found) -> Iterator[Target]:
         taken = {target.name for target in self.targets}
         for implementation in self.implementations("register_targets"):
             if implementation.plugin_name != found.name:
                 continue
-            for target in self.call(implementation) or ():
+            for target in _several(self.call(implementation), Target, implementation):
                 if not isinstance(target, Target):
                     raise PluginError(
                         f"register_targets gave {_kind(target)}; it must give hub.Target values"
@@ -276,6 +295,40 @@ class Plugins:
             }
         except ValueError as error:
             raise PluginError(f"source {source.name}: {error}") from None
+
+
+def _several(returned: Any, kind: type, implementation: Any) -> Iterable[Any]:
+    """What a hook that declares gave, if it is several values."""
+    if returned is None:
+        return ()
+    if not isinstance(returned, Iterable):
+        raise PluginError(
+            f"{place_of(implementation.function)} gave one {type(returned).__name__}; "
+            f"give a list of hub.{kind.__name__} values"
+        )
+    return returned
+
+
+def _wrong_argument(plugin: object) -> str | None:
+    """What is wrong with the arguments of a plugin's hooks, if something is."""
+    for name in _hook_names():
+        function = getattr(plugin, name, None)
+        if function is None or not hasattr(function, f"{GROUP}_impl"):
+            continue
+        known = list(inspect.signature(getattr(hookspecs, name)).parameters)
+        for argument in inspect.signature(function).parameters:
+            if argument not in known:
+                return f"{place_of(function)} has no argument {argument}; it may have {', '.join(known)}"
+    return None
+
+
+def _place_in(found: Found, error: BaseException) -> str:
+    """Where in its file a plugin failed to load, if that is known and the error does not say it."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == found.origin]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 def _probe(source: Source) -> None:
@@ -325,6 +378,10 @@ def operations_of(given: Any, function: Callable[..., Any]) -> tuple[Operation, 
                 "yield hub.CheckIn(…) or another"
             )
     return operations
+
+
+def _is_sentence(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _kind(value: object) -> str:

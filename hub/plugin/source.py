@@ -63,10 +63,13 @@ class Source:
                 f"source path {self.path!r}: use lower-case letters, digits, '-', '_' and '/', "
                 "not ending in 'status'"
             )
-        if not isinstance(self.authenticate, Authentication):
+        if isinstance(self.authenticate, type) or not isinstance(self.authenticate, Authentication):
+            raise TypeError(f"source {self.name}: authenticate {_lacking(self.authenticate)}")
+        if not callable(self.normalize):
+            raise TypeError(f"source {self.name}: normalize is no function")
+        if not all(isinstance(header, str) for header in self.headers.values()):
             raise TypeError(
-                f"source {self.name}: authenticate is {self.authenticate!r}; use hub.OPEN or one of "
-                "the hub's signature schemes"
+                f"source {self.name}: headers: give the name of a header for each member"
             )
         if any(header.lower() in self.authenticate.headers for header in self.headers.values()):
             raise ValueError(f"source {self.name}: headers: a credential is no part of a payload")
@@ -85,3 +88,15 @@ class Source:
             return payload
         gained = {name: headers.get(header.lower()) for name, header in self.headers.items()}
         return {**payload, **{name: value for name, value in gained.items() if value is not None}}
+
+
+def _lacking(authenticate: object) -> str:
+    """Why something is no way to authenticate, and what would be one."""
+    if isinstance(authenticate, type):
+        return f"is the class {authenticate.__name__} itself; make one of it: {authenticate.__name__}(…)"
+    members = ("scheme", "headers", "check_secret", "verify")
+    lacking = ", ".join(name for name in members if not hasattr(authenticate, name))
+    return (
+        f"is a {type(authenticate).__name__} without {lacking}; use hub.OPEN, one of the hub's signature "
+        "schemes, or an object with the members of hub.Authentication"
+    )

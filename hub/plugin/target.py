@@ -1,5 +1,6 @@
 """A target: another system, to which every committed check-in is sent on."""
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ class Target:
     send: Callable[[CommittedCheckIn], None]
 
     def __post_init__(self) -> None:
+        if not callable(self.send) or inspect.iscoroutinefunction(self.send):
+            raise TypeError(
+                f"target {self.name}: send must be an ordinary function that returns once the check-in "
+                "has arrived"
+            )
         if not _NAME.fullmatch(self.name):
             raise ValueError(
                 f"target name {self.name!r}: use lower-case letters, digits, '-' and '_', beginning "

@@ -22,6 +22,7 @@ from hub.scaffold.inference import infer
 from hub.scaffold.invented import Inventor
 from hub.scaffold.mapping import Proposal, is_kind, propose, unread_times
 from hub.scaffold.members import Member, members, words
+from hub.scaffold.members import Path as Path_
 from hub.scaffold.module import Draft, Kind, module_text
 from hub.scaffold.recognition import recognise, suspicious
 from hub.scaffold.requests import payload_of
@@ -92,6 +93,7 @@ class Project:
     files: Mapping[str, str]
     draft: Draft
     unread: Sequence[Member]
+    unused: Sequence[Path_]
 
 
 def names_of(name: str) -> tuple[str, str]:
@@ -135,7 +137,11 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
             value = request.headers.get(kind.header.lower())
             if value is not None:
                 files[f"{fixture}.headers.json"] = _json({kind.header: value})
-    return Project(name, package, module, files, draft, unread_times(found))
+    used = {member.path for member in proposal.roles.values()}
+    unused = [one.path for one in found if one.path not in used]
+    if kind is not None and kind.header is None:
+        unused.remove((kind.member,))
+    return Project(name, package, module, files, draft, unread_times(found), unused)
 
 
 def write(project: Project, folder: Path, settings: Settings) -> list[trial.Tried]:

@@ -32,7 +32,9 @@ NEXT_DUE = "SELECT min(due_at), 1 FROM outbox WHERE target = ?"
 COUNT = """
     SELECT target, count(due_at), count(*) - count(due_at), min(id) FROM outbox GROUP BY target
     ORDER BY target"""
-AGAIN = "UPDATE outbox SET attempts = 0, due_at = ? WHERE target = ? AND due_at IS NULL"
+AGAIN = """
+    UPDATE outbox SET attempts = 0, due_at = ?
+    WHERE target = ? AND (due_at IS NULL OR attempts > 0)"""
 DISCARD = "DELETE FROM outbox WHERE target = ?"
 FORGET = """
     DELETE FROM outbox WHERE attendance IN (
@@ -126,7 +128,7 @@ def counts(queries: Queries) -> list[Waiting]:
 
 
 def again(tx: Transaction, target: str, now: datetime) -> None:
-    """Try anew what was given up."""
+    """Try anew, and now, what was given up or waits after a failure."""
     tx.run(AGAIN, now, target)
 
 

@@ -4,11 +4,13 @@ import ast
 import importlib.metadata
 import re
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import requests
 from hubtest import STATUS, UNIFIED, Calls, Client
 from serving import eventually
 
@@ -160,7 +162,10 @@ BROKEN = {
         "it must give hub.Source values",
     ),
     "no authenticate": (source(authenticate=None), "authenticate"),
-    "wrong authenticate": (source(authenticate='"none"'), "use hub.OPEN or one of"),
+    "wrong authenticate": (
+        source(authenticate='"none"'),
+        "use hub.OPEN, one of the hub's signature schemes",
+    ),
     "taken path": (source(path='"unified"'), "its path unified is taken by the source unified"),
     "taken name": (source(name='"legacy"'), "there is a source named legacy"),
     "status path": (source(path='"x/status"'), "not ending in 'status'"),
@@ -209,7 +214,7 @@ def test_a_failed_plugin_leaves_no_hook_behind(make):
 def test_two_plugins_of_one_name(make):
     hub = make(onetap=DOOR)
     (failed,) = hub.plugins.failed
-    assert failed.reason == "another plugin has this name; rename one of them"
+    assert failed.reason == "there is a plugin of this name (built-in); rename this one"
 
 
 def test_hidden_files_are_no_plugins(make, folder):
@@ -593,7 +598,7 @@ class TestHeadersOfASource:
     def test_are_no_credentials(self, make):
         code = self.CODE.replace("X-Room", "X-Webhook-Secret").replace("OPEN", "SHARED_SECRET")
         (failed,) = make(door=code).plugins.failed
-        assert failed.reason.endswith("headers: a credential is no part of a payload")
+        assert "headers: a credential is no part of a payload (" in failed.reason
 
 
 class TestAuthenticationOfAPlugin:
@@ -646,3 +651,99 @@ class Own:
             assert reader.row("SELECT count(*), 1 FROM delivery")[0] == 0
         (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
         assert record.getMessage().startswith("plugin door: authenticate failed on delivery ")
+
+
+class TestWhatAPluginDoesWrong:
+    """Each is one line that names the place, the fault and the mend; and the hub goes on."""
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("authenticate=OPEN", "authenticate=normalize", "is a function without scheme,"),
+            ("authenticate=OPEN", "authenticate=type(OPEN)", "is the class Open itself; make one"),
+            ("normalize=normalize", "normalize=None", "source door: normalize is no function"),
+            ("normalize=normalize", "normalize=normalize, headers={'a': 5}", "give the name of a"),
+            ("    return [", "    return Source(name='a', path='a', authenticate=OPEN, schema={}, "
+             "normalize=normalize)\n    return [", "gave one Source; give a list of hub.Source values"),
+            ("def register_sources()", "def register_sources(setings)",
+             "has no argument setings; it may have settings"),
+            ("SCHEMA = {", "import sys; sys.exit(3)\nSCHEMA = {", "SystemExit: 3 ("),
+            ("SCHEMA = {", "1 / 0\nSCHEMA = {", "ZeroDivisionError: division by zero ("),
+            ('path="door"', 'path="unified"', "the source unified of the plugin unified"),
+        ],
+    )  # fmt: skip
+    def test_at_the_start(self, make, old, new, said):
+        assert old in DOOR
+        hub = make(door=DOOR.replace(old, new, 1))
+        (failed,) = hub.plugins.failed
+        assert said in failed.reason
+        assert "\n" not in failed.reason
+        assert Calls(Client(hub)).event().status == 201
+
+    @pytest.mark.parametrize(
+        ("made", "said"),
+        [
+            ("CheckIn(student=30000003, event='x')", "CheckIn(student=…) was given a"),
+            ("CheckIn(student='a1', event='x', at='2026-03-01')", "CheckIn(at=…) was given a"),
+            ("hub.Identifier('card', 7)", "Identifier('card', …) was given"),
+            ("hub.SaveStudent(identifiers=('a1',))", "(identifiers=…) takes a tuple of"),
+            ("hub.SaveStudent(identifiers='a1')", "(identifiers=…) was given a value"),
+            ("hub.CreateEvent(name='x', starts_at=None)", "it takes datetime"),
+            ("hub.Ignore(reason=None)", "of the type NoneType; it takes"),
+        ],
+    )  # fmt: skip
+    def test_with_an_operation_is_kept_and_named(self, make, caplog, made, said):
+        code = DOOR.replace(
+            "    yield CheckIn(", f"    import hub\n    yield {made}\n    yield CheckIn("
+        )
+        hub = make(door=code)
+        reply = Client(hub).post("/api/webhook/door/", {"badge": "a1", "room": "Chess"})
+        assert reply.status == 500
+        (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        line = record.getMessage()
+        assert line.startswith("plugin door: source door failed on delivery ")
+        assert said in line
+        assert "door.py:" in line
+        with hub.store.reading() as reader:
+            assert reader.row("SELECT id, outcome FROM delivery") == (
+                reply.headers["x-delivery-id"],
+                "failed",
+            )
+
+    @pytest.mark.parametrize("nonsense", ["False", "True", "5", "''"])
+    def test_a_veto_that_is_no_sentence_is_a_fault(self, make, caplog, nonsense):
+        code = f"import hub\n@hub.hookimpl\ndef veto_delivery():\n    return {nonsense}\n"
+        hub = make(gate=code)
+        assert Calls(Client(hub)).event().status == 500
+        assert "plugin gate: veto_delivery failed on delivery " in caplog.text
+        assert "return a sentence to refuse the delivery, or None to let it pass" in caplog.text
+
+    def test_a_status_section_that_is_no_mapping_is_left_out(self, make, caplog):
+        code = "import hub\n@hub.hookimpl\ndef status_section():\n    return ['a']\n"
+        page = Client(make(gate=code)).get(STATUS)
+        assert (page.status, page.json["sections"]) == (200, {})
+        assert "plugin gate: status_section failed: status_section (" in caplog.text
+        assert "returned a value of the type list; return a mapping, or None" in caplog.text
+
+    def test_a_slow_status_section_keeps_no_check_in_waiting(self, serve, tmp_path):
+        code = (
+            "import hub, time, pathlib\n@hub.hookimpl\ndef status_section():\n"
+            f"    place = pathlib.Path({str(tmp_path)!r})\n    (place / 'asked').touch()\n"
+            "    for _ in range(600):\n        if (place / 'answer').exists():\n            return {}\n"
+            "        time.sleep(0.05)\n"
+        )
+        folder = tmp_path / "slow"
+        folder.mkdir()
+        (tmp_path / "answer").touch()  # while it starts, the status page is asked for
+        (folder / "slow.py").write_text(code)
+        server = serve("--plugins", str(folder))
+        (tmp_path / "answer").unlink()
+        (tmp_path / "asked").unlink()
+        page = threading.Thread(target=requests.get, args=(server.url + STATUS,))
+        page.start()
+        eventually((tmp_path / "asked").exists)
+        assert requests.post(server.url + UNIFIED, json={}, timeout=20).status_code == 400
+        assert page.is_alive()
+        (tmp_path / "answer").touch()
+        page.join(20)
+        assert not page.is_alive()

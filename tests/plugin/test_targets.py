@@ -130,7 +130,9 @@ def test_waits_grow_and_at_last_it_is_given_up(made, calls, sender, sink, clock,
     assert outbox(made) == [("club", 11, None)]
     assert "and given up" in caplog.text
     assert "Ada" not in caplog.text.replace("Ada Example", "")
-    assert sender.counters() == {"sent": 0, "failed": 11, "waiting": 0, "given_up": 1}
+    assert sender.counters() == {
+        "sent": 0, "failed": 11, "waiting": 0, "given_up": 1, "sending_for": 0,
+    }  # fmt: skip
 
 
 def test_a_target_that_is_down_is_asked_for_one_at_a_time(made, calls, sender, sink):
@@ -142,7 +144,9 @@ def test_a_target_that_is_down_is_asked_for_one_at_a_time(made, calls, sender, s
     sink.raising.clear()
     sender.send_what_is_due()
     assert len(sink.seen) == 2
-    assert sender.counters() == {"sent": 2, "failed": 1, "waiting": 1, "given_up": 0}
+    assert sender.counters() == {
+        "sent": 2, "failed": 1, "waiting": 1, "given_up": 0, "sending_for": 0,
+    }  # fmt: skip
 
 
 def test_retry_after_is_kept_to(made, calls, sender, sink, clock):
@@ -210,7 +214,8 @@ def test_the_status_page_counts(made, calls, sender):
     calls.attend("a1")
     sender.send_what_is_due()
     page = calls.client.get(STATUS).json
-    assert page["targets"] == {"club": {"sent": 1, "failed": 0, "waiting": 0, "given_up": 0}}
+    counts = {"sent": 1, "failed": 0, "waiting": 0, "given_up": 0, "sending_for": 0}
+    assert page["targets"] == {"club": counts}
 
 
 def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, clock, url):
@@ -228,6 +233,8 @@ def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, c
         clock(days=2)
     assert run() == "club: 0 to be sent, 1 given up\n"
     assert run("--retry", "club") == "club: 1 to be sent, 0 given up\n"
+    ((_, attempts, due_at),) = outbox(made)
+    assert (attempts, due_at is not None) == (0, True)
     assert run("--discard", "club") == "club: 0 to be sent, 0 given up\n"
     assert "outbox: there is no target named x" in run("--retry", "x", status=2)
 
@@ -257,10 +264,27 @@ def test_a_store_that_is_away_puts_it_off(made, calls, sender, sink, caplog, mon
     assert "target club failed: ZeroDivisionError at " in caplog.text
 
 
+def test_a_send_that_hangs_is_told_once(made, calls, sender, caplog, monkeypatch):
+    monkeypatch.setattr(hub.outbox, "_LONG", 0.0)
+
+    def send(check_in):
+        sender.wake()
+        sender.wake()
+        assert sender.counters()["sending_for"] >= 0
+
+    sender.target = replace(sender.target, send=send)
+    calls.attend("a1")
+    sender.send_what_is_due()
+    assert caplog.text.count("target club: send takes longer than 0 s") == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('yield hub.Target(name="club", send=send)', "yield 7", "it must give hub.Target values"),
+        ("def send", "async def send", "send must be an ordinary function that returns once the"),
+        ("send=send", "send=None", "send must be an ordinary function that returns once the"),
+        ("yield hub", "return hub", "gave one Target; give a list of hub.Target values"),
         ('"club"', '"The Club"', "target name 'The Club': use lower-case letters"),
         (
             "    yield",
