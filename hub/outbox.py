@@ -87,6 +87,7 @@ class _Sender:
         self._in_vain = 0
         self._busy: tuple[float, int] | None = None
         self._told = 0
+        self._counted = 0.0
         self._counts = dict.fromkeys(("sent", "failed", "waiting", "given_up"), 0)
 
     def start(self) -> None:
@@ -147,56 +148,50 @@ class _Sender:
             self._count()
             return _LOOK_EVERY if due is None else min(_LOOK_EVERY, (due - now).total_seconds())
         with self._store.writing() as tx:
-            claimed = outbox.claim(tx, name, now, now + _LEASE, _PAGE, self._zone)
-        done: list[Due] = []
-        failure: tuple[Due, BaseException] | None = None
+            claimed = outbox.claim(tx, name, now, now + _LEASE, _PAGE)
+        enough = time.monotonic() + _LEASE.total_seconds() / 2
+        for number, one in enumerate(claimed):
+            if self._ending.is_set() or time.monotonic() > enough:
+                self._release(claimed[number:])
+                break
+            if not self._send(one):
+                self._release(claimed[number + 1 :])
+                self._count()
+                self._in_vain += 1
+                return min(_LONGEST_PAUSE, 2.0 ** min(self._in_vain - 1, 10))
+        self._count()
+        self._in_vain = 0
+        return 0.0
+
+    def _send(self, one: Due) -> bool:
+        """Send one, and settle it at once; whether it has arrived."""
+        # As it is now: who was forgotten meanwhile is not told of.
+        with self._store.reading() as reader:
+            check_in = outbox.check_in(reader, one.id, self._zone)
+        self._busy = time.monotonic(), one.id
         try:
-            for one in claimed:
-                if self._ending.is_set():
-                    break
-                self._busy = time.monotonic(), one.id
-                try:
-                    if one.check_in is not None:
-                        self.target.send(one.check_in)
-                except FAULTS as error:
-                    failure = one, error
-                    break
-                done.append(one)
+            if check_in is not None:
+                self.target.send(check_in)
+        except FAULTS as error:
+            with self._store.writing() as tx:
+                outbox.failed(tx, one.id, one.attempts + 1, _due_after(one.attempts, error))
+            self._counts["failed"] += 1
+            self._tell(one, check_in.id if check_in else "?", error)
+            return False
         finally:
             self._busy = None
-            self._settle(claimed, done, failure)
-        self._count()
-        if failure is None:
-            self._in_vain = 0
-            return 0.0
-        self._in_vain += 1
-        return min(_LONGEST_PAUSE, 2.0 ** min(self._in_vain - 1, 10))
-
-    def _settle(
-        self,
-        claimed: Sequence[Due],
-        done: Sequence[Due],
-        failure: tuple[Due, BaseException] | None,
-    ) -> None:
-        now = utc_now()
-        arrived = {one.id for one in done}
         with self._store.writing() as tx:
-            for one in claimed:
-                if one.id in arrived:
-                    outbox.sent(tx, one.id)
-                elif failure is not None and one is failure[0]:
-                    outbox.failed(
-                        tx, one.id, one.attempts + 1, _due_after(one.attempts, failure[1])
-                    )
-                else:
-                    outbox.released(tx, one.id, now)
-        self._counts["sent"] += len(done)
-        if failure is not None:
-            self._counts["failed"] += 1
-            self._tell(*failure)
+            outbox.sent(tx, one.id)
+        self._counts["sent"] += 1
+        return True
 
-    def _tell(self, one: Due, error: BaseException) -> None:
-        message = one.check_in.id if one.check_in else "?"
+    def _release(self, rest: Sequence[Due]) -> None:
+        now = utc_now()
+        with self._store.writing() as tx:
+            for one in rest:
+                outbox.released(tx, one.id, now)
+
+    def _tell(self, one: Due, message: str, error: BaseException) -> None:
         what = f"target {self.target.name}: {message} is not delivered, attempt {one.attempts + 1}"
         if one.attempts >= len(SCHEDULE):
             what += ", and given up"
@@ -206,6 +201,10 @@ class _Sender:
             log_fault(what, error)
 
     def _count(self) -> None:
+        """Look how much there is, every few seconds: it takes longer the more there is."""
+        if time.monotonic() < self._counted + _LOOK_EVERY and self._counts["waiting"] > _PAGE:
+            return
+        self._counted = time.monotonic()
         with suppress(HubError), self._store.reading() as reader:
             found = {one.target: one for one in outbox.counts(reader)}
             own = found.get(self.target.name)

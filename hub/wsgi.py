@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.config.load import load
 from hub.config.settings import Settings
-from hub.http.app import Hub, StartResponse
+from hub.http.app import Hub, StartResponse, require_lasting
 from hub.log import configure
 
 
@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None) -> _Served:
     if settings is None:
         settings = load().settings
         configure(settings.log_level)
+    require_lasting(settings)
     hub = Hub(settings)
     atexit.register(hub.close)
     return _Served(hub)

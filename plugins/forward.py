@@ -2,7 +2,7 @@
 
 A URL gets ``{"type": "attendance.created", "timestamp": …, "data": …}`` with the headers ``webhook-id``
 (the same each time that a check-in is sent), ``webhook-timestamp`` and ``webhook-signature``
-(standardwebhooks.com). Anything but 2xx within ten seconds is tried again later.
+(standardwebhooks.com). Anything but 2xx, and silence for ten seconds, is tried again later.
 """
 
 import json
@@ -96,14 +96,24 @@ def send(url: str, secret: str, check_in: CommittedCheckIn) -> None:
     }
     request = Request(url, body.encode(), headers, method="POST")
     try:
-        with _OPENER.open(request, timeout=TIMEOUT) as answer:
-            answer.read(1)
+        with _OPENER.open(request, timeout=TIMEOUT):
+            pass  # its status was 2xx; what else it says does not matter
     except HTTPError as error:
         with error:
             raise NotDelivered(f"it answered {error.code}", _retry_after(error)) from None
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", error)
         raise NotDelivered(f"it cannot be reached: {type(reason).__name__}") from None
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return is_whole and is_plain and parts.username is None and ".." not in (parts.hostname or "")
 
 
 def _retry_after(error: HTTPError) -> float | None:
@@ -116,9 +126,10 @@ def register_targets(settings: Settings) -> Iterable[Target]:
     if unknown := set(settings.secrets) - set(settings.urls):
         raise ValueError(f"plugin.forward.secrets: {min(unknown)} is the name of no URL")
     for name, url in settings.urls.items():
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"plugin.forward.urls: {name} is no http:// or https:// URL")
+        if not _is_url(url):
+            raise ValueError(
+                f"plugin.forward.urls: {name} is no http:// or https:// URL of ASCII, without a user"
+            )
         if name not in settings.secrets:
             raise ValueError(
                 f"plugin.forward.secrets: there is none for {name}; set HUB_PLUGIN_FORWARD_SECRETS="

@@ -64,6 +64,8 @@ def claims_of(settings: Settings, payload: Mapping[str, Any]) -> Mapping[str, An
             options={"verify_exp": False, "require": ["exp"]},
         )
         int(found["exp"])
+        if not isinstance(found.get("evt", ""), str):
+            raise TypeError
     except (jwt.InvalidTokenError, TypeError, ValueError):
         raise Unauthenticated("Invalid token", "It is none that this hub has issued") from None
     return found

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import unquote_plus
 
 from hub.archive import search
 from hub.archive.search import require_text
@@ -129,11 +130,21 @@ def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]
 
 
 def _captured(queries: Queries, names: Sequence[str]) -> Iterator[int]:
-    """Ids of the captured requests in whose text one of the names stands."""
+    """Ids of the captured requests in whose text one of the names stands, or that are no text."""
     pattern = _pattern(names)
     for identifier, request in captures.all_requests(queries) if pattern else ():
-        if _tells(pattern, request.body, json.dumps(dict(request.headers), ensure_ascii=False)):
+        headers = json.dumps(dict(request.headers), ensure_ascii=False)
+        plain = unquote_plus(request.body.decode("utf-8", "replace"))
+        if not _is_text(request.body) or _tells(pattern, request.body, plain, headers):
             yield identifier
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in body
 
 
 def _among(deliveries: Iterable[KeptDelivery], names: Sequence[str]) -> Iterator[str]:

@@ -27,6 +27,8 @@ def run(
 ) -> None:
     """Write the project, and tell what was found out and what to do next."""
     names_of(name)
+    if not all(secret.strip() for secret in secrets):
+        raise SettingError("secret: it is blank; is the variable set that it comes from?")
     if captures:
         requests = [request for named in captures for request in _requests(settings, named)]
         configured = [one for source in settings.sources.values() for one in source.secrets]
@@ -53,7 +55,8 @@ def run(
 
 def _requests(settings: Settings, named: str) -> list[CapturedRequest]:
     """What ``named`` means: a capture's id, or a file."""
-    if not named.isdigit() or Path(named).exists():
+    is_id = named.isascii() and named.isdigit() and len(named) < 10
+    if not is_id or Path(named).exists():
         return [read_file(Path(named))]
     found = requests_of(settings, int(named))
     if not found:
@@ -121,7 +124,3 @@ def _signature(project: Project, had_secrets: bool) -> str:
         return "signature: none was found, so anyone who reaches the hub may post"
     said = "no configured secret fits it" if had_secrets else "it is not checked"
     return f"signature: {found} may be one, {said}, so anyone may post; say --secret"
-
-
-def _is_empty(name: str) -> bool:
-    return name.endswith(("__init__.py", "py.typed"))

@@ -9,7 +9,7 @@ import sys
 import click
 
 from hub.config.load import Configuration, misspelt
-from hub.http.app import Hub
+from hub.http.app import Hub, require_lasting
 from hub.http.server import ENDING, listen
 from hub.http.server import serve as serve_hub
 from hub.log import configure
@@ -25,6 +25,7 @@ def serve(configuration: Configuration) -> None:
     configure(settings.log_level)
     for warning in misspelt(os.environ):
         click.echo(f"warning: {warning}", err=True)
+    require_lasting(settings)
     hub = Hub(settings)
     with listen(settings.host, settings.port) as listener:
         _introduce(hub, listener)

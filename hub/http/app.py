@@ -17,7 +17,7 @@ from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery, new_delivery_id
 from hub.domain.timestamps import utc_now
 from hub.endpoint import Endpoint, endpoints, unknown_sources
-from hub.errors import FAULTS, StoreConflict, StoreUnavailable
+from hub.errors import FAULTS, SettingError, StoreConflict, StoreUnavailable
 from hub.http import capture
 from hub.http.admin import DeliveriesApi
 from hub.http.capture import CaptureApi
@@ -27,6 +27,7 @@ from hub.outbox import Outbox
 from hub.pipeline import Pipeline
 from hub.plugin.observers import Observers
 from hub.plugin.plugins import Plugins
+from hub.store.database import parse_address
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -187,6 +188,12 @@ class Hub:
             "Access-Control-Expose-Headers": "X-Delivery-Id, X-Delivery-Replayed, Retry-After",
             "Vary": "Origin",
         }
+
+
+def require_lasting(settings: Settings) -> None:
+    """Raise SettingError for a store that is gone when the hub ends."""
+    if parse_address(settings.database).in_memory:
+        raise SettingError("database: a store in memory is for trials only; name a file")
 
 
 _ERRORS: Mapping[int, tuple[str, str]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hub import answers
@@ -14,6 +16,7 @@ from hub.errors import CaptureFull, NotFound, Refused, StoreConflict, StoreUnava
 from hub.pipeline import HEADERS, headers_of
 from hub.receive.body import read_body
 from hub.store import captures
+from hub.store.transaction import Queries
 
 if TYPE_CHECKING:
     from hub.http.app import Hub
@@ -52,13 +55,24 @@ class CaptureApi:
 
     def _keep(self, environ: Mapping[str, Any], token: str) -> tuple[Capture, int]:
         now = utc_now()
-        with self._hub.store.writing() as tx:
-            capture = captures.by_token(tx, digest(token))
-            if capture is None or capture.expires_at <= now:
-                raise NotFound("Not found", "There is no such capture, or it has expired")
-            if capture.requests >= MOST_REQUESTS:
-                raise CaptureFull(MOST_REQUESTS)
-            body = read_body(environ, self._hub.settings.body_limit)
+        store = self._hub.store
+        # Before the transaction: a body may come slowly, and all writers would wait for it.
+        with nullcontext() if store.in_batch else store.reading() as reader:
+            if reader is not None:
+                _open(reader, token, now)
+        body = read_body(environ, self._hub.settings.body_limit)
+        with store.writing() as tx:
+            capture = _open(tx, token, now)
             headers = environ.get(HEADERS) or headers_of(environ)
             captures.keep(tx, capture.id, now, headers, body)
         return capture, capture.requests + 1
+
+
+def _open(queries: Queries, token: str, now: datetime) -> Capture:
+    """The capture of a token, if it takes requests."""
+    capture = captures.by_token(queries, digest(token))
+    if capture is None or capture.expires_at <= now:
+        raise NotFound("Not found", "There is no such capture, or it has expired")
+    if capture.requests >= MOST_REQUESTS:
+        raise CaptureFull(MOST_REQUESTS)
+    return capture

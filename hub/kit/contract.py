@@ -40,6 +40,10 @@ _OF_TYPE: Mapping[str, Any] = {
 }
 
 
+Place = tuple[str | int, ...]
+"""Where in a payload: names of members, and indices of items."""
+
+
 class ContractBroken(AssertionError):
     """A source did not do what every source must."""
 
@@ -120,11 +124,15 @@ def _accepted(hub: MemoryHub, subject: Subject) -> Iterator[tuple[str, Check]]:
     payload = json.loads(subject.fixture.body)
     schema = _schema(hub, subject, payload)
     for place, member in _required(schema, payload):
-        shown = "/".join(place)
+        shown = "/".join(map(str, place))
         for what, changed in _changed(member):
             body = _with(payload, place, changed)
             refused = _is_refused if _breaks(hub, subject, body) else _never_fails
             yield f"{shown} {what}", _posting(body, refused)
+    for place in _optional(schema, payload):
+        body = _with(payload, place, None)
+        refused = _is_refused if _breaks(hub, subject, body) else _never_fails
+        yield f"{'/'.join(map(str, place))}, which is optional, null", _posting(body, refused)
     for place in _objects(payload):
         if _may_grow(schema, payload, place):
             body = _with(payload, (*place, "unforeseen"), {"some": ["thing"]})
@@ -165,7 +173,10 @@ def _credentials(hub: MemoryHub, subject: Subject) -> Iterator[tuple[str, Check]
             }
             _know(hub, subject)
             before = _record(hub)
-            sent = {**subject.fixture.headers, **found[wrong]}
+            own = {*found[wrong], *endpoint.authentication.headers}
+            own = {name.lower() for name in own}
+            others = {name: one for name, one in subject.headers.items() if name not in own}
+            sent = {**others, **found[wrong]}
             posted = hub.post(subject.source, subject.fixture.body, sent, sign=False)
             _require(posted.status == 401, f"answered {posted.status}, not 401", posted)
             _require(_record(hub) == before, "something was recorded", posted)
@@ -339,10 +350,13 @@ def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _parts(part)
 
 
-def _required(
-    schema: Any, payload: Any, place: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Place and schema of each member that the schema requires and the payload has, at any depth."""
+def _required(schema: Any, payload: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Place and schema of each member that the schema requires and the payload has, at any depth; in an
+    array, those of the first item.
+    """
+    if isinstance(payload, list) and payload:
+        for part in _parts(schema):
+            yield from _required(part.get("items", {}), payload[0], (*place, 0))
     if not isinstance(payload, dict):
         return
     for part in _parts(schema):
@@ -351,6 +365,17 @@ def _required(
                 member = _member(schema, name)
                 yield (*place, name), member
                 yield from _required(member, payload[name], (*place, name))
+
+
+def _optional(schema: Any, payload: Any) -> Iterator[Place]:
+    """The places of the members that the schema knows and does not require, and the payload has."""
+    if not isinstance(payload, dict):
+        return
+    required = {name for part in _parts(schema) for name in part.get("required", ())}
+    for part in _parts(schema):
+        for name in part.get("properties", {}):
+            if name in payload and name not in required and payload[name] is not None:
+                yield (name,)
 
 
 def _member(schema: Any, name: str) -> Any:
@@ -386,7 +411,7 @@ def _types(member: Any) -> Sequence[str]:
     return ()
 
 
-def _with(payload: Any, place: Sequence[str], value: Any) -> bytes:
+def _with(payload: Any, place: Sequence[str | int], value: Any) -> bytes:
     """The payload with another value in one place, as a body."""
     changed = copy.deepcopy(payload)
     inner = changed
@@ -419,7 +444,13 @@ def _shallow(schema: Any) -> Any:
         return schema
     kept = {
         name: schema[name]
-        for name in ("additionalProperties", "unevaluatedProperties", "patternProperties")
+        for name in (
+            "additionalProperties",
+            "unevaluatedProperties",
+            "patternProperties",
+            "propertyNames",
+            "maxProperties",
+        )
         if name in schema
     }
     if "properties" in schema:

@@ -28,8 +28,15 @@ def malformed(
     cut, changed, repeated, or no text of the form; and made for another body, with another secret, an
     hour ago or ahead. ``now`` is naive and in UTC.
     """
+    if endpoint.is_open:
+        return
     good = hub.credentials(endpoint, body, now)
-    if not good or endpoint.is_open:
+    if not good:  # a scheme that cannot sign
+        yield BadCredential("no credential", {})
+        for name in endpoint.authentication.headers:
+            yield BadCredential(f"{name} empty", {name: ""})
+            yield BadCredential(f"{name} no text of its form", {name: "nonsense"})
+            yield BadCredential(f"{name} not ASCII", {name: "\xfc"})
         return
     for name, value in good.items():
         rest = {other: one for other, one in good.items() if other != name}

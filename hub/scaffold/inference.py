@@ -15,13 +15,17 @@ def infer(
 ) -> dict[str, Any]:
     """A schema that all the payloads satisfy, in which ``needed`` are required."""
     by_path = {member.path: member for member in needed}
-    around = {member.path[:depth] for member in needed for depth in range(1, len(member.path))}
+    around = {
+        member.path[:depth]: "array" if member.path[depth] == EACH else "object"
+        for member in needed
+        for depth in range(1, len(member.path))
+    }
     schema = _schema(list(payloads), (), by_path, around)
     return {"$schema": _DIALECT, "title": title, **schema}
 
 
 def _schema(
-    values: list[Any], path: Path, needed: Mapping[Path, Member], around: set[Path]
+    values: list[Any], path: Path, needed: Mapping[Path, Member], around: Mapping[Path, str]
 ) -> dict[str, Any]:
     if path in needed:
         return _of_needed(needed[path])
@@ -31,10 +35,11 @@ def _schema(
     if "number" in types and "integer" in types:
         types.remove("integer")
     schema: dict[str, Any] = {}
-    is_needed = path in around or not path
-    if types:
+    if not path or path in around:
+        schema["type"] = around.get(path, "object")
+    elif types:
         # What the source does not need may be null as well.
-        schema["type"] = types[0] if is_needed and len(types) == 1 else [*types, "null"]
+        schema["type"] = [*types, "null"]
     if objects:
         schema |= _of_objects(objects, path, needed, around)
     if arrays:
@@ -44,7 +49,10 @@ def _schema(
 
 
 def _of_objects(
-    objects: list[dict[str, Any]], path: Path, needed: Mapping[Path, Member], around: set[Path]
+    objects: list[dict[str, Any]],
+    path: Path,
+    needed: Mapping[Path, Member],
+    around: Mapping[Path, str],
 ) -> dict[str, Any]:
     names = list(dict.fromkeys(name for one in objects for name in one))
     if any(is_data(name) for name in names):

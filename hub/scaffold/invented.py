@@ -11,75 +11,34 @@ from typing import Any
 
 from hub.receive.keywords import is_missing
 from hub.scaffold.mapping import Proposal, Role, is_kind, is_way
-from hub.scaffold.members import EACH, Member, Path, is_data, words
+from hub.scaffold.members import EACH, Member, Path, is_data, word_set, words
 from hub.scaffold.moments import read_moment, write_moment
 
 _FIRST = ("Ada", "Bo", "Cleo", "Dov", "Eve", "Finn", "Gia", "Hal")
 _LAST = ("Example", "Sample", "Specimen", "Instance")
 _MOMENT = datetime(2026, 3, 1, 18, 2, 11)
 _SAME_DAYS = timedelta(days=2)
-_HARMLESS = frozenset(
-    [
-        "status",
-        "direction",
-        "method",
-        "mode",
-        "state",
-        "result",
-        "version",
-        "source",
-        "kind",
-        "type",
-        "action",
-        "event_type",
-    ]
+_HARMLESS = word_set(
+    "status direction method mode state result version source kind type action event_type"
 )
-_PLAIN = re.compile(r"[a-z][a-z_-]{0,19}")
+_VOCABULARY = word_set(
+    "ok success successful error failed failure active inactive valid invalid accepted "
+    "rejected approved denied granted allowed refused pending complete completed confirmed "
+    "cancelled canceled registered new present absent late early attended in out entry exit "
+    "inbound outbound open closed online offline manual auto automatic qr nfc rfid barcode "
+    "card badge mobile web app kiosk scanner reader api form live test sandbox production yes "
+    "no true false none null unknown student staff guest member visitor attendee person event "
+    "session meeting"
+)
+"""Words that tell of nobody; under a name such as ``status`` they stay."""
 _VERSION = re.compile(r"v?\d{1,2}(?:\.\d{1,3}){0,2}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_NAMES = frozenset(
-    [
-        "name",
-        "first",
-        "last",
-        "given",
-        "family",
-        "surname",
-        "fname",
-        "lname",
-        "nickname",
-        "fullname",
-    ]
+_NAMES = word_set("name first last given family surname fname lname nickname fullname")
+_PHONES = word_set("phone mobile tel telephone cell fax")
+_IDS = word_set(
+    "id uuid guid uid key ref number no code identifier serial token hash badge card nfc rfid "
+    "barcode pin ssn dob mac ip"
 )
-_PHONES = frozenset(["phone", "mobile", "tel", "telephone", "cell", "fax"])
-_IDS = frozenset(
-    [
-        "id",
-        "uuid",
-        "guid",
-        "uid",
-        "key",
-        "ref",
-        "number",
-        "no",
-        "code",
-        "identifier",
-        "serial",
-        "token",
-        "hash",
-        "badge",
-        "card",
-        "nfc",
-        "rfid",
-        "barcode",
-        "pin",
-        "ssn",
-        "dob",
-        "mac",
-        "ip",
-    ]
-)
-_SMALL = 100
 
 
 class Inventor:
@@ -145,7 +104,7 @@ class Inventor:
             return self._kept("id", value)
         if isinstance(value, float):
             return 1.5
-        return value if abs(value) < _SMALL else self._kept("id", value)
+        return value if value in (0, 1) else self._kept("id", value)
 
     def _moment(self, value: Any, form: str) -> Any:
         real = read_moment(value, form).replace(microsecond=0)
@@ -194,7 +153,7 @@ def _is_harmless(member: Member, value: str) -> bool:
     if "_".join(words(member.path[-1])) in _HARMLESS | {"event", "trigger", "topic"}:
         if is_kind(member.own, value):
             return True
-        return bool(_PLAIN.fullmatch(value) or _VERSION.fullmatch(value))
+        return value.lower() in _VOCABULARY or bool(_VERSION.fullmatch(value))
     return False
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hub.scaffold.members import EACH, Member, Path
+from hub.scaffold.members import EACH, Member, Path, word_set, word_sets
 
 
 class Role(StrEnum):
@@ -41,70 +41,52 @@ class Proposal:
         return self.roles.get(role)
 
 
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_PERSON = _set(
+_PERSON = word_set(
     "student attendee person user member participant profile visitor guest holder cardholder contact "
     "registrant individual learner people employee customer respondent"
 )
-_OTHERS = _set(
+_OTHERS = word_set(
     "organizer organiser staff operator scanner device creator created author account sender host admin "
-    "issuer by advisor teacher instructor manager owner contact"
-) - {"contact"}  # fmt: skip
-_EVENT = _set(
+    "issuer by advisor teacher instructor manager owner"
+)
+_EVENT = word_set(
     "event meeting session class course lecture workshop activity program programme club list seminar "
     "gathering occasion service section"
 )
-_PLACE = _set(
+_PLACE = word_set(
     "room location venue door gate reader zone area checkpoint station lab terminal entrance building "
     "site"
 )
-_ID = _set("id uuid guid uid key ref number no code identifier pk")
-_CARD = _set("badge card uid rfid nfc tag barcode credential chip token")
-_STUDENT_ID = (
-    _set("a number"), _set("a #"), _set("anumber"), _set("student id"), _set("student number"),
-    _set("student no"), _set("studentid"), _set("student identifier"), _set("net id"), _set("netid"),
-    _set("campus id"), _set("university id"), _set("school id"), _set("banner id"), _set("sis id"),
-    _set("student"), _set("matriculation number"),
-)  # fmt: skip
-_FIRST = (
-    _set("first name"),
-    _set("given name"),
-    _set("firstname"),
-    _set("fname"),
-    _set("forename"),
+_ID = word_set("id uuid guid uid key ref number no code identifier pk")
+_CARD = word_set("badge card uid rfid nfc tag barcode credential chip token")
+_STUDENT_ID = word_sets(
+    "a number, a #, anumber, student id, student number, student no, studentid, "
+    "student identifier, net id, netid, campus id, university id, school id, banner id, "
+    "sis id, student, matriculation number"
 )
-_LAST = (_set("last name"), _set("family name"), _set("lastname"), _set("lname"), _set("surname"))
-_NAME = (
-    _set("name"),
-    _set("full name"),
-    _set("fullname"),
-    _set("display name"),
-    _set("displayname"),
-)
-_TITLE = (*_NAME, _set("title"), _set("label"), _set("subject"), _set("summary"))
-_SEEN = _set(
+_FIRST = word_sets("first name, given name, firstname, fname, forename")
+_LAST = word_sets("last name, family name, lastname, lname, surname")
+_NAME = word_sets("name, full name, fullname, display name, displayname")
+_TITLE = (*_NAME, *word_sets("title, label, subject, summary"))
+_SEEN = word_set(
     "scanned scan checkin checked check tap tapped swipe swiped seen entered entry arrival arrived "
     "attended read captured occurred happened presented"
 )
-_WHEN = _set("time timestamp at date when ts datetime moment")
-_WRITTEN = _set("created sent updated received modified published generated submitted")
-_ENDS = _set(
+_WHEN = word_set("time timestamp at date when ts datetime moment")
+_WRITTEN = word_set("created sent updated received modified published generated submitted")
+_ENDS = word_set(
     "out checkout end ends ended expires expiry birth dob birthday until left exit deleted"
 )
-_STARTS = _set("start starts begin begins date time at scheduled")
-_WAYS = _set("direction movement way inout passage")
+_STARTS = word_set("start starts begin begins date time at scheduled")
+_WAYS = word_set("direction movement way inout passage")
 _IN = re.compile(r"in|inbound|entry|entrance|enter|entered|arrive|arrival|check-?in", re.IGNORECASE)
 _OUT = re.compile(r"out|outbound|exit|leave|left|departure|check-?out", re.IGNORECASE)
-_DELIVERY = (
-    _set("delivery id"), _set("webhook id"), _set("message id"), _set("request id"), _set("scan id"),
-    _set("transaction id"), _set("check in id"), _set("checkin id"), _set("record id"),
-    _set("notification id"), _set("idempotency key"),
-)  # fmt: skip
+_DELIVERY = word_sets(
+    "delivery id, webhook id, message id, request id, scan id, transaction id, check in id, "
+    "checkin id, record id, notification id, idempotency key"
+)
 
-_KIND = _set("type event action topic kind trigger")
+_KIND = word_set("type event action topic kind trigger")
 _WORDS_OF_KIND = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+)*")
 
 
@@ -121,7 +103,8 @@ def is_kind(name: frozenset[str], value: object) -> bool:
     return (
         bool(name & _KIND)
         and name <= _KIND | {"name", "webhook", "x", "hook"}
-        and (is_verb or re.search(r"[._:/]", value) is not None)
+        # A bare "event" may as well have the event's name.
+        and (is_verb or (name != {"event"} and re.search(r"[._:]", value) is not None))
     )
 
 
@@ -145,7 +128,7 @@ def _a_number(member: Member) -> int:
         return _person(7, member)
     if (
         _of_person(member)
-        and member.own & _set("number no identifier code")
+        and member.own & word_set("number no identifier code")
         and not member.own & _CARD
     ):
         return _person(4, member)
@@ -171,7 +154,7 @@ def _name_of(own: tuple[frozenset[str], ...], alone: str) -> Callable[[Member], 
         if not member.are_texts:
             return 0
         bare = member.own - _PERSON
-        if bare in own or (_of_person(member) and member.own == _set(alone)):
+        if bare in own or (_of_person(member) and member.own == word_set(alone)):
             return _person(7, member)
         return 0
 
@@ -212,7 +195,7 @@ def _event_start(member: Member) -> int:
         return 0
     if (member.own | member.context) & _EVENT and member.own & _STARTS:
         return 6
-    return 5 if member.own & _set("start starts begin begins") else 0
+    return 5 if member.own & word_set("start starts begin begins") else 0
 
 
 def _time(member: Member) -> int:
@@ -253,9 +236,14 @@ def comes_in(member: Member) -> str | None:
     return next((value for value in member.given if _IN.fullmatch(value)), None)
 
 
+def goes_out(member: Member) -> str | None:
+    """The same of who goes out."""
+    return next((value for value in member.given if _OUT.fullmatch(value)), None)
+
+
 def is_card(member: Member) -> bool:
     """Whether a person's id is rather the number of a card."""
-    return bool(member.own & _CARD - _set("token credential"))
+    return bool(member.own & _CARD - word_set("token credential"))
 
 
 def unread_times(found: Sequence[Member]) -> list[Member]:
@@ -263,7 +251,7 @@ def unread_times(found: Sequence[Member]) -> list[Member]:
     return [
         member
         for member in found
-        if member.own & (_WHEN - _set("at"))
+        if member.own & (_WHEN - word_set("at"))
         and member.are_texts
         and member.moment is None
         and any(any(one.isdigit() for one in value) for value in member.given)
@@ -288,7 +276,8 @@ _SCORES: Mapping[Role, Callable[[Member], int]] = {
 
 def propose(found: Sequence[Member]) -> Proposal:
     """The roles of the members. Those that are not always there have no role."""
-    candidates = [member for member in found if member.always]
+    # What is in an array of an array belongs to no check-in that could be told.
+    candidates = [one for one in found if one.always and one.path.count(EACH) < 2]
     roles = _assigned(candidates)
     student = next(
         (roles[role] for role in (Role.A_NUMBER, Role.EMAIL, Role.PERSON_ID) if role in roles), None
@@ -296,6 +285,9 @@ def propose(found: Sequence[Member]) -> Proposal:
     loop = _array_of(student.path) if student is not None else None
     # What is in another array than the student's belongs to no single check-in.
     roles = _assigned([one for one in candidates if _array_of(one.path) in (None, loop)])
+    forms = [roles[role].moment or "" for role in (Role.TIME, Role.EVENT_START) if role in roles]
+    if len(forms) == 2 and forms[0] != forms[1] and all("%" in form for form in forms):
+        del roles[Role.EVENT_START]  # the module reads one such form
     return Proposal(roles, loop)
 
 

@@ -15,13 +15,29 @@ EACH = "[]"
 
 Path = tuple[str, ...]
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
+def word_sets(text: str) -> tuple[frozenset[str], ...]:
+    """The words of each part of a text; commas separate the parts."""
+    return tuple(word_set(part) for part in text.split(","))
+
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|#")
 _A_NUMBER = re.compile(r"[aA]\d{5,10}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d(][\d ().-]{6,}\d")
-_TIME_WORDS = frozenset(
-    ["time", "timestamp", "at", "date", "when", "ts", "on", "moment", "datetime"]
+_FIELDS = word_set(
+    "a id number name first last full student event meeting email mail e address time timestamp date day "
+    "phone comments comment notes note question answer status type your the is which what how at of "
+    "check in out you are do did class course section room location reason major year level response "
+    "score"
 )
+"""Words of what members are called; a name of several words without any is rather a person's."""
+_TIME_WORDS = word_set("time timestamp at date when ts on moment datetime")
 _SECONDS, _MILLISECONDS = (1e9, 5e9), (1e12, 5e12)
 
 FORMS = (
@@ -52,11 +68,17 @@ def words(name: str) -> tuple[str, ...]:
 
 def is_data(name: str) -> bool:
     """Whether a member's name is rather somebody's id, as in an object that is a map."""
-    return bool(
-        is_email(name)
-        or _A_NUMBER.fullmatch(name)
-        or _UUID.fullmatch(name)
-        or re.search(r"\d{5}", name)
+    told = words(name)
+    is_phrase = " " in name and not set(told) & _FIELDS
+    return (
+        is_phrase
+        or name.isdigit()
+        or bool(
+            is_email(name)
+            or _A_NUMBER.fullmatch(name)
+            or _UUID.fullmatch(name)
+            or re.search(r"\d{5}", name)
+        )
     )
 
 
@@ -213,7 +235,8 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Path, Any]]:
         if any(is_data(name) for name in value):
             return  # a map: its names are no names of members
         for name, member in value.items():
-            yield from _leaves(member, (*path, name))
+            if name != EACH:
+                yield from _leaves(member, (*path, name))
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item, (*path, EACH))

@@ -1,5 +1,6 @@
 """The module of a new source, as text: formatted and typed as ruff and mypy want it."""
 
+import builtins
 import json
 import keyword
 from collections.abc import Generator, Iterator, Sequence
@@ -16,7 +17,7 @@ from hub.receive.signatures import (
     HmacSha256,
     SharedSecret,
 )
-from hub.scaffold.mapping import Proposal, Role, comes_in, is_card
+from hub.scaffold.mapping import Proposal, Role, comes_in, goes_out, is_card
 from hub.scaffold.members import EACH, Member, Path, words
 
 _CONSTANTS = {
@@ -147,11 +148,12 @@ class _Writer:
     def _way(self, indent: str, in_loop: bool) -> Iterator[str]:
         """Who goes out is not recorded as coming in."""
         member = self._proposal.get(Role.DIRECTION)
-        told = comes_in(member) if member is not None else None
-        if member is None or told is None or in_loop is not (EACH in member.path):
+        if member is None or in_loop is not (EACH in member.path):
             return
+        told = comes_in(member)
+        condition = f"!= {literal(told)}" if told else f"== {literal(goes_out(member) or '')}"
         self._names.add("Ignore")
-        yield f"{indent}if {self._value(member)} != {literal(told)}:"
+        yield f"{indent}if {self._value(member)} {condition}:"
         yield f'{indent}    yield Ignore(reason="Only who comes in is recorded")'
         yield f"{indent}    {'continue' if in_loop else 'return'}"
 
@@ -163,13 +165,12 @@ class _Writer:
             self._names.add("SaveStudent")
             yield from (line for line in names if not line.startswith(f"{indent}    "))
             yield f"{indent}yield SaveStudent("
-            listed = ", ".join(identifiers) + ("," if len(identifiers) == 1 else "")
-            if len(indent) + len(listed) > 70:
+            if len(identifiers) == 1:
+                yield f"{indent}    identifiers=({identifiers[0]},),"
+            else:
                 yield f"{indent}    identifiers=("
                 yield from (f"{indent}        {one}," for one in identifiers)
                 yield f"{indent}    ),"
-            else:
-                yield f"{indent}    identifiers=({listed}),"
             yield from (line for line in names if line.startswith(f"{indent}    "))
             yield f"{indent})"
             student = ""
@@ -328,14 +329,27 @@ def _expression(variable: str, path: Path) -> str:
     return variable + "".join(f"[{literal(name)}]" for name in path)
 
 
+_TAKEN = frozenset(dir(builtins)) | {
+    "begins",
+    "datetime",
+    "event",
+    "first_name",
+    "kind",
+    "last_name",
+    "moment",
+    "normalize",
+    "payload",
+}
+"""Names that mean something else in a module."""
+
+
 def _loop_variable(loop: Path | None) -> str | None:
     """What an item of the array is called: the array's name without its s."""
     if loop is None:
         return None
     named = "_".join(words(loop[-2])) if len(loop) > 1 and loop[-2] != EACH else ""
     singular = named[:-1] if named.endswith("s") else ""
-    taken = {"payload", "event", "begins", "kind", "moment", "normalize", "first_name", "last_name"}
-    is_free = singular.isidentifier() and not keyword.iskeyword(singular) and singular not in taken
+    is_free = singular.isidentifier() and not keyword.iskeyword(singular) and singular not in _TAKEN
     return singular if is_free else "item"
 
 

@@ -26,7 +26,9 @@ from hub.scaffold.members import Path as Path_
 from hub.scaffold.module import Draft, Kind, module_text
 from hub.scaffold.recognition import recognise, suspicious
 from hub.scaffold.requests import payload_of
+from hub_plugins import BUILT_INS, OPTIONAL
 
+_TAKEN = frozenset({*BUILT_INS, *OPTIONAL, "attendance", "status"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 EXAMPLE = CapturedRequest(
@@ -61,7 +63,7 @@ packages = ["$package"]
 $package = ["*.json", "py.typed"]
 
 [tool.ruff]
-line-length = 120
+line-length = 160
 
 [tool.ruff.lint]
 select = ["B", "E", "F", "I", "RUF", "UP"]
@@ -103,6 +105,10 @@ def names_of(name: str) -> tuple[str, str]:
         raise SettingError(
             f"name: {name!r} cannot be one; use lower-case letters and digits, and - or _ between, "
             "beginning with a letter, and no word of Python"
+        )
+    if name in _TAKEN:
+        raise SettingError(
+            f"name: the hub has a source {name}, or a path of this name; choose another"
         )
     return module, f"attendance_hub_{module}"
 
@@ -228,7 +234,7 @@ def _event(kind: Kind | None, payload: Mapping[str, Any], request: CapturedReque
     if kind is None:
         return "check-in"
     value = _value(kind, payload, request)
-    if not isinstance(value, str) or not is_kind(frozenset({"event"}), value):
+    if not isinstance(value, str) or not is_kind(frozenset({"type"}), value):
         return "other"
     return re.sub(r"[^a-z0-9.]+", "-", value.lower())
 

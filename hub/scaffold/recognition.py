@@ -26,6 +26,8 @@ from hub.receive.signatures import (
 _DIGEST = re.compile(
     r"(?P<prefix>(?:[A-Za-z0-9-]+[=, :])?)(?P<digest>[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)"
 )
+_WORD_BEFORE = re.compile(r"(?:[A-Za-z]{1,20} )?")
+_SHORTEST_SHARED = 6
 _SUSPICIOUS = (
     "signature",
     "authorization",
@@ -40,6 +42,7 @@ _SUSPICIOUS = (
 _USUAL = frozenset(
     {
         "accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type",
+        "cookie",
         "host", "user-agent", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via",
     }
 )  # fmt: skip
@@ -86,8 +89,11 @@ def _candidates(request: CapturedRequest, secret: str, scheme: str) -> Iterator[
     if "webhook-signature" in request.headers:
         yield STANDARD_WEBHOOKS
     for name, value in request.headers.items():
-        if name not in _USUAL and value.strip().endswith(secret):
-            yield _shared(name, value.strip().removesuffix(secret))
+        before = value.strip().removesuffix(secret)
+        # What stands before the secret is written into a module: a word such as Bearer, nothing else.
+        is_secret = value.strip() != before and _WORD_BEFORE.fullmatch(before)
+        if is_secret and name not in _USUAL and len(secret) >= _SHORTEST_SHARED:
+            yield _shared(name, before)
     for name, value in request.headers.items():
         found = _DIGEST.fullmatch(value.strip())
         if found is None or name in _USUAL:

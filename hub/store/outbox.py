@@ -23,8 +23,8 @@ from hub.store.transaction import Queries, Row, Transaction
 ADD = """
     INSERT INTO outbox (target, attendance, attempts, due_at) VALUES (?, ?, 0, ?)"""
 DUE = """
-    SELECT id, attendance, attempts FROM outbox WHERE target = ? AND due_at <= ?
-    ORDER BY due_at, id LIMIT ?"""
+    SELECT id, attempts FROM outbox WHERE target = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?"""
+STILL = "SELECT id, attendance FROM outbox WHERE id = ?"
 LEASE = "UPDATE outbox SET due_at = ? WHERE id = ?"
 SENT = "DELETE FROM outbox WHERE id = ?"
 FAILED = "UPDATE outbox SET attempts = ?, due_at = ? WHERE id = ?"
@@ -33,8 +33,7 @@ COUNT = """
     SELECT target, count(due_at), count(*) - count(due_at), min(id) FROM outbox GROUP BY target
     ORDER BY target"""
 AGAIN = """
-    UPDATE outbox SET attempts = 0, due_at = ?
-    WHERE target = ? AND (due_at IS NULL OR attempts > 0)"""
+    UPDATE outbox SET attempts = 0, due_at = ? WHERE target = ? AND (due_at IS NULL OR due_at > ?)"""
 DISCARD = "DELETE FROM outbox WHERE target = ?"
 FORGET = """
     DELETE FROM outbox WHERE attendance IN (
@@ -54,13 +53,10 @@ WITHDRAWN = _JOINED.format(id="a.attendance", table="withdrawn_attendance")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row that is to be sent: what, and how often that was tried before. ``check_in`` is None where
-    there is nothing to tell any more.
-    """
+    """A row that is to be sent, and how often that was tried before."""
 
     id: int
     attempts: int
-    check_in: CommittedCheckIn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +83,21 @@ def add(tx: Transaction, targets: Sequence[str], results: Sequence[Result], now:
     return bool(made)
 
 
-def claim(
-    tx: Transaction, target: str, now: datetime, until: datetime, most: int, zone: tzinfo
-) -> list[Due]:
+def claim(tx: Transaction, target: str, now: datetime, until: datetime, most: int) -> list[Due]:
     """What is due for a target. Nobody else gets it before ``until``."""
-    found = []
-    for identifier, attendance, attempts in tx.rows(DUE, target, now, most):
-        tx.run(LEASE, until, identifier)
-        row = tx.row(BY_ID, attendance) or tx.row(WITHDRAWN, attendance)
-        found.append(Due(identifier, attempts, _check_in(tx, row, zone) if row else None))
+    found = [Due(*row) for row in tx.rows(DUE, target, now, most)]
+    for due in found:
+        tx.run(LEASE, until, due.id)
     return found
+
+
+def check_in(queries: Queries, identifier: int, zone: tzinfo) -> CommittedCheckIn | None:
+    """What is to be sent, as it is now; None if it is not to be sent any more."""
+    still = queries.row(STILL, identifier)
+    if still is None:
+        return None
+    row = queries.row(BY_ID, still[1]) or queries.row(WITHDRAWN, still[1])
+    return _check_in(queries, row, zone) if row else None
 
 
 def sent(tx: Transaction, identifier: int) -> None:
@@ -128,8 +129,8 @@ def counts(queries: Queries) -> list[Waiting]:
 
 
 def again(tx: Transaction, target: str, now: datetime) -> None:
-    """Try anew, and now, what was given up or waits after a failure."""
-    tx.run(AGAIN, now, target)
+    """Try anew, and now, what was given up or waits; what is on its way may come twice."""
+    tx.run(AGAIN, now, target, now)
 
 
 def discard(tx: Transaction, target: str) -> None:

@@ -12,9 +12,11 @@ from serving import Server
 import hub_plugins
 from hub.cli import main
 from hub.config.settings import Settings
+from hub.errors import SettingError
 from hub.http.app import Hub
 from hub.store import migrations
 from hub.version import __version__
+from hub.wsgi import create_app
 
 
 @pytest.fixture
@@ -194,3 +196,11 @@ class TestPlugins:
             2,
             "attendance-hub: load_plugins: there is no plugin named nothing\n",
         )
+
+
+def test_a_store_in_memory_is_not_served(run):
+    done = run("serve", "--database", "sqlite:///:memory:")
+    assert done.exit_code == 2
+    assert "database: a store in memory is for trials only; name a file" in done.output
+    with pytest.raises(SettingError, match="is for trials only"):
+        create_app(Settings(database="sqlite:///:memory:"))

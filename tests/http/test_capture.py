@@ -118,6 +118,8 @@ def test_forgetting_a_student_removes_it(hub, client, calls, opened, rows):
     calls.student("a1", email="ada@example.edu")
     client.post(path, {"who": "ADA@example.edu"})
     client.post(path, {"who": "bo@example.edu"})
+    client.post(path, body=b"mail=ada%40example.edu&name=Ada")
+    client.post(path, body="ada@example.edu".encode("utf-16"))
     forget(hub.store, "ada@example.edu")
     (left,) = rows("CapturedRequest")
     assert b"bo@" in left["body"]

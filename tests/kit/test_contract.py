@@ -18,16 +18,18 @@ ENTER = {"badge": "a12345678", "room": "Weekly Meeting"}
 def suite(tmp_path):
     """The cases of the README's plugin, with some of its text replaced: name and whether it holds."""
 
+    (tmp_path / "fixtures").mkdir()
+
     def suite(*changes, payload=None):
         code = DOOR
         for old, new in changes:
             assert old in code
             code = code.replace(old, new)
         (tmp_path / "door.py").write_text(code)
-        (tmp_path / "fixtures").mkdir(exist_ok=True)
         (tmp_path / "fixtures" / "enter__whole.json").write_text(json.dumps(payload or ENTER))
         return cases(tmp_path / "door.py", tmp_path / "fixtures")
 
+    suite.folder = tmp_path / "fixtures"
     return suite
 
 
@@ -149,3 +151,53 @@ def test_nested_members_are_changed_too(suite):
     assert "enter__whole: who/badge over-long" in names
     assert "enter__whole: who with an unknown member, answered the same" in names
     assert broken(found) == {}
+
+
+CANNOT_SIGN = """
+import hub
+class Own:
+    scheme = "own"
+    headers = ("x-own",)
+    def check_secret(self, secret): pass
+    def verify(self, headers, body, secrets, now):
+        if not (ACCEPTED):
+            raise hub.Unauthenticated("no")
+"""
+
+
+@pytest.mark.parametrize(
+    ("accepted", "wrong"),
+    [
+        ('headers.get("x-own") == "right"', set()),
+        ('"x-own" in headers', {"empty", "no text of its form", "not ASCII"}),
+    ],
+)
+def test_a_scheme_that_cannot_sign_is_tried_with_nonsense(suite, accepted, wrong):
+    """The fixture's headers have the credential."""
+    (suite.folder / "enter__whole.headers.json").write_text('{"X-Own": "right"}')
+    code = CANNOT_SIGN.replace("ACCEPTED", accepted)
+    found = suite(
+        ("\ndef normalize", code + "\ndef normalize"), ("authenticate=OPEN", "authenticate=Own()")
+    )
+    assert len([case for case in found if case.name.endswith(", 401")]) == 4
+    assert set(broken(found)) == {f"x-own {one}, 401" for one in wrong}
+
+
+def test_items_and_optional_members_are_tried_too(suite):
+    told = broken(
+        suite(
+            ('"required": ["badge", "room"],', '"required": ["all"],'),
+            (
+                '{"badge": {"type": "string"}, "room": {"type": "string"}}',
+                '{"note": {}, "all": {"type": "array", "items": {"type": "object", "required": ["s"]}}}',
+            ),
+            (
+                'yield CheckIn(student=payload["badge"], event=payload["room"])',
+                'payload["note"].strip()\n    for one in payload["all"]:\n'
+                '        yield CheckIn(student=one["s"].strip(), event="Chess")',
+            ),
+            payload={"all": [{"s": "a1"}], "note": "x"},
+        )
+    )
+    assert "AttributeError" in told["all/0/s of the type integer"]
+    assert "AttributeError" in told["note, which is optional, null"]

@@ -115,6 +115,13 @@ def test_anything_but_2xx_is_not_delivered(forwarding, receiver, caplog, status,
     assert receiver.messages == []
 
 
+def test_what_a_receiver_says_beside_2xx_does_not_matter(forwarding, receiver):
+    receiver.status = 200
+    receiver.headers = {"Content-Length": "1000"}  # of which nothing comes
+    assert forwarding(receiver.port).send_what_is_due() == 0.0
+    assert len(receiver.messages) == 1
+
+
 def test_a_url_that_is_not_there(forwarding, caplog):
     assert forwarding(free_port()).send_what_is_due() == 1.0
     assert "attempt 1: it cannot be reached: ConnectionRefusedError" in caplog.text
@@ -126,6 +133,9 @@ def test_a_url_that_is_not_there(forwarding, caplog):
     [
         ({"HUB_PLUGIN_FORWARD_URLS": None}, "plugin.forward.urls is not set"),
         ({"HUB_PLUGIN_FORWARD_URLS": "club=ftp://x"}, "club is no http:// or https:// URL"),
+        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x:abc/"}, "club is no http:// or https:// URL"),
+        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://me:pw@x/"}, "club is no http:// or https:// URL"),
+        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x/päth"}, "club is no http:// or https:// URL"),
         ({"HUB_PLUGIN_FORWARD_SECRETS": None}, "plugin.forward.secrets: there is none for club"),
         ({"HUB_PLUGIN_FORWARD_SECRETS": "club=$$$"}, "club: a Standard Webhooks secret is Base64"),
         ({"HUB_PLUGIN_FORWARD_SECRETS": "club=abcd"}, "club has less than 24 bytes; make one with"),

@@ -13,6 +13,7 @@ from hub.archive.forget import forget
 from hub.cli import main
 from hub.domain.timestamps import utc_now
 from hub.errors import StoreUnavailable
+from hub.store import outbox as store_outbox
 
 CODE = """
 import hub
@@ -197,6 +198,51 @@ def test_of_one_who_was_forgotten_nothing_is_sent(made, calls, sender, sink):
     forget(made[0].store, "a1")
     sender.send_what_is_due()
     assert [one.student.a_number for one in sink.seen] == ["a2"]
+
+
+def test_one_who_is_forgotten_while_another_is_sent_is_not_told_of(made, calls, sender):
+    for student in ("a1", "a2"):
+        calls.attend(student)
+    told = []
+
+    def send(check_in):
+        told.append(check_in.student.a_number)
+        forget(made[0].store, "a2@example.edu")
+
+    sender.target = replace(sender.target, send=send)
+    sender.send_what_is_due()
+    assert told == ["a1"]
+    assert outbox(made) == []
+
+
+def test_what_has_arrived_is_settled_before_the_next_is_sent(made, calls, sender):
+    for student in ("a1", "a2", "a3"):
+        calls.attend(student)
+    left = []
+
+    def send(check_in):
+        left.append(len(outbox(made)))
+        sender.end()  # the hub ends: the rest is left for the next time
+
+    sender.target = replace(sender.target, send=send)
+    sender.send_what_is_due()
+    assert left == [3]
+    assert [attempts for _, attempts, _ in outbox(made)] == [0, 0]
+    with made[0].store.reading() as reader:
+        assert store_outbox.next_due(reader, "club") <= utc_now()
+
+
+def test_what_a_wrong_clock_made_due_in_a_year_can_be_sent_now(
+    made, calls, sender, sink, url, clock
+):
+    calls.attend("a1")
+    with made[0].store.writing() as tx:
+        tx.run("UPDATE outbox SET due_at = ?", utc_now() + timedelta(days=365))
+    assert sender.send_what_is_due() > 0
+    options = ["--database", url, "--plugins", made[0].settings.plugins, "--retry", "club"]
+    assert CliRunner().invoke(main, ["outbox", *options]).exit_code == 0
+    assert sender.send_what_is_due() == 0.0
+    assert len(sink.seen) == 1
 
 
 def test_a_replay_is_sent_on_too(made, calls, sender, sink):

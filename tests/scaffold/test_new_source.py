@@ -446,3 +446,91 @@ class TestFromTheHub:
     @pytest.mark.parametrize("name", ["Gate", "1a", "import", "a--b", "../x", "test"])
     def test_a_name_that_is_none(self, new, name):
         assert "cannot be one; use lower-case letters" in new(name, status=2)
+
+    @pytest.mark.parametrize("name", ["onetap", "attendance", "status", "cards"])
+    def test_a_name_that_the_hub_has(self, new, name):
+        assert f"name: the hub has a source {name}, or a path of this name" in new(name, status=2)
+
+
+class TestWhatMustNotBeWritten:
+    """Of what was captured, nothing real stands in a project."""
+
+    def written(self, new, tmp_path, payload, *arguments, headers=""):
+        file = tmp_path / "one.http"
+        file.write_text(f"Content-Type: application/json\n{headers}\n{json.dumps(payload)}")
+        output = new("gate", "--from-capture", str(file), *arguments)
+        paths = [path for path in (tmp_path / "gate").rglob("*") if path.is_file()]
+        return output, "".join(path.name + path.read_text() for path in paths)
+
+    @pytest.mark.parametrize(
+        ("payload", "real"),
+        [
+            ({"attendance": {"Grete Musterfrau": "present"}}, "Grete"),
+            ({"scores": {"4711": 3, "4712": 4}}, "4711"),
+            ({"user": 42, "age": 23, "event": "Chess"}, "42"),
+            ({"user": 42, "age": 23, "event": "Chess"}, "23"),
+            ({"source": "gmusterfrau", "event": "Chess"}, "gmusterfrau"),
+            ({"status": "grete", "state": "bavaria", "type": "musterfrau"}, "grete"),
+            ({"status": "grete", "state": "bavaria", "type": "musterfrau"}, "bavaria"),
+            ({"event": "Muster-Lab/Grete", "student_id": "a1"}, "Grete"),
+            ({"event": "Muster-Lab/Grete", "student_id": "a1"}, "muster-lab"),
+        ],
+    )
+    def test_persons_in_unusual_places(self, new, tmp_path, payload, real):
+        _, text = self.written(new, tmp_path, payload)
+        assert real not in text.replace("strict = true", "")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            "Cookie: session=REALSESSION; key=S3cret-of-it\n",
+            "X-Token: REAL-PART.S3cret-of-it\n",
+            "Authorization: Basic REALREAL S3cret-of-it\n",
+        ],
+    )
+    def test_credentials_that_stand_before_the_secret(self, new, tmp_path, headers):
+        file = tmp_path / "one.http"
+        file.write_text(f"{headers}\n{{}}")
+        arguments = ("--from-capture", str(file), "--secret", "S3cret-of-it")
+        assert "secret: what was given does not fit" in new("gate", *arguments, status=2)
+
+    def test_a_blank_secret_is_no_secret(self, new, tmp_path):
+        (tmp_path / "one.http").write_text("Authorization: Bearer REAL\n\n{}")
+        output = new("gate", "--from-capture", "one.http", "--secret", " ", status=2)
+        assert "secret: it is blank; is the variable set that it comes from?" in output
+
+
+class TestOddPayloads:
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {}, {"": 1}, {"a": []}, {"a": [[]]}, {"a": [[{"email": "ada@example.edu"}]]},
+            {"sessions": [{"name": "x", "attendees": [{"email": "ada@example.edu"}]}]},
+            {"strs": [{"student_id": 20394857, "event": "x"}]},
+            {"datetimes": [{"student_id": "a1", "event": "x", "at": "03/01/2026 06:02 PM"}]},
+            {"[]": "a1", "student_id": "a1", "event": "x"},
+            {"stu\"dent\\id\n": 1, "student_id": "a1", "ev'ent": {"na\"me": "x"}},
+            {"student_id": "a1", "event": {"name": "x", "start": "13.01.2026 18:02"},
+             "at": "03/01/2026 06:02 PM"},
+            {"begins": [True, {"student_id": "a1"}]},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_none_makes_a_module_that_fails(self, new, tmp_path, payload):
+        (tmp_path / "one.json").write_text(json.dumps(payload))
+        output = new("gate", "--from-capture", "one.json")
+        assert re.search(r"__captured: .*; answered (200|201|400) ", output)
+        for command in (["check", "-q"], ["format", "--check", "-q"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "ruff", *command], cwd=tmp_path / "gate", capture_output=True
+            )
+            assert done.returncode == 0, done.stdout
+
+    def test_one_who_goes_out_is_not_recorded_though_nobody_came_in(self, new, tmp_path, hub_with):
+        payload = {"student_id": "a1", "event": "Chess", "direction": "out"}
+        (tmp_path / "one.json").write_text(json.dumps(payload))
+        new("gate", "--from-capture", "one.json")
+        hub = hub_with(module_of(tmp_path / "gate"))
+        hub.know(student="a1", event="Chess")
+        assert hub.post("gate", payload).json["details"] == "Only who comes in is recorded"
+        assert hub.post("gate", {**payload, "direction": "in"}).status == 201
