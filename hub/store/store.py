@@ -10,6 +10,7 @@ from typing import Any
 
 from pony.orm import Database, db_session
 from pony.orm.core import TransactionError
+from pony.orm.dbapiprovider import Pool
 
 from hub.errors import HubError, SettingError, StoreUnavailable, StoreVersionError
 from hub.store import migrations
@@ -77,8 +78,11 @@ class Store:
         return cls(database, address)
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection; with the last one, a store in memory is gone."""
         self.database.disconnect()
+        if self.address.in_memory:
+            # Pony keeps the connection of such a store, whatever it is told.
+            Pool.disconnect(self.database.provider.pool)
 
     def writing(self) -> AbstractContextManager[Transaction]:
         """A transaction: this thread's open batch, or one of its own that ends with the block.
