@@ -24,6 +24,7 @@ def hub_with(
     ``fixtures`` the folder with what ``post`` takes by name. Paths begin at the test's file.
     """
     # Not at the top: pytest loads this module wherever the hub is installed.
+    from hub.kit.memory import beside
     from hub.testing.memory import FixtureHub
 
     here = request.path.parent
@@ -34,9 +35,8 @@ def hub_with(
         fixtures: str | Path = "fixtures",
         settings: Settings | None = None,
     ) -> FixtureHub:
-        if isinstance(plugin, str) and plugin.endswith(".py"):
-            plugin = here / plugin
-        made.append(FixtureHub(here / fixtures, plugin, settings))
+        at = None if plugin is None else beside(plugin, here)
+        made.append(FixtureHub(here / fixtures, at, settings))
         return made[-1]
 
     yield hub_with

@@ -5,25 +5,21 @@ from datetime import datetime, timedelta
 
 import click
 
+from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
 from hub.domain.timestamps import format_utc, utc_now
 from hub.errors import SettingError
 from hub.http.capture import PATH
 from hub.store import captures
-from hub.store.store import Store
 
 
 def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
     """Open a capture; the lines that tell where."""
     token, now = new_token(), utc_now()
     expires_at = now + timedelta(minutes=minutes)
-    store = Store.open(settings.database, create=False)
-    try:
-        with store.writing() as tx:
-            identifier = captures.open_(tx, digest(token), now, expires_at)
-    finally:
-        store.close()
+    with existing_store(settings.database) as store, store.writing() as tx:
+        identifier = captures.open_(tx, digest(token), now, expires_at)
     base = (url or _address(settings)).rstrip("/")
     yield f"capture {identifier}, open until {_moment(expires_at)}:"
     yield f"  {base}{PATH}/{token}/"
@@ -34,12 +30,8 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
 
 def list_(settings: Settings) -> Iterator[str]:
     """A line for each capture."""
-    store = Store.open(settings.database, create=False)
-    try:
-        with store.reading() as reader:
-            found = captures.every(reader)
-    finally:
-        store.close()
+    with existing_store(settings.database) as store, store.reading() as reader:
+        found = captures.every(reader)
     for capture in found:
         state = "open until" if capture.expires_at > utc_now() else "ended"
         yield f"{capture.id}: {state} {_moment(capture.expires_at)}, {capture.requests} requests"
@@ -47,14 +39,10 @@ def list_(settings: Settings) -> Iterator[str]:
 
 def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
     """What a capture has taken. Raises SettingError where there is none of this id."""
-    store = Store.open(settings.database, create=False)
-    try:
-        with store.reading() as reader:
-            if captures.by_id(reader, identifier) is None:
-                raise SettingError(f"capture: there is none with the id {identifier}")
-            return captures.requests(reader, identifier)
-    finally:
-        store.close()
+    with existing_store(settings.database) as store, store.reading() as reader:
+        if captures.by_id(reader, identifier) is None:
+            raise SettingError(f"capture: there is none with the id {identifier}")
+        return captures.requests(reader, identifier)
 
 
 def show(settings: Settings, identifier: int) -> Iterator[str]:

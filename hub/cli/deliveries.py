@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +10,7 @@ import click
 from hub.archive import replay, search, shown
 from hub.cli.options import setting_options
 from hub.cli.progress import progress
+from hub.cli.store import existing_store
 from hub.config.load import load
 from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.timestamps import format_utc
@@ -50,7 +50,7 @@ def list_(limit: int, as_json: bool, config_file: str | None, **options: Any) ->
     filters, settings = _split(options)
     configured = load(settings, config_file).settings
     wanted = search.filters(filters, configured.time_zone)
-    with _store(configured.database) as store:
+    with existing_store(configured.database) as store:
         for told, kept in enumerate(_all(store, wanted)):
             if limit and told == limit:
                 click.echo(f"there are more than {limit}; see --limit", err=True)
@@ -64,7 +64,10 @@ def list_(limit: int, as_json: bool, config_file: str | None, **options: Any) ->
 @setting_options("database")
 def show(delivery: str, as_json: bool, config_file: str | None, **options: Any) -> None:
     """Show everything that is kept of a delivery, with all its attempts."""
-    with _store(load(options, config_file).settings.database) as store, store.reading() as reader:
+    with (
+        existing_store(load(options, config_file).settings.database) as store,
+        store.reading() as reader,
+    ):
         kept = replay.find(reader, delivery)
         whole = shown.whole(kept, archive.attempts(reader, kept))
     if as_json:
@@ -146,15 +149,6 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """The filters and the settings among the options."""
     filters = {name: options.pop(name) for name in search.NAMES if options.get(name) is not None}
     return filters, {k: v for k, v in options.items() if k not in search.NAMES}
-
-
-@contextmanager
-def _store(database: str) -> Iterator[Store]:
-    store = Store.open(database, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _all(store: Store, filters: search.Filters) -> Iterator[KeptDelivery]:

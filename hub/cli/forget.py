@@ -4,24 +4,21 @@ import click
 
 from hub.archive.forget import forget as forget_student
 from hub.cli.progress import progress
+from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.store import archive
 from hub.store.archive import Wanted
-from hub.store.store import Store
 
 
 def forget(settings: Settings, student: str, sure: bool) -> None:
     """Remove the person's data from the store, for good."""
     if not sure:
         click.confirm(f"Remove all that tells of {student}, for good?", abort=True)
-    store = Store.open(settings.database, create=False)
-    try:
+    with existing_store(settings.database) as store:
         with store.reading() as reader:
             total = archive.count(reader, Wanted())
         with progress("looking", total) as looked_at:
             done = forget_student(store, student, looked_at)
-    finally:
-        store.close()
     click.echo(
         f"forgotten; {done.attendances} attendances stay counted, "
         f"{done.deliveries} deliveries were emptied"

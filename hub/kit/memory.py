@@ -182,6 +182,11 @@ def memory_hub(
         made.close()
 
 
+def beside(plugin: Plugin, here: Path) -> Plugin:
+    """The plugin, where a relative ``.py`` file's path begins at ``here``."""
+    return here / plugin if isinstance(plugin, str) and plugin.endswith(".py") else plugin
+
+
 def load(plugin: Plugin | None, settings: Settings) -> Plugins:
     """A plugin alone, for several hubs; without one, all that the settings find.
 

@@ -251,42 +251,42 @@ class Plugins:
             for plugin in self.loaded
             for source, _ in plugin.sources
         ]
-        for implementation in self.implementations("register_sources"):
-            if implementation.plugin_name != found.name:
-                continue
-            for source in _several(self.call(implementation), Source, implementation):
-                if not isinstance(source, Source):
+        for source in self._declared(found, "register_sources", Source):
+            if not isinstance(source, Source):
+                raise PluginError(
+                    f"register_sources gave {source!r}; it must give hub.Source values"
+                )
+            for other, where in taken:
+                if source.path == other.path:
                     raise PluginError(
-                        f"register_sources gave {source!r}; it must give hub.Source values"
+                        f"its path {source.path} is taken by the source {other.name} of {where}; "
+                        "choose another"
                     )
-                for other, where in taken:
-                    if source.path == other.path:
-                        raise PluginError(
-                            f"its path {source.path} is taken by the source {other.name} of {where}; "
-                            "choose another"
-                        )
-                    if source.name == other.name:
-                        raise PluginError(
-                            f"there is a source named {source.name}, of {where}; choose another"
-                        )
-                _probe(source)
-                taken.append((source, "this plugin"))
-                yield source, self._validators(source)
+                if source.name == other.name:
+                    raise PluginError(
+                        f"there is a source named {source.name}, of {where}; choose another"
+                    )
+            _probe(source)
+            taken.append((source, "this plugin"))
+            yield source, self._validators(source)
 
     def _targets(self, found: Found) -> Iterator[Target]:
         taken = {target.name for target in self.targets}
-        for implementation in self.implementations("register_targets"):
-            if implementation.plugin_name != found.name:
-                continue
-            for target in _several(self.call(implementation), Target, implementation):
-                if not isinstance(target, Target):
-                    raise PluginError(
-                        f"register_targets gave {_kind(target)}; it must give hub.Target values"
-                    )
-                if target.name in taken:
-                    raise PluginError(f"there is a target named {target.name}; choose another")
-                taken.add(target.name)
-                yield target
+        for target in self._declared(found, "register_targets", Target):
+            if not isinstance(target, Target):
+                raise PluginError(
+                    f"register_targets gave {_kind(target)}; it must give hub.Target values"
+                )
+            if target.name in taken:
+                raise PluginError(f"there is a target named {target.name}; choose another")
+            taken.add(target.name)
+            yield target
+
+    def _declared(self, found: Found, hook: str, kind: type) -> Iterator[Any]:
+        """What a plugin's own implementation of a hook declares; it should be values of this kind."""
+        for implementation in self.implementations(hook):
+            if implementation.plugin_name == found.name:
+                yield from _several(self.call(implementation), kind, implementation)
 
     def _validators(self, source: Source) -> Mapping[str, Validator]:
         try:

@@ -12,7 +12,7 @@ from hub.config.settings import Settings
 from hub.kit.contract import Case, cases
 from hub.kit.fixtures import Fixture
 from hub.kit.fixtures import fixtures as read
-from hub.kit.memory import Plugin
+from hub.kit.memory import Plugin, beside
 from hub.kit.trial import attempt
 
 
@@ -34,7 +34,7 @@ def contract_suite(
     plugin of several. Raises PluginError or SettingError where there is nothing to test.
     """
     here = _caller()
-    found = cases(_at(plugin, here), here / fixtures, source, settings)
+    found = cases(beside(plugin, here), here / fixtures, source, settings)
 
     @pytest.mark.parametrize("case", found, ids=[case.name for case in found])
     def test(case: Case) -> None:
@@ -56,7 +56,7 @@ def fixture_suite(
     """
     here = _caller()
     found = read(here / fixtures)
-    at = _at(plugin, here)
+    at = beside(plugin, here)
 
     @pytest.mark.parametrize("fixture", found, ids=[fixture.name for fixture in found])
     def test(fixture: Fixture) -> None:
@@ -69,7 +69,3 @@ def fixture_suite(
 def _caller() -> Path:
     """The folder of the file that calls the function that calls this."""
     return Path(inspect.stack()[2].filename).parent
-
-
-def _at(plugin: Plugin, here: Path) -> Plugin:
-    return here / plugin if isinstance(plugin, str) and plugin.endswith(".py") else plugin
