@@ -44,8 +44,9 @@ from hub.plugin.hookspecs import hookimpl
 from hub.plugin.section import setting
 from hub.plugin.source import Source
 from hub.plugin.target import Target
-from hub.receive.keywords import is_missing
-from hub.receive.signatures import (
+from hub.version import __version__
+from hub.wire.keywords import is_missing
+from hub.wire.signatures import (
     GITHUB_SIGNATURE,
     ONETAP_SIGNATURE,
     OPEN,
@@ -57,7 +58,6 @@ from hub.receive.signatures import (
     SharedSecret,
     Signer,
 )
-from hub.version import __version__
 
 __all__ = [
     "A_NUMBER",

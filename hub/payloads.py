@@ -19,7 +19,7 @@ from hub.domain.operations import (
 )
 from hub.domain.timestamps import parse_timestamp, parse_unix_seconds
 from hub.errors import InvalidPayload
-from hub.receive.keywords import is_missing
+from hub.wire.keywords import is_missing
 
 Object = Mapping[str, Any]
 

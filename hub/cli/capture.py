@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 import click
 
+from hub.api.capture import PATH
 from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
 from hub.domain.timestamps import format_utc, utc_now
 from hub.errors import SettingError
-from hub.http.capture import PATH
 from hub.store import captures
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hub.archive import replay, search, shown
+from hub.api import shown
 from hub.cli.options import setting_options
 from hub.cli.progress import progress
 from hub.cli.store import existing_store
@@ -15,6 +15,8 @@ from hub.config.load import load
 from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.timestamps import format_utc
 from hub.errors import Refused
+from hub.jobs import replay
+from hub.record import search
 from hub.store import archive
 from hub.store.store import Store
 

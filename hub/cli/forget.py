@@ -2,10 +2,10 @@
 
 import click
 
-from hub.archive.forget import forget as forget_student
 from hub.cli.progress import progress
 from hub.cli.store import existing_store
 from hub.config.settings import Settings
+from hub.jobs.forget import forget as forget_student
 from hub.store import archive
 from hub.store.archive import Wanted
 

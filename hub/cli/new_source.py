@@ -11,11 +11,11 @@ from hub.cli.capture import requests_of
 from hub.config.settings import Settings
 from hub.domain.captures import CapturedRequest
 from hub.errors import SettingError
-from hub.kit.trial import Tried, told
-from hub.receive.signatures import OPEN, STANDARD_WEBHOOKS, HmacSha256
 from hub.scaffold.mapping import Role, is_card
 from hub.scaffold.project import EXAMPLE, Project, names_of, plan, write
 from hub.scaffold.requests import read_file
+from hub.testing.trial import Tried, told
+from hub.wire.signatures import OPEN, STANDARD_WEBHOOKS, HmacSha256
 
 
 def run(

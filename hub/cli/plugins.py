@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hub.config.settings import Settings
-from hub.endpoint import Endpoint, endpoints
+from hub.intake.endpoint import Endpoint, endpoints
 from hub.plugin.plugins import Plugins
 
 

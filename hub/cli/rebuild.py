@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import click
 
-from hub.archive.rebuild import Difference, Rebuild, Rebuilt
 from hub.cli.progress import progress
 from hub.config.settings import Settings
 from hub.domain.timestamps import format_utc
 from hub.http.app import Hub
+from hub.jobs.rebuild import Difference, Rebuild, Rebuilt
 from hub.store import archive
 from hub.store.archive import Wanted
 from hub.store.snapshot import Attended

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from hub.config.settings import Settings
-from hub.kit import trial
-from hub.kit.fixtures import fixtures as read
-from hub.kit.trial import Tried
+from hub.testing import trial
+from hub.testing.fixtures import fixtures as read
+from hub.testing.trial import Tried
 
 
 def run(plugin: str, fixtures: Path, source: str | None, accept: bool, settings: Settings) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from hub.config import readers
-from hub.receive.signatures import SCHEMES
+from hub.wire.signatures import SCHEMES
 
 
 def _setting(default: Any, read: Any, about: str, unit: str = "") -> Any:

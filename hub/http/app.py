@@ -9,22 +9,22 @@ from typing import Any
 
 import bottle
 
-from hub import answers
-from hub.answers import Answer
-from hub.archive.replay import Replays
-from hub.archive.upkeep import Upkeep
+from hub.api import capture
+from hub.api.capture import CaptureApi
+from hub.api.deliveries import DeliveriesApi
+from hub.api.status import StatusPage
 from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery, new_delivery_id
 from hub.domain.timestamps import utc_now
-from hub.endpoint import Endpoint, endpoints, unknown_sources
 from hub.errors import FAULTS, SettingError, StoreConflict, StoreUnavailable
-from hub.http import capture
-from hub.http.admin import DeliveriesApi
-from hub.http.capture import CaptureApi
-from hub.http.status import StatusPage
+from hub.intake import answers
+from hub.intake.answers import Answer
+from hub.intake.endpoint import Endpoint, endpoints, unknown_sources
+from hub.intake.pipeline import Pipeline
+from hub.jobs.replay import Replays
+from hub.jobs.sender import Outbox
+from hub.jobs.upkeep import Upkeep
 from hub.log import log_fault
-from hub.outbox import Outbox
-from hub.pipeline import Pipeline
 from hub.plugin.observers import Observers
 from hub.plugin.plugins import Plugins
 from hub.store.database import parse_address

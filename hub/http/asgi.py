@@ -16,14 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-from hub import answers
-from hub.answers import Answer
+from hub.api import deliveries
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
-from hub.http import admin
 from hub.http.app import STATUS_PATH, Hub
 from hub.http.batch import Request, Response, run
-from hub.pipeline import DELIVERY_ID, HEADERS
+from hub.intake import answers
+from hub.intake.answers import Answer
+from hub.intake.pipeline import DELIVERY_ID, HEADERS
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -47,7 +47,7 @@ class Adapter:
         self._timeout = hub.settings.body_timeout
         self._connections = connections
         self._aside = {
-            admin.PATH: ThreadPoolExecutor(1, "deliveries"),
+            deliveries.PATH: ThreadPoolExecutor(1, "deliveries"),
             STATUS_PATH: ThreadPoolExecutor(1, "status"),
         }
         self._expected = self._last = 1

@@ -26,8 +26,8 @@ from hub.plugin.discovery import GROUP, Found, discover, switched_off
 from hub.plugin.section import Section, read
 from hub.plugin.source import Source
 from hub.plugin.target import Target
-from hub.receive.signatures import Open
-from hub.receive.validation import Schemas
+from hub.wire.signatures import Open
+from hub.wire.validation import Schemas
 
 if TYPE_CHECKING:
     import click

@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.domain.operations import Operation
 from hub.domain.records import Result
-from hub.receive.signatures import Authentication
+from hub.wire.signatures import Authentication
 
 Schema = str | Path | Mapping[str, Any]
 """A JSON Schema (draft 2020-12): itself, the path of its file, or the ``$id`` of one the hub ships."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.receive.keywords import is_missing
 from hub.scaffold.mapping import Proposal, Role, is_kind, is_way
 from hub.scaffold.members import EACH, Member, Path, is_data, word_set, words
 from hub.scaffold.moments import read_moment, write_moment
+from hub.wire.keywords import is_missing
 
 _FIRST = ("Ada", "Bo", "Cleo", "Dov", "Eve", "Finn", "Gia", "Hal")
 _LAST = ("Example", "Sample", "Specimen", "Instance")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.domain.identifiers import is_email
 from hub.domain.timestamps import parse_timestamp
-from hub.receive.keywords import is_missing
+from hub.wire.keywords import is_missing
 
 EACH = "[]"
 """In a path: each item of an array."""

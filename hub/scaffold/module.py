@@ -6,7 +6,9 @@ import keyword
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from hub.receive.signatures import (
+from hub.scaffold.mapping import Proposal, Role, comes_in, goes_out, is_card
+from hub.scaffold.members import EACH, Member, Path, words
+from hub.wire.signatures import (
     GITHUB_SIGNATURE,
     ONETAP_SIGNATURE,
     OPEN,
@@ -17,8 +19,6 @@ from hub.receive.signatures import (
     HmacSha256,
     SharedSecret,
 )
-from hub.scaffold.mapping import Proposal, Role, comes_in, goes_out, is_card
-from hub.scaffold.members import EACH, Member, Path, words
 
 _CONSTANTS = {
     id(OPEN): "OPEN",

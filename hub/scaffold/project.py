@@ -15,9 +15,6 @@ from hub.config.settings import Settings
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
-from hub.kit import trial
-from hub.kit.fixtures import fixtures
-from hub.receive.signatures import OPEN, Authentication
 from hub.scaffold.inference import infer
 from hub.scaffold.invented import Inventor
 from hub.scaffold.mapping import Proposal, is_kind, propose, unread_times
@@ -26,6 +23,9 @@ from hub.scaffold.members import Path as Path_
 from hub.scaffold.module import Draft, Kind, module_text
 from hub.scaffold.recognition import recognise, suspicious
 from hub.scaffold.requests import payload_of
+from hub.testing import trial
+from hub.testing.fixtures import fixtures
+from hub.wire.signatures import OPEN, Authentication
 from hub_plugins import BUILT_INS, OPTIONAL
 
 _TAKEN = frozenset({*BUILT_INS, *OPTIONAL, "attendance", "status"})

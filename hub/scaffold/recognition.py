@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import parse_timestamp
-from hub.receive.signatures import (
+from hub.wire.signatures import (
     BODY,
     GITHUB_SIGNATURE,
     ID_TIMESTAMP_BODY,

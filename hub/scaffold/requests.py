@@ -9,7 +9,7 @@ from typing import Any
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import utc_now
 from hub.errors import Refused, SettingError
-from hub.receive.strict_json import parse
+from hub.wire.strict_json import parse
 
 _REQUEST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/[\d.]+\r?\n")
 _HEADER_LINE = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")

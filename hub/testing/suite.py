@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from hub.config.settings import Settings
-from hub.kit.contract import Case, cases
-from hub.kit.fixtures import Fixture
-from hub.kit.fixtures import fixtures as read
-from hub.kit.memory import Plugin, beside
-from hub.kit.trial import attempt
+from hub.testing.contract import Case, cases
+from hub.testing.fixtures import Fixture
+from hub.testing.fixtures import fixtures as read
+from hub.testing.memory import Plugin, beside
+from hub.testing.trial import attempt
 
 
 def contract_suite(

@@ -7,7 +7,7 @@ import pytest
 from hubtest import LEGACY, ONETAP, SECURE, STATUS, UNIFIED, Calls, Client
 
 from hub.errors import InvalidPayload, PayloadTooLarge, Refused
-from hub.receive.body import read_body
+from hub.wire.body import read_body
 
 SOURCES = {"unified": UNIFIED, "legacy": LEGACY, "secure": SECURE, "onetap": ONETAP}
 

@@ -337,7 +337,7 @@ def test_a_connection_whose_body_was_refused_unread_does_not_stay_open(serve, tm
 
 LONG_REPLAY = """
 import time
-from hub.archive.replay import Replays
+from hub.jobs.replay import Replays
 
 def replay(self, identifier, replay=Replays.replay, **options):
     print("replaying", flush=True)

@@ -541,7 +541,7 @@ class TestSlowPlugins:
     )
     def test_each_part_in_a_request(self, make_hub, tmp_path, caplog, monkeypatch, hook, arguments):
         monkeypatch.setattr("hub.plugin.plugins.SLOW", 0.01)
-        monkeypatch.setattr("hub.attempt.SLOW", 0.01)
+        monkeypatch.setattr("hub.intake.attempt.SLOW", 0.01)
         folder = tmp_path / "plugins"
         folder.mkdir()
         normalize = "    time.sleep(0.02)\n" if hook == "normalize" else ""

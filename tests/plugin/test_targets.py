@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 from hubtest import STATUS, Calls, Client
 
-import hub.outbox
+import hub.jobs.sender
 from hub import NotDelivered
-from hub.archive.forget import forget
 from hub.cli import main
 from hub.domain.timestamps import utc_now
 from hub.errors import StoreUnavailable
+from hub.jobs.forget import forget
 from hub.store import outbox as store_outbox
 
 CODE = """
@@ -67,7 +67,7 @@ def calls(made):
 def clock(monkeypatch):
     """The time of the outbox, which a test moves on."""
     moved = [timedelta()]
-    monkeypatch.setattr(hub.outbox, "utc_now", lambda: utc_now() + moved[0])
+    monkeypatch.setattr(hub.jobs.sender, "utc_now", lambda: utc_now() + moved[0])
 
     def move(**by):
         moved[0] += timedelta(**by)
@@ -93,7 +93,7 @@ def test_each_check_in_once_with_all_there_is_to_tell(made, calls, sender, sink)
     assert sent.delivery == reply.headers["x-delivery-id"]
     assert sent.id == f"msg_{sent.delivery}_{sent.attendance.id}"
     assert outbox(made) == []
-    assert sender.send_what_is_due() == hub.outbox._LOOK_EVERY
+    assert sender.send_what_is_due() == hub.jobs.sender._LOOK_EVERY
 
 
 def test_without_a_target_there_is_no_outbox(hub, client, rows):
@@ -122,8 +122,8 @@ def test_one_that_fails_comes_again_later_and_is_the_same(made, calls, sender, s
 def test_waits_grow_and_at_last_it_is_given_up(made, calls, sender, sink, clock, caplog):
     calls.attend("a1")
     sink.raising.append(ZeroDivisionError("about Ada"))
-    for _ in hub.outbox.SCHEDULE:
-        assert 1.0 <= sender.send_what_is_due() <= hub.outbox._LONGEST_PAUSE
+    for _ in hub.jobs.sender.SCHEDULE:
+        assert 1.0 <= sender.send_what_is_due() <= hub.jobs.sender._LONGEST_PAUSE
         ((_, _, due_at),) = outbox(made)
         assert due_at is not None
         clock(days=2)
@@ -274,7 +274,7 @@ def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, c
     assert run() == "club: 0 to be sent, 0 given up\n"
     calls.attend("a1")
     sink.raising.append(NotDelivered("no"))
-    for _ in range(len(hub.outbox.SCHEDULE) + 1):
+    for _ in range(len(hub.jobs.sender.SCHEDULE) + 1):
         sender.send_what_is_due()
         clock(days=2)
     assert run() == "club: 0 to be sent, 1 given up\n"
@@ -305,13 +305,13 @@ def test_a_store_that_is_away_puts_it_off(made, calls, sender, sink, caplog, mon
 
     fails(StoreUnavailable("it is locked"))
     fails(ZeroDivisionError("Ada"))
-    assert waited == [hub.outbox._LOOK_EVERY] * 2
+    assert waited == [hub.jobs.sender._LOOK_EVERY] * 2
     assert "target club is put off: it is locked" in caplog.text
     assert "target club failed: ZeroDivisionError at " in caplog.text
 
 
 def test_a_send_that_hangs_is_told_once(made, calls, sender, caplog, monkeypatch):
-    monkeypatch.setattr(hub.outbox, "_LONG", 0.0)
+    monkeypatch.setattr(hub.jobs.sender, "_LONG", 0.0)
 
     def send(check_in):
         sender.wake()

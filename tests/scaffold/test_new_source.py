@@ -21,9 +21,9 @@ import hub
 from hub.cli import main
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import utc_now
-from hub.receive.signatures import SCHEMES, HmacSha256, SharedSecret
 from hub.scaffold.members import members
 from hub.scaffold.recognition import recognise
+from hub.wire.signatures import SCHEMES, HmacSha256, SharedSecret
 
 ONCE = pytest.mark.skipif(
     os.environ.get("HUB_TEST_STORE") == "postgres", reason="it has no part of the store"

@@ -1,0 +1,1 @@
+"""JSON over HTTP: the status pages, the kept deliveries, captures."""

@@ -1,1 +1,0 @@
-"""The kept deliveries: searched, attempted again, derived anew, emptied in time, forgotten."""

@@ -1,0 +1,1 @@
+"""A request becomes a delivery, its operations, and its answer."""

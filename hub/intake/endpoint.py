@@ -1,0 +1,148 @@
+"""An endpoint: a source as it is configured, with its validators and its counters."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jsonschema.protocols import Validator
+
+from hub.config.load import source_key
+from hub.config.settings import Settings, SourceSettings
+from hub.domain.timestamps import format_utc
+from hub.errors import SettingError
+from hub.plugin.plugins import Plugins
+from hub.plugin.source import Source
+from hub.wire.signatures import (
+    OPEN,
+    SCHEMES,
+    WEBHOOK_SIGNATURE,
+    Authentication,
+    HmacSha256,
+    Open,
+    WhenSigned,
+    signing_timestamp,
+)
+
+UNAUTHENTICATED = "unauthenticated"
+UNAVAILABLE = "unavailable"
+"""What is counted beside the outcomes of deliveries: requests of which nothing is kept."""
+
+
+class Counters:
+    """What one endpoint has seen since the hub started. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._last: tuple[datetime, str, int] | None = None
+
+    def count(self, outcome: str, at: datetime, status: int) -> None:
+        """Count one delivery. ``at`` is naive and in UTC."""
+        with self._lock:
+            self._counts[outcome] += 1
+            if outcome not in (UNAUTHENTICATED, UNAVAILABLE):
+                self._last = at, outcome, status
+
+    def shown(self) -> dict[str, Any]:
+        """The counts by outcome, and the last delivery."""
+        with self._lock:
+            counts, last = dict(sorted(self._counts.items())), self._last
+        shown = None
+        if last is not None:
+            at, outcome, status = last
+            received_at = format_utc(at.replace(microsecond=0))
+            shown = {"received_at": received_at, "outcome": outcome, "status": status}
+        return {"deliveries": {"total": sum(counts.values()), **counts}, "last_delivery": shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A plugin's source, how its requests prove where they come from, and what it has seen."""
+
+    plugin: str
+    source: Source
+    validators: Mapping[str, Validator]
+    authentication: Authentication
+    secrets: tuple[str, ...] = field(repr=False)
+    counters: Counters
+
+    @property
+    def path(self) -> str:
+        """The URL path, with its trailing slash."""
+        return f"/api/webhook/{self.source.path}/"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request needs no signature."""
+        return isinstance(self.authentication, Open | WhenSigned)
+
+    @property
+    def protection(self) -> str:
+        """``open``, or how a request must be signed, in words."""
+        if isinstance(self.authentication, Open):
+            return "open"
+        scheme = self.authentication.scheme
+        if isinstance(self.authentication, WhenSigned):
+            return f"open ({scheme} checked where sent)"
+        return f"signed ({scheme})" if self.secrets else f"signed ({scheme}), no secret configured"
+
+
+def endpoints(plugins: Plugins, settings: Settings) -> tuple[Endpoint, ...]:
+    """The endpoints of all sources. Raises SettingError for one that is configured wrongly."""
+    return tuple(
+        _endpoint(plugin.name, source, validators, settings)
+        for plugin in plugins.loaded
+        for source, validators in plugin.sources
+    )
+
+
+def unknown_sources(found: tuple[Endpoint, ...], settings: Settings) -> list[str]:
+    """The sources that are configured and that no plugin declares."""
+    names = {source_key(endpoint.source.name) for endpoint in found}
+    return sorted(name for name in settings.sources if source_key(name) not in names)
+
+
+def _endpoint(
+    plugin: str, source: Source, validators: Mapping[str, Validator], settings: Settings
+) -> Endpoint:
+    own = settings.sources.get(source_key(source.name), SourceSettings())
+    authentication = _authentication(source, own)
+    if own.secrets and isinstance(authentication, Open):
+        raise SettingError(
+            f"sources.{source.name}.secrets: nothing checks them; set its signature, or required"
+        )
+    secrets = own.secrets or settings.webhook_secret
+    for secret in secrets:
+        try:
+            authentication.check_secret(secret)
+        except ValueError as error:
+            raise SettingError(f"sources.{source.name}: {error}") from None
+    return Endpoint(plugin, source, validators, authentication, secrets, Counters())
+
+
+def _authentication(source: Source, own: SourceSettings) -> Authentication:
+    name = f"sources.{source.name}"
+    scheme = SCHEMES[own.signature] if own.signature else source.authenticate
+    if isinstance(scheme, Open) and own.required:
+        if own.signature:
+            raise SettingError(f"{name}.signature: none cannot be required; name a scheme")
+        scheme = WEBHOOK_SIGNATURE
+    weaker = own.required is False or isinstance(scheme, Open)
+    if weaker and not isinstance(source.authenticate, Open):
+        setting = "required" if own.required is False else "signature"
+        raise SettingError(
+            f"{name}.{setting}: this source is always signed; post to another, or leave it out "
+            f"with without"
+        )
+    if own.signed == "timestamp.body":
+        if not isinstance(scheme, HmacSha256) or not scheme.timestamp_header:
+            raise SettingError(
+                f"{name}.signed: only the onetap signature can be made over timestamp.body"
+            )
+        scheme = signing_timestamp(scheme)
+    if own.required is False:
+        return OPEN if isinstance(scheme, Open) else WhenSigned(scheme)
+    return scheme

@@ -1,0 +1,228 @@
+"""Deriving the attendances anew, from all kept deliveries, with the plugins as they are now.
+
+It happens in a store of its own, which is thrown away; the record itself is only read. Deliveries go in
+the order in which they were settled. What cannot be derived, for want of a body or of a plugin, is
+taken as it stands.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from heapq import merge
+from itertools import islice
+from pathlib import Path
+
+from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
+from hub.errors import FAULTS, KeyReused
+from hub.intake.attempt import decide, prepare
+from hub.intake.endpoint import Endpoint
+from hub.log import log_fault
+from hub.plugin.plugins import Plugins
+from hub.record import search
+from hub.store import archive, snapshot
+from hub.store.archive import Wanted
+from hub.store.snapshot import Attended, Named
+from hub.store.store import Store
+from hub.store.transaction import Queries, Transaction
+
+_PAGE = 200
+_SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An attendance of which the record and the deliveries tell differently; None: of which they do
+    not tell. ``student`` and ``event`` are labels.
+    """
+
+    student: str
+    event: str
+    recorded: Attended | None
+    derived: Attended | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What came out: the differences, and how many deliveries were derived, were not because they have
+    no body or no plugin, and failed.
+    """
+
+    differences: tuple[Difference, ...]
+    derived: int
+    underivable: int
+    failed: int
+
+
+class Rebuild:
+    """Derives the attendances anew, and compares them with the record."""
+
+    def __init__(
+        self, store: Store, plugins: Plugins, endpoints: Sequence[Endpoint], zone: tzinfo
+    ) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
+        self._zone = zone
+
+    def run(self, progress: Callable[[int], object] = lambda looked_at: None) -> Rebuilt:
+        """Derive and compare. ``progress`` is told each time how many deliveries more were looked at.
+
+        Raises StoreUnavailable.
+        """
+        derived = failed = 0
+        with self._store.reading() as reader:
+            until = archive.last_id(reader)
+            recorded = _Record.of(self._store, until)
+            made = snapshot.events_made_by(reader)
+            changed = _Changed.of(reader, list(self._endpoints))
+            every = archive.count(reader, Wanted(outcomes=_SETTLED, upto=until))
+        with _scratch_store() as scratch:
+            with self._store.reading() as reader, scratch.writing() as tx:
+                snapshot.copy_underivable(reader, tx, list(self._endpoints))
+            deliveries = self._in_order(until)
+            while some := list(islice(deliveries, _PAGE)):
+                with scratch.writing() as tx:
+                    done = [self._derive(tx, kept, made) for kept in some]
+                derived += done.count(True)
+                failed += done.count(False)
+                progress(len(some))
+            underivable = max(0, every - derived - failed)
+            found = _differences(recorded, _Record.of(scratch, until), changed)
+            differences = tuple(one for one in found if self._is_derivable(one.recorded))
+        return Rebuilt(differences, derived, underivable, failed)
+
+    def _is_derivable(self, recorded: Attended | None) -> bool:
+        return recorded is None or recorded.source in self._endpoints
+
+    def _in_order(self, until: str) -> Iterator[KeptDelivery]:
+        """The deliveries that can be derived, in the order in which they were settled."""
+        with self._store.reading() as reader:
+            later = archive.settled_later(reader)
+        at_once = (
+            (kept.delivery.id, kept) for kept in self._pages(until) if kept.delivery.id not in later
+        )
+        replayed = (
+            (moment, kept)
+            for identifier, moment in sorted(later.items(), key=lambda item: item[1])
+            if (kept := self._find(identifier)) is not None
+        )
+        for _, kept in merge(at_once, replayed, key=lambda pair: pair[0]):
+            if kept.delivery.source in self._endpoints:
+                yield kept
+
+    def _pages(self, until: str) -> Iterator[KeptDelivery]:
+        wanted = Wanted(outcomes=_SETTLED, with_body=True, upto=until)
+        for page in search.every(self._store.reading, wanted, bodies=True):
+            yield from page
+
+    def _find(self, identifier: str) -> KeptDelivery | None:
+        with self._store.reading() as reader:
+            kept = archive.find(reader, identifier)
+        return None if kept is None or kept.emptied else kept
+
+    def _derive(
+        self, tx: Transaction, kept: KeptDelivery, made: Mapping[str, Sequence[int]]
+    ) -> bool:
+        """Whether the delivery could be decided on."""
+        if kept.status == KeyReused.status and kept.attempts == 1:
+            return True  # it used another's key, and changes nothing
+        endpoint = self._endpoints[kept.delivery.source]
+        prepared = prepare(self._plugins, endpoint, kept.delivery)
+        try:
+            with tx.savepoint():
+                decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+                snapshot.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
+        except FAULTS as error:
+            log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
+            return False
+        return decided.outcome is not Outcome.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The attendances of one store, and whose they are."""
+
+    students: Mapping[int, Named]
+    events: Mapping[int, Named]
+    attendances: Mapping[tuple[int, int], Attended]
+
+    @classmethod
+    def of(cls, store: Store, until: str) -> "_Record":
+        with store.reading() as reader:
+            return cls(
+                snapshot.students(reader),
+                snapshot.events(reader),
+                snapshot.attendances(reader, until),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """When students and events were last changed that were copied, as they are now: what was said of
+    them under an earlier name or identifier cannot be derived.
+    """
+
+    students: Mapping[int, datetime]
+    events: Mapping[int, datetime]
+
+    @classmethod
+    def of(cls, queries: Queries, sources: Sequence[str]) -> "_Changed":
+        return cls(
+            snapshot.changed(queries, "student", sources),
+            snapshot.changed(queries, "event", sources),
+        )
+
+    def since(self, attended: Attended, student: int, event: int) -> bool:
+        """Whether the student or the event was changed after the attendance was recorded."""
+        moments = (self.students.get(student), self.events.get(event))
+        return any(
+            moment is not None and delivery_id_at(moment) >= attended.delivery[:12]
+            for moment in moments
+        )
+
+
+def _differences(recorded: _Record, derived: _Record, changed: _Changed) -> Iterator[Difference]:
+    students = _same(recorded.students, derived.students)
+    events = _same(recorded.events, derived.events)
+    left = dict(recorded.attendances)
+    for (student, event), attended in derived.attendances.items():
+        # A row without any key was copied, and has its own id in both.
+        own = students.get(student, student if student not in derived.students else -student)
+        at = events.get(event, -event)
+        known = left.pop((own, at), None)
+        if known is None or known.times != attended.times:
+            yield Difference(
+                _label(derived.students, student), derived.events[event].label, known, attended
+            )
+    for (student, event), attended in left.items():
+        if changed.since(attended, student, event):
+            continue
+        label = _label(recorded.students, student)
+        yield Difference(label, recorded.events[event].label, attended, None)
+
+
+def _same(recorded: Mapping[int, Named], derived: Mapping[int, Named]) -> dict[int, int]:
+    """The recorded row's id for each derived row that shares a key with one."""
+    by_key = {key: row for row, named in recorded.items() for key in named.keys}
+    found = {}
+    for row, named in derived.items():
+        same = next((by_key[key] for key in named.keys if key in by_key), None)
+        if same is not None:
+            found[row] = same
+    return found
+
+
+def _label(students: Mapping[int, Named], student: int) -> str:
+    return students[student].label if student in students else f"#{student}"
+
+
+@contextmanager
+def _scratch_store() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory(prefix="attendance-hub-rebuild-") as folder:
+        store = Store.open(f"sqlite:///{Path(folder) / 'rebuild.db'}")
+        try:
+            yield store
+        finally:
+            store.close()

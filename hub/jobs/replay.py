@@ -1,0 +1,253 @@
+"""Replays: new attempts of deliveries that were refused, failed, or had nothing to record."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from hub.domain.delivery import (
+    Attempt,
+    CommittedDelivery,
+    Emptied,
+    KeptDelivery,
+    Outcome,
+    is_delivery_id,
+)
+from hub.domain.identifiers import Identifier
+from hub.domain.timestamps import utc_now
+from hub.errors import (
+    FAULTS,
+    NotFound,
+    NotReplayable,
+    Refused,
+    StoreConflict,
+    StoreUnavailable,
+)
+from hub.intake.answers import Answer
+from hub.intake.attempt import Decided, Prepared, decide, prepare
+from hub.intake.endpoint import Endpoint
+from hub.intake.keys import Key, derived_key, digest, senders_key
+from hub.log import log_fault
+from hub.plugin.plugins import Plugins
+from hub.record import search
+from hub.record.search import REPLAYABLE
+from hub.store import archive, deliveries, events, outbox, students
+from hub.store.archive import Wanted
+from hub.store.store import Store
+from hub.store.transaction import Queries, Transaction
+
+_log = logging.getLogger(__name__)
+_TRIES = 5
+_PAGE = 200
+
+_HAS_NO_BODY = {
+    Emptied.RETENTION: "Bodies are kept for as many days as keep_bodies says",
+    Emptied.FORGOTTEN: "It told of a student who was forgotten",
+}
+
+
+class _Undo(Exception):
+    """Ends a transaction that was only a trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: the delivery as it was before, the attempt's number, and what became of it.
+
+    ``number`` is None for a trial, of which nothing is kept.
+    """
+
+    before: KeptDelivery
+    number: int | None
+    attempt: Attempt
+
+
+def find(queries: Queries, identifier: str) -> KeptDelivery:
+    """The delivery with this id. Raises NotFound."""
+    kept = archive.find(queries, identifier) if is_delivery_id(identifier) else None
+    if kept is None:
+        raise NotFound(
+            f"Delivery {identifier[:64]} not found",
+            "Ids are in the X-Delivery-Id header of answers, in the log, and in the list of deliveries",
+        )
+    return kept
+
+
+class Replays:
+    """Attempts kept deliveries again, each in a transaction of its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        plugins: Plugins,
+        endpoints: Sequence[Endpoint],
+        tell: Callable[[CommittedDelivery], None],
+        zone: tzinfo,
+    ) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._targets = [target.name for target in plugins.targets]
+        self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
+        self._tell = tell
+        self._zone = zone
+
+    def replay(self, identifier: str, *, trial: bool = False) -> Replayed:
+        """Attempt a delivery again; a ``trial`` changes nothing.
+
+        Raises NotFound for an unknown id, NotReplayable for a delivery that cannot be or need not be
+        attempted again, StoreUnavailable.
+        """
+        with self._store.reading() as reader:
+            kept = find(reader, identifier)
+        endpoint = self._require_replayable(kept)
+        started = time.perf_counter_ns()
+        prepared = prepare(self._plugins, endpoint, kept.delivery)
+        for attempt in range(_TRIES):
+            try:
+                return self._commit(endpoint, kept, prepared, started, trial)
+            except StoreConflict:
+                time.sleep(0.01 * attempt)
+            except (NotReplayable, StoreUnavailable):
+                raise
+            except FAULTS as error:
+                if prepared.failed:
+                    raise
+                what = f"plugin {endpoint.plugin}: delivery {identifier} to {endpoint.source.name}"
+                log_fault(f"{what} failed in the store", error)
+                prepared = prepared._replace(failed=True, operations=())
+        raise StoreUnavailable("other writers always came first; try again")
+
+    def matching(self, wanted: Wanted) -> Iterator[str]:
+        """The ids of the deliveries to replay, the oldest first."""
+        for page in search.every(self._store.reading, wanted):
+            yield from (kept.delivery.id for kept in page)
+
+    def ready(self) -> Iterator[str]:
+        """The ids of the deliveries whose student or event has appeared, the oldest first.
+
+        Each student and event is looked for once: one that appears meanwhile must not let a delivery go
+        before an older one that waits for it too.
+        """
+        after = ""
+        has_appeared: dict[str, bool] = {}
+        while True:
+            with self._store.reading() as reader:
+                found = archive.waiting(reader, after, _PAGE)
+                for awaited in dict.fromkeys(awaited for _, awaited in found):
+                    if awaited not in has_appeared:
+                        has_appeared[awaited] = _has_appeared(reader, awaited)
+            yield from (one for one, awaited in found if has_appeared[awaited])
+            if len(found) < _PAGE:
+                return
+            after = found[-1][0]
+
+    def _require_replayable(self, kept: KeptDelivery) -> Endpoint:
+        delivery = kept.delivery
+        if kept.outcome not in REPLAYABLE:
+            said = "repeats another one" if kept.outcome is Outcome.REPEATED else "was applied"
+            raise NotReplayable(f"Delivery {delivery.id} {said}; there is nothing to replay")
+        if kept.emptied is not None:
+            sentence = f"Delivery {delivery.id} has no body any more"
+            raise NotReplayable(sentence, _HAS_NO_BODY[kept.emptied])
+        endpoint = self._endpoints.get(delivery.source)
+        if endpoint is None:
+            raise NotReplayable(
+                f"Delivery {delivery.id} came to the source {delivery.source}, which no plugin declares",
+                "Load the plugin that declares it, and replay again",
+            )
+        return endpoint
+
+    def _commit(
+        self,
+        endpoint: Endpoint,
+        kept: KeptDelivery,
+        prepared: Prepared,
+        started: int,
+        trial: bool,
+    ) -> Replayed:
+        if self._store.in_batch:
+            raise RuntimeError("a replay has a transaction of its own")
+        made: list[Replayed] = []
+        try:
+            with self._store.writing() as tx:
+                made.append(self._attempt(tx, endpoint, kept.delivery.id, prepared, started, trial))
+                if trial:
+                    raise _Undo
+        except _Undo:
+            pass
+        return made[-1]
+
+    def _attempt(
+        self,
+        tx: Transaction,
+        endpoint: Endpoint,
+        identifier: str,
+        prepared: Prepared,
+        started: int,
+        trial: bool,
+    ) -> Replayed:
+        # As it is now, in the transaction: another replay may have come first.
+        kept = find(tx, identifier)
+        self._require_replayable(kept)
+        key = _key(kept, prepared)
+        if key is not None:
+            _require_unanswered(tx, kept, key)
+        decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+        attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
+        if trial:
+            return Replayed(kept, None, attempt)
+        if self._targets:
+            outbox.add(tx, self._targets, decided.results, utc_now())
+        number = archive.add_attempt(tx, kept, utc_now(), attempt)
+        if key is not None and _answers_for_key(kept, key, decided.outcome):
+            deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))
+        tx.when_committed(lambda: self._committed(kept, number, decided))
+        return Replayed(kept, number, attempt)
+
+    def _committed(self, kept: KeptDelivery, number: int, decided: Decided) -> None:
+        answer: Answer = decided.answer
+        _log.info(
+            "delivery %s replayed, attempt %d: %s, %d",
+            kept.delivery.id,
+            number,
+            decided.outcome,
+            answer.status,
+        )
+        self._tell(
+            CommittedDelivery(kept.delivery, decided.outcome, answer.status, decided.results)
+        )
+
+
+def _key(kept: KeptDelivery, prepared: Prepared) -> Key | None:
+    try:
+        return senders_key(kept.delivery.headers) or derived_key(prepared.own_key)
+    except Refused:
+        return None  # too long to be one
+
+
+def _require_unanswered(tx: Transaction, kept: KeptDelivery, key: Key) -> None:
+    """The same delivery may have come again and been taken; or its key is another one's."""
+    delivery = kept.delivery
+    holder = deliveries.holder(tx, delivery.source, key.stored, delivery.id)
+    if holder is not None:
+        raise NotReplayable(
+            f"Delivery {delivery.id} has the idempotency key of delivery {holder}",
+            "That one was answered under the key; what it left to record, send under another key",
+        )
+
+
+def _answers_for_key(kept: KeptDelivery, key: Key, outcome: Outcome) -> bool:
+    """Whether a retry of the sender is to get this attempt's answer."""
+    if key.derived:
+        return outcome is Outcome.APPLIED
+    return kept.status >= 500 and outcome is not Outcome.FAILED
+
+
+def _has_appeared(queries: Queries, awaited: str) -> bool:
+    """Whether the student or the event that a delivery waits for is known now."""
+    what, _, name = awaited.partition(" ")
+    kind, _, value = name.partition(":")
+    if what == "student":
+        return students.find(queries, Identifier(kind, value)) is not None
+    return events.is_known(queries, value if kind == "name" else Identifier(kind, value))

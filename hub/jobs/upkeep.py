@@ -1,0 +1,213 @@
+"""Upkeep: what a hub does by itself beside its requests, on a thread of its own.
+
+It empties old bodies, and applies what waited for a student or an event that has appeared.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from hub.config.settings import Settings
+from hub.domain.captures import KEPT_FOR
+from hub.domain.records import Change, Result
+from hub.domain.timestamps import utc_now
+from hub.errors import FAULTS, HubError, Refused
+from hub.jobs.replay import Replays
+from hub.jobs.retention import empty_old_bodies
+from hub.log import log_fault
+from hub.store import archive, captures, events, students
+from hub.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+_HOUR, _DAY = 3600.0, 86400.0
+_RETRY = 5.0
+_MOST_NAMED = 10_000
+
+
+class Upkeep:
+    """The thread, and the students and events that have appeared since it last looked."""
+
+    def __init__(self, store: Store, replays: Replays, settings: Settings) -> None:
+        self._store = store
+        self._replays = replays
+        self._days = settings.keep_bodies
+        self._applies = settings.apply_waiting
+        self._appeared = _Appeared()
+        self._clock = _Clock(timedelta(days=self._days))
+        self._retention_due = time.monotonic()
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._starting = threading.Lock()
+        self._applying = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has begun; in the process that serves, after a server has forked it."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+                self._thread.start()
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Have deliveries applied that wait for what these results made. Never waits."""
+        if self._applies and results and self._appeared.add(results):
+            self._wake.set()
+
+    def apply_waiting(self) -> None:
+        """Apply at once what waits for what has been told, if the setting says so."""
+        if self._applies:
+            self._apply_waiting()
+
+    def close(self, seconds: float) -> None:
+        """End the thread, waiting for it at most ``seconds``."""
+        self._ending.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            seconds = self._do_what_is_due()
+            self._wake.wait(seconds)
+            self._wake.clear()
+        self._store.close()
+
+    def _do_what_is_due(self) -> float:
+        """The seconds until there is something to do again, unless something appears."""
+        try:
+            is_due = time.monotonic() >= self._retention_due
+            if is_due:
+                # What another process has made is found now.
+                self._appeared.add_all()
+            if self._applies:
+                self._apply_waiting()
+            if is_due:
+                self._retention_due = time.monotonic() + self._retention()
+        except HubError as error:
+            _log.warning("upkeep is put off: %s", error)
+            return _RETRY
+        except FAULTS as error:
+            log_fault("upkeep failed", error)
+            return _RETRY
+        return max(0.0, self._retention_due - time.monotonic())
+
+    def _apply_waiting(self) -> None:
+        with self._applying:
+            named = self._appeared.take()
+            try:
+                ready = self._replays.ready() if named is None else self._waiting_for(named)
+                for identifier in ready:
+                    if self._ending.is_set():
+                        return
+                    self._apply(identifier)
+            except BaseException:
+                self._appeared.add_all()
+                raise
+
+    def _apply(self, identifier: str) -> None:
+        try:
+            self._replays.replay(identifier)
+        except Refused as refused:
+            _log.info("delivery %s is not replayed: %d", identifier, refused.status)
+
+    def _waiting_for(self, named: Iterable[tuple[str, int]]) -> list[str]:
+        with self._store.reading() as reader:
+            awaited = []
+            for what, row in named:
+                own = students if what == "student" else events
+                awaited += [f"{what} {name}" for name in own.names_of(reader, row)]
+            return archive.waiting_for(reader, awaited)
+
+    def _retention(self) -> float:
+        """Empty old bodies, and remove old captures; the seconds until that is due again."""
+        with self._store.reading() as reader:
+            ended = [one for one in captures.every(reader) if one.expires_at < _captured_until()]
+        if ended:
+            with self._store.writing() as tx:
+                captures.remove_ended(tx, _captured_until())
+        with self._store.reading() as reader:
+            newest = archive.newest(reader)
+        if newest is None:
+            return _HOUR
+        if self._clock.is_doubtful(newest):
+            _log.warning("the clock may be wrong; no body is emptied for its age for a day")
+            return _DAY
+        emptied = empty_old_bodies(
+            self._store, self._days, utc_now(), lambda: not self._ending.is_set()
+        )
+        if emptied:
+            _log.info("emptied the bodies of %d deliveries, %d days old", emptied, self._days)
+        return _HOUR
+
+
+def _captured_until() -> datetime:
+    """Captures that ended before this moment are kept no longer."""
+    return utc_now() - KEPT_FOR
+
+
+class _Appeared:
+    """The students and events that have appeared, or all that are known, if they are too many."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._named: set[tuple[str, int]] = set()
+        # Deliveries may have become ready while no hub ran.
+        self._all = True
+
+    def add(self, results: Sequence[Result]) -> bool:
+        """Add what results have made; whether there was something."""
+        made = set(_made(results))
+        with self._lock:
+            self._named |= made
+            if len(self._named) > _MOST_NAMED:
+                self._named.clear()
+                self._all = True
+        return bool(made)
+
+    def add_all(self) -> None:
+        """Have every delivery looked at that waits."""
+        with self._lock:
+            self._all = True
+
+    def take(self) -> set[tuple[str, int]] | None:
+        """What has appeared since the last time; None for all."""
+        with self._lock:
+            named, everything = self._named, self._all
+            self._named, self._all = set(), False
+        return None if everything else named
+
+
+class _Clock:
+    """Whether the clock is to be believed where belief empties bodies.
+
+    It is doubted for a day after it has jumped, and where it makes even the newest delivery old.
+    """
+
+    _JUMP = 3600.0
+
+    def __init__(self, kept: timedelta) -> None:
+        self._kept = kept
+        self._offset = time.time() - time.monotonic()
+        self._doubted = False
+
+    def is_doubtful(self, newest: datetime) -> bool:
+        """``newest`` is when the newest delivery was received, naive and in UTC."""
+        offset = time.time() - time.monotonic()
+        jumped = abs(offset - self._offset) > self._JUMP
+        self._offset = offset
+        idle = newest < utc_now() - self._kept
+        self._doubted = jumped or (idle and not self._doubted)
+        return self._doubted
+
+
+def _made(results: Sequence[Result]) -> Iterator[tuple[str, int]]:
+    """The students and events that are new, or have a new name or identifier."""
+    for result in results:
+        if result.attendance is None and result.change in (Change.CREATED, Change.UPDATED):
+            if result.student is not None:
+                yield "student", result.student.id
+            if result.event is not None:
+                yield "event", result.event.id

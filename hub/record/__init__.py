@@ -1,0 +1,1 @@
+"""What the record answers: Pony queries in, frozen records out."""
