@@ -3,24 +3,26 @@
 """
 
 import atexit
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub.config.load import load
 from hub.config.settings import Settings
-from hub.http.app import Hub, StartResponse, require_lasting
+from hub.http.app import Application, StartResponse
+from hub.hub import Hub, require_lasting
 from hub.log import configure
 
 
 class _Served:
     """A hub whose upkeep begins with its first request: a server may fork after it has made it."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, application: Application, start: Callable[[], None]) -> None:
+        self._application = application
+        self._start = start
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        self._hub.start()
-        return self._hub(environ, start_response)
+        self._start()
+        return self._application(environ, start_response)
 
 
 def create_app(settings: Settings | None = None) -> _Served:
@@ -31,4 +33,5 @@ def create_app(settings: Settings | None = None) -> _Served:
     require_lasting(settings)
     hub = Hub(settings)
     atexit.register(hub.close)
-    return _Served(hub)
+    application = Application(hub.routes, hub.store, settings)
+    return _Served(application, hub.start)

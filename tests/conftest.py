@@ -7,7 +7,7 @@ from postgres import Cluster, binaries
 from serving import Server
 
 from hub.config.settings import Settings
-from hub.http.app import Hub
+from hub.hub import Hub
 from hub.store.store import migrate
 
 hypothesis.settings.register_profile(

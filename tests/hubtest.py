@@ -8,6 +8,9 @@ from wsgiref.validate import validator
 
 from pony.orm import db_session
 
+from hub.http.app import Application
+from hub.hub import Hub
+
 FIXTURES = Path(__file__).parent / "fixtures"
 GUIDE = (Path(__file__).parent / "spec" / "guide.md").read_text("utf-8")
 
@@ -15,6 +18,11 @@ GUIDE = (Path(__file__).parent / "spec" / "guide.md").read_text("utf-8")
 def fixture(name):
     """The JSON fixture ``<source>/<event>__<variant>``."""
     return json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
+
+
+def application(hub):
+    """A hub as a WSGI application."""
+    return Application(hub.routes, hub.store, hub.settings)
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,10 @@ class Reply:
 
 
 class Client:
-    """Requests to a WSGI application; every one goes through a WSGI validator."""
+    """Requests to a hub, or a WSGI application; every one goes through a WSGI validator."""
 
     def __init__(self, app):
-        self._app = validator(app)
+        self._app = validator(application(app) if isinstance(app, Hub) else app)
 
     def get(self, path, headers=()):
         return self.request("GET", path, headers=headers)

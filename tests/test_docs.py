@@ -14,7 +14,7 @@ from hubtest import UNIFIED, Calls, Client
 from hub.cli import main
 from hub.config.settings import Settings, default_of, settable
 from hub.plugin import hookspecs
-from hub.plugin.plugins import _hook_names
+from hub.plugin.checks import HOOKS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -92,15 +92,15 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 
 class TestHooks:
-    @pytest.mark.parametrize("name", _hook_names())
+    @pytest.mark.parametrize("name", HOOKS)
     def test_each_is_documented_with_its_signature(self, name):
         arguments = ", ".join(inspect.signature(getattr(hookspecs, name)).parameters)
         assert f"### `{name}({arguments}) -> " in PLUGINS
 
     def test_none_is_documented_that_is_not_there(self):
-        assert sorted(re.findall(r"### `(\w+)\(", PLUGINS)) == sorted(_hook_names())
+        assert sorted(re.findall(r"### `(\w+)\(", PLUGINS)) == sorted(HOOKS)
 
-    @pytest.mark.parametrize("name", _hook_names())
+    @pytest.mark.parametrize("name", HOOKS)
     def test_each_is_tested(self, name):
         tests = "".join(path.read_text("utf-8") for path in ROOT.glob("tests/plugin/*.py"))
         assert f"def {name}(" in tests
@@ -142,7 +142,7 @@ class TestExamplesOfHooks:
         return load
 
     def test_all_are_here(self):
-        assert {name.removeprefix("test_") for name in vars(type(self))} >= set(_hook_names())
+        assert {name.removeprefix("test_") for name in vars(type(self))} >= set(HOOKS)
 
     def test_register_sources(self, load):
         _, calls = load("register_sources")
@@ -169,7 +169,7 @@ class TestExamplesOfHooks:
 
     def test_register_targets(self, load, capsys):
         hub, calls = load("register_targets")
-        (sender,) = hub.outbox._senders
+        (sender,) = hub.senders._senders
         calls.student()
         for event in ("Weekly Meeting", "Secret Meeting"):
             calls.event(event)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config.settings import Settings
-from hub.http.app import Hub
+from hub.hub import Hub
 
 names = st.text(min_size=1, max_size=20).filter(
     lambda text: text.strip() and "\0" not in text and _encodes(text)

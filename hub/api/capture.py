@@ -1,25 +1,19 @@
 """Captures: what is posted to a secret URL is kept as it came, and answered 202."""
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Mapping
-from contextlib import nullcontext
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from hub.api.route import Route
 from hub.domain.captures import MOST_REQUESTS, Capture, digest
 from hub.domain.timestamps import format_utc, utc_now
 from hub.errors import CaptureFull, NotFound, Refused, StoreConflict, StoreUnavailable
 from hub.intake import answers
 from hub.intake.answers import Answer
-from hub.intake.pipeline import HEADERS, headers_of
+from hub.intake.request import headers_of
 from hub.store import captures
-from hub.store.transaction import Queries
+from hub.store.store import Store
 from hub.wire.body import read_body
-
-if TYPE_CHECKING:
-    from hub.http.app import Hub
 
 _log = logging.getLogger(__name__)
 
@@ -27,22 +21,27 @@ PATH = "/api/capture"
 
 
 class CaptureApi:
-    """The captures of a hub."""
+    """The captures of a hub. ``body_limit`` is in bytes."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, store: Store, body_limit: int) -> None:
+        self._store = store
+        self._body_limit = body_limit
 
-    def take(self, environ: Mapping[str, Any], token: str) -> Answer:
+    def routes(self) -> Iterator[Route]:
+        """The secret URL of each capture."""
+        yield Route("POST", f"{PATH}/<token>", self._take)
+
+    def _take(self, environ: Mapping[str, Any], token: str) -> Answer:
         """Keep a request, if ``token`` is that of an open capture."""
         try:
-            capture, number = self._keep(environ, token)
+            capture = self._keep(environ, token)
         except Refused as refused:
             return answers.refusal(refused)
         except (StoreConflict, StoreUnavailable):
-            if self._hub.store.in_batch:
+            if self._store.in_batch:
                 raise
             return answers.unavailable()
-        _log.info("captured request %d of capture %d", number, capture.id)
+        _log.info("captured request %d of capture %d", capture.requests + 1, capture.id)
         return answers.answer(
             202,
             {
@@ -53,26 +52,16 @@ class CaptureApi:
             },
         )
 
-    def _keep(self, environ: Mapping[str, Any], token: str) -> tuple[Capture, int]:
-        now = utc_now()
-        store = self._hub.store
+    def _keep(self, environ: Mapping[str, Any], token: str) -> Capture:
+        """The capture as it was before this request."""
         # Before the transaction: a body may come slowly, and all writers would wait for it.
-        with nullcontext() if store.in_batch else store.reading() as reader:
-            if reader is not None:
-                _open(reader, token, now)
-        body = read_body(environ, self._hub.settings.body_limit)
-        with store.writing() as tx:
-            capture = _open(tx, token, now)
-            headers = environ.get(HEADERS) or headers_of(environ)
-            captures.keep(tx, capture.id, now, headers, body)
-        return capture, capture.requests + 1
-
-
-def _open(queries: Queries, token: str, now: datetime) -> Capture:
-    """The capture of a token, if it takes requests."""
-    capture = captures.by_token(queries, digest(token))
-    if capture is None or capture.expires_at <= now:
-        raise NotFound("Not found", "There is no such capture, or it has expired")
-    if capture.requests >= MOST_REQUESTS:
-        raise CaptureFull(MOST_REQUESTS)
-    return capture
+        body = read_body(environ, self._body_limit)
+        now = utc_now()
+        with self._store.writing() as tx:
+            capture = captures.by_token(tx, digest(token))
+            if capture is None or capture.expires_at <= now:
+                raise NotFound("Not found", "There is no such capture, or it has expired")
+            if capture.requests >= MOST_REQUESTS:
+                raise CaptureFull(MOST_REQUESTS)
+            captures.keep(tx, capture.id, now, headers_of(environ), body)
+        return capture

@@ -4,27 +4,27 @@ Only who has the admin token may use it; without a configured one it is not ther
 thread that takes check-ins (``hub.http.asgi``).
 """
 
-from __future__ import annotations
-
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from hub.api import shown
 from hub.api.bearer import BearerToken
+from hub.api.route import Route
 from hub.errors import FAULTS, Refused, StoreUnavailable, TooManyAttempts, Unauthenticated
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.jobs import replay
+from hub.jobs.replay import Replays
 from hub.log import log_fault
 from hub.record import search
 from hub.store import archive
-
-if TYPE_CHECKING:
-    from hub.http.app import Hub
+from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -37,21 +37,29 @@ Query = Mapping[str, str]
 
 
 class DeliveriesApi:
-    """Each method takes a request's query and returns the answer."""
+    """Each method takes a request's query and returns the answer.
 
-    def __init__(self, hub: Hub, token: str) -> None:
-        self._hub = hub
+    ``token`` opens it; ``zone`` is the hub's; once ``ending`` is set, no further delivery is replayed.
+    """
+
+    def __init__(
+        self, store: Store, replays: Replays, token: str, zone: tzinfo, ending: threading.Event
+    ) -> None:
+        self._store = store
+        self._replays = replays
         self._token = BearerToken(token)
+        self._zone = zone
+        self._ending = ending
 
-    def routes(self) -> Iterator[tuple[str, str, Callable[..., Answer]]]:
-        """Method, path and what answers it."""
+    def routes(self) -> Iterator[Route]:
+        """List, one delivery, and the replay of one and of many."""
         for method, path, what, parameters in (
             ("GET", PATH, self._list, _PAGED),
             ("GET", f"{PATH}/<identifier>", self._show, ()),
             ("POST", f"{PATH}/replay", self._replay_all, (*_PAGED, "dry_run")),
             ("POST", f"{PATH}/<identifier>/replay", self._replay, ("dry_run",)),
         ):
-            yield method, path, partial(self._answer, what, parameters)
+            yield Route(method, path, partial(self._answer, what, parameters), lane="deliveries")
 
     def _answer(
         self,
@@ -83,40 +91,40 @@ class DeliveriesApi:
             return answers.answer(500, {"error": "Internal server error", "details": "See the log"})
 
     def _list(self, query: Query) -> Answer:
-        filters = search.filters(query, self._hub.settings.time_zone)
+        filters = search.filters(query, self._zone)
         limit = search.read_limit(query.get("limit", _DEFAULT_LIMIT))
         cursor = search.read_cursor(query.get("cursor", ""))
-        with self._hub.store.reading() as reader:
+        with self._store.reading() as reader:
             found, following = search.page(reader, filters.wanted(reader), limit, cursor)
         return _ok({"deliveries": [shown.summary(kept) for kept in found], "next": following})
 
     def _show(self, query: Query, identifier: str) -> Answer:
-        with self._hub.store.reading() as reader:
+        with self._store.reading() as reader:
             kept = replay.find(reader, identifier)
             attempts = archive.attempts(reader, kept)
         return _ok(shown.whole(kept, attempts))
 
     def _replay(self, query: Query, identifier: str) -> Answer:
-        done = self._hub.replays.replay(identifier, trial=_is_trial(query))
+        done = self._replays.replay(identifier, trial=_is_trial(query))
         return _ok(shown.replayed(done))
 
     def _replay_all(self, query: Query) -> Answer:
         """Replay a page of those that match, the oldest first."""
-        filters = search.filters(query, self._hub.settings.time_zone)
+        filters = search.filters(query, self._zone)
         if filters.is_empty:
             raise Refused("Name a filter: which deliveries are meant", "For example status=waiting")
         limit = search.read_limit(query.get("limit", _DEFAULT_LIMIT))
         cursor = search.read_cursor(query.get("cursor", ""))
         trial = _is_trial(query)
-        with self._hub.store.reading() as reader:
+        with self._store.reading() as reader:
             wanted = filters.replayable().wanted(reader, with_body=True)
             found = archive.page(reader, wanted, limit, after=cursor or "0")
         done: list[dict[str, Any]] = []
         for kept in found:
             try:
-                if self._hub.ending.is_set():
+                if self._ending.is_set():
                     raise StoreUnavailable("the hub ends")
-                done.append(shown.replayed(self._hub.replays.replay(kept.delivery.id, trial=trial)))
+                done.append(shown.replayed(self._replays.replay(kept.delivery.id, trial=trial)))
             except Refused as refused:
                 why = {"error": refused.error, "details": refused.details}
                 done.append({"id": kept.delivery.id, **why})

@@ -5,10 +5,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hub.domain.delivery import KeptDelivery
+from hub.domain.delivery import Attempt, KeptDelivery
 from hub.domain.timestamps import format_utc
 from hub.jobs.replay import Replayed
-from hub.store.archive import AttemptRecord
 
 
 def summary(kept: KeptDelivery) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def summary(kept: KeptDelivery) -> dict[str, Any]:
     }
 
 
-def whole(kept: KeptDelivery, attempts: Sequence[AttemptRecord]) -> dict[str, Any]:
+def whole(kept: KeptDelivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """Everything that is kept of a delivery. A body that is not UTF-8 is in Base64 (RFC 4648, 4)."""
     body = kept.delivery.body
     shown: dict[str, Any] = {"body": None}
@@ -57,15 +56,15 @@ def whole(kept: KeptDelivery, attempts: Sequence[AttemptRecord]) -> dict[str, An
 
 def replayed(done: Replayed) -> dict[str, Any]:
     """A replay, and what became of it."""
-    attempt = done.attempt
+    settlement = done.settlement
     return {
         "id": done.before.delivery.id,
         "source": done.before.delivery.source,
         "attempt": done.number,
         "before": done.before.outcome,
-        "outcome": attempt.outcome,
-        "status": attempt.status,
-        "answer": _json(attempt.answer),
+        "outcome": settlement.outcome,
+        "status": settlement.status,
+        "answer": _json(settlement.answer),
     }
 
 

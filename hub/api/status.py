@@ -1,49 +1,69 @@
 """The status pages: open to anyone, so they name no reason, no path of a file and no person."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
+from hub.api.route import Route
 from hub.domain.timestamps import format_utc
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
+from hub.jobs.sender import Senders
+from hub.plugin.loading import Plugins
+from hub.plugin.observers import Observers
+from hub.store.store import Store
 from hub.version import __version__
 
-if TYPE_CHECKING:
-    from hub.http.app import Hub
+PATH = "/api/webhook/status"
 
 
-class StatusPage:
+class StatusPages:
     """What a hub tells of itself. ``since`` is when it started, naive and in UTC."""
 
-    def __init__(self, hub: Hub, since: datetime) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        store: Store,
+        plugins: Plugins,
+        endpoints: Sequence[Endpoint],
+        observers: Observers,
+        senders: Senders,
+        since: datetime,
+    ) -> None:
+        self._store = store
+        self._plugins = plugins
+        self._endpoints = endpoints
+        self._observers = observers
+        self._senders = senders
         self._since = format_utc(since.replace(microsecond=0))
 
-    def hub(self) -> Answer:
-        """The whole hub: 200, or 503 when the store does not answer."""
-        plugins = self._hub.plugins
+    def routes(self) -> Iterator[Route]:
+        """The page of the whole hub, and one for each source. Plugins add to the former only."""
+        yield Route("GET", PATH, self._hub, lane="status")
+        for endpoint in self._endpoints:
+            yield Route("GET", f"{endpoint.path}status", partial(self._source, endpoint))
+
+    def _hub(self, environ: Mapping[str, Any]) -> Answer:
         return self._page(
             {
-                "sources": [_source(endpoint) for endpoint in self._hub.endpoints],
+                "sources": [_source(endpoint) for endpoint in self._endpoints],
                 "plugins": {
-                    "loaded": [plugin.name for plugin in plugins.loaded],
-                    "failed": [plugin.name for plugin in plugins.failed],
+                    "loaded": [plugin.name for plugin in self._plugins.loaded],
+                    "failed": [plugin.name for plugin in self._plugins.failed],
                 },
-                "observers": self._hub.observers.counters(),
-                "targets": self._hub.outbox.counters(),
-                "sections": plugins.status_sections(),
+                "observers": self._observers.counters(),
+                "targets": self._senders.counters(),
+                "sections": self._plugins.hooks.status_sections(),
             }
         )
 
-    def of(self, endpoint: Endpoint) -> Answer:
-        """One source: 200, or 503 when the store does not answer."""
+    def _source(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> Answer:
         return self._page({"source": _source(endpoint)})
 
     def _page(self, content: dict[str, Any]) -> Answer:
-        reachable = self._hub.store.is_reachable()
+        """200, or 503 when the store does not answer."""
+        reachable = self._store.is_reachable()
         body = {
             "status": "healthy" if reachable else "unhealthy",
             "version": __version__,

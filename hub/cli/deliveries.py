@@ -93,7 +93,7 @@ def replay_(
     With --dry-run each is tried on its own, as if the others were not. The exit status is 1 where one
     of them was refused or failed again.
     """
-    from hub.http.app import Hub
+    from hub.hub import Hub
 
     filters, settings = _split(options)
     configuration = load(settings, config_file).settings
@@ -124,7 +124,7 @@ def _replay(replays: replay.Replays, ids: Iterable[str], total: int, dry_run: bo
     outcomes: dict[str, int] = {}
     with progress("replaying", total) as one_more:
         for identifier in ids:
-            line, outcome = _attempt(replays, identifier, dry_run)
+            line, outcome = _replay_one(replays, identifier, dry_run)
             click.echo(_plain(line))
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             one_more(1)
@@ -134,17 +134,17 @@ def _replay(replays: replay.Replays, ids: Iterable[str], total: int, dry_run: bo
     return int(any(outcome not in ("applied", "ignored") for outcome in outcomes))
 
 
-def _attempt(replays: replay.Replays, identifier: str, dry_run: bool) -> tuple[str, str]:
+def _replay_one(replays: replay.Replays, identifier: str, dry_run: bool) -> tuple[str, str]:
     """The line that tells of a replay, and its outcome in a word."""
     try:
         done = replays.replay(identifier, trial=dry_run)
     except Refused as refused:
         mend = f" ({refused.details})" if refused.details else ""
         return f"{identifier}  {refused.error}{mend}", "not replayable"
-    attempt = done.attempt
-    said = shown.error_of(attempt.answer)
-    became = f"{done.before.outcome} -> {attempt.outcome}  {attempt.status}"
-    return f"{identifier}  {became}" + (f"  {said}" if said else ""), str(attempt.outcome)
+    settled = done.settlement
+    said = shown.error_of(settled.answer)
+    became = f"{done.before.outcome} -> {settled.outcome}  {settled.status}"
+    return f"{identifier}  {became}" + (f"  {said}" if said else ""), str(settled.outcome)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

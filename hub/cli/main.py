@@ -28,11 +28,11 @@ class _Group(click.Group):
         return super().get_command(ctx, cmd_name) or self._of_plugins().get(cmd_name)
 
     def _of_plugins(self) -> Mapping[str, click.Command]:
-        from hub.plugin.plugins import Plugins
+        from hub.plugin.loading import Plugins
 
         group = click.Group()
         try:
-            Plugins(load().settings).register_commands(group)
+            Plugins(load().settings).hooks.register_commands(group)
         except HubError:
             return {}  # the command itself will tell, if it needs the settings
         return group.commands
@@ -77,7 +77,7 @@ def migrate(config_file: str | None, **options: Any) -> None:
 @setting_options()
 def config(config_file: str | None, **options: Any) -> None:
     """Print the settings in force and where each value came from."""
-    from hub.plugin.plugins import Plugins
+    from hub.plugin.loading import Plugins
 
     configuration = load(options, config_file)
     lines = list(described(configuration))
@@ -99,7 +99,7 @@ def plugins(config_file: str | None, **options: Any) -> None:
     The exit status is 1 where one is not.
     """
     from hub.cli.plugins import report
-    from hub.plugin.plugins import Plugins
+    from hub.plugin.loading import Plugins
 
     settings = load(options, config_file).settings
     log = logging.getLogger("hub.plugin")

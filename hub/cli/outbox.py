@@ -6,7 +6,7 @@ from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
-from hub.plugin.plugins import Plugins
+from hub.plugin.loading import Plugins
 from hub.store import outbox
 from hub.store.outbox import Waiting
 from hub.store.store import Store

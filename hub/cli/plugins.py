@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hub.config.settings import Settings
 from hub.intake.endpoint import Endpoint, endpoints
-from hub.plugin.plugins import Plugins
+from hub.plugin.loading import Plugins
 
 
 def report(plugins: Plugins, settings: Settings) -> Iterator[str]:

@@ -8,7 +8,7 @@ import click
 from hub.cli.progress import progress
 from hub.config.settings import Settings
 from hub.domain.timestamps import format_utc
-from hub.http.app import Hub
+from hub.hub import Hub
 from hub.jobs.rebuild import Difference, Rebuild, Rebuilt
 from hub.store import archive
 from hub.store.archive import Wanted
@@ -22,9 +22,8 @@ def rebuild(settings: Settings) -> None:
         with hub.store.reading() as reader:
             total = archive.count(reader, Wanted())
         with progress("deriving", total) as looked_at:
-            rebuilt = Rebuild(hub.store, hub.plugins, hub.endpoints, settings.time_zone).run(
-                looked_at
-            )
+            derive = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, settings.time_zone)
+            rebuilt = derive.run(looked_at)
     finally:
         hub.close()
     for line in _report(rebuilt):

@@ -9,9 +9,10 @@ import sys
 import click
 
 from hub.config.load import Configuration, misspelt
-from hub.http.app import Hub, require_lasting
+from hub.http.app import Application
 from hub.http.server import ENDING, listen
-from hub.http.server import serve as serve_hub
+from hub.http.server import serve as serve_http
+from hub.hub import Hub, require_lasting
 from hub.log import configure
 from hub.version import __version__
 
@@ -29,7 +30,11 @@ def serve(configuration: Configuration) -> None:
     hub = Hub(settings)
     with listen(settings.host, settings.port) as listener:
         _introduce(hub, listener)
-        serve_hub(hub, listener)
+        hub.start()
+        try:
+            serve_http(Application(hub.routes, hub.store, settings), settings, listener)
+        finally:
+            hub.close()
 
 
 def _introduce(hub: Hub, listener: socket.socket) -> None:

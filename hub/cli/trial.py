@@ -18,7 +18,7 @@ def run(plugin: str, fixtures: Path, source: str | None, accept: bool, settings:
     """
     passed = True
     for fixture in read(fixtures):
-        tried = trial.attempt(plugin, source, fixture, settings)
+        tried = trial.try_fixture(plugin, source, fixture, settings)
         if accept:
             fixture.expectation.write_text(trial.written(tried.result), "utf-8")
         for line in _lines(tried, accept):

@@ -45,8 +45,8 @@ class Delivery:
     body: bytes
 
 
-class Attempt(NamedTuple):
-    """What became of a delivery once, and the answer to it.
+class Settlement(NamedTuple):
+    """What became of a delivery, and the answer to it.
 
     ``duration`` is in microseconds. ``students`` and ``events`` name whom and what it is about
     (``hub.domain.subjects``), ``waiting`` the one that has to appear before it can be applied.
@@ -59,6 +59,21 @@ class Attempt(NamedTuple):
     students: str = ""
     events: str = ""
     waiting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a kept delivery. ``number`` counts from 1; ``at`` is naive and in UTC.
+
+    ``duration`` is in microseconds.
+    """
+
+    number: int
+    at: datetime
+    outcome: Outcome
+    status: int
+    answer: str
+    duration: int
 
 
 class Emptied(StrEnum):

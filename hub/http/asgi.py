@@ -2,8 +2,8 @@
 
 All check-ins are handled on the event loop's thread (measured: threads make this work several times
 slower). While one batch is on its way to the disk the next requests arrive, and share the next one.
-The API of the kept deliveries, which may be slow, has a thread of its own, and so has the status page, to
-which plugins add.
+What may be slow (``Route.lane``) is answered on threads beside it: the API of the kept deliveries, and
+the status page, to which plugins add.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-from hub.api import deliveries
+from hub.api.route import Route
+from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
-from hub.http.app import STATUS_PATH, Hub
+from hub.http.app import Application
 from hub.http.batch import Request, Response, run
 from hub.intake import answers
 from hub.intake.answers import Answer
-from hub.intake.pipeline import DELIVERY_ID, HEADERS
+from hub.intake.request import DELIVERY_ID, HEADERS
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,28 +36,28 @@ _SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
 
 
 class Adapter:
-    """An ASGI application in front of a hub.
+    """An ASGI application in front of the WSGI one.
 
-    ``connections``, if given, is the server's set of open ones: beyond the configured limit, requests
-    are answered 503 and their connection is closed.
+    Its limits are those of the settings. ``connections``, if given, is the server's set of open ones:
+    beyond the limit, requests are answered 503 and their connection is closed.
     """
 
-    def __init__(self, hub: Hub, connections: Collection[object] = ()) -> None:
-        self._hub = hub
-        self._limit = hub.settings.body_limit
-        self._timeout = hub.settings.body_timeout
+    def __init__(
+        self, application: Application, settings: Settings, connections: Collection[object] = ()
+    ) -> None:
+        self._application = application
+        self._limit = settings.body_limit
+        self._timeout = settings.body_timeout
+        self._most_connections = settings.connection_limit
         self._connections = connections
-        self._aside = {
-            deliveries.PATH: ThreadPoolExecutor(1, "deliveries"),
-            STATUS_PATH: ThreadPoolExecutor(1, "status"),
-        }
+        self._lanes = _Lanes(application.routes)
         self._expected = self._last = 1
         self._modest = 0
         self._patience = self._wait_until = 0.0
         self._waiting: list[tuple[Request, asyncio.Future[Response]]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(self._connections) > self._hub.settings.connection_limit:
+        if len(self._connections) > self._most_connections:
             await _send(send, _direct(answers.unavailable()))
             return
         environ = environ_of(scope)
@@ -78,12 +79,11 @@ class Adapter:
             return
         # Ids are in the order in which deliveries are taken, not in that of their first bytes.
         environ[DELIVERY_ID] = new_delivery_id()
-        path = environ["PATH_INFO"]
-        aside = next((own for prefix, own in self._aside.items() if path.startswith(prefix)), None)
-        if aside is not None:
+        lane = self._lanes.of(environ["PATH_INFO"])
+        if lane is not None:
             request = Request(environ, body)
             try:
-                (response,) = await loop.run_in_executor(aside, run, self._hub, [request])
+                (response,) = await loop.run_in_executor(lane, run, self._application, [request])
             except asyncio.CancelledError:  # the server ends, and waits no longer
                 response = _direct(answers.unavailable())
             await _send(send, response)
@@ -142,7 +142,7 @@ class Adapter:
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._tick)
         try:
-            responses = run(self._hub, [request for request, _ in batch])
+            responses = run(self._application, [request for request, _ in batch])
         except BaseException as error:
             for _, answered in batch:
                 if not answered.done():
@@ -154,6 +154,29 @@ class Adapter:
         for (_, answered), response in zip(batch, responses, strict=True):
             if not answered.done():
                 answered.set_result(response)
+
+
+class _Lanes:
+    """The threads of the routes that are answered beside the check-ins, one a lane."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        lanes: dict[str, ThreadPoolExecutor] = {}
+        self._paths: dict[str, ThreadPoolExecutor] = {}
+        self._folders: dict[str, ThreadPoolExecutor] = {}
+        for route in routes:
+            if route.lane:
+                lane = lanes.setdefault(route.lane, ThreadPoolExecutor(1, route.lane))
+                folder, has_parts, _ = route.path.partition("<")
+                self._paths |= {route.path: lane, f"{route.path}/": lane}
+                if has_parts:
+                    self._folders[folder] = lane
+
+    def of(self, path: str) -> ThreadPoolExecutor | None:
+        """The thread on which a path is answered; None for that of the check-ins."""
+        lane = self._paths.get(path)
+        if lane is not None:
+            return lane
+        return next((own for name, own in self._folders.items() if path.startswith(name)), None)
 
 
 class _Deadline:

@@ -1,14 +1,12 @@
 """Several requests through one WSGI application in one transaction, each answered on its own."""
 
-from __future__ import annotations
-
 import io
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hub.errors import FAULTS
-from hub.http.app import Hub
+from hub.http.app import Application
 
 _log = logging.getLogger(__name__)
 
@@ -16,7 +14,7 @@ _log = logging.getLogger(__name__)
 class Request(NamedTuple):
     """A request whose body has arrived: a WSGI environ without its input, and the body.
 
-    Its delivery id is in the environ (``pipeline.DELIVERY_ID``), to be the same if it goes again.
+    Its delivery id is in the environ (``hub.intake.request``), to be the same if it goes again.
     """
 
     environ: dict[str, Any]
@@ -31,7 +29,7 @@ class Response(NamedTuple):
     body: bytes
 
 
-def run(hub: Hub, requests: Sequence[Request]) -> list[Response]:
+def run(application: Application, requests: Sequence[Request]) -> list[Response]:
     """Answer all the requests; what they record is committed before this returns.
 
     They share one transaction. Should it fail, for whatever reason, each goes again, alone, so that
@@ -40,11 +38,11 @@ def run(hub: Hub, requests: Sequence[Request]) -> list[Response]:
     """
     if len(requests) > 1:
         try:
-            with hub.store.batch():
-                return [_call(hub, request) for request in requests]
+            with application.store.batch():
+                return [_call(application, request) for request in requests]
         except FAULTS as error:
             _log.warning("a batch of %d is taken one by one: %s", len(requests), _named(error))
-    return [_call(hub, request) for request in requests]
+    return [_call(application, request) for request in requests]
 
 
 def _named(error: BaseException) -> str:
@@ -52,7 +50,7 @@ def _named(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _call(hub: Hub, request: Request) -> Response:
+def _call(application: Application, request: Request) -> Response:
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -60,5 +58,5 @@ def _call(hub: Hub, request: Request) -> Response:
 
     # Bottle writes to the environ; the request may have to go again.
     environ = {**request.environ, "wsgi.input": io.BytesIO(request.body)}
-    body = b"".join(hub(environ, start_response))
+    body = b"".join(application(environ, start_response))
     return Response(started[0], started[1], body)

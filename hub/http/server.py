@@ -1,15 +1,14 @@
 """The HTTP server: uvicorn, with the hub's limits and its way of ending."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import sys
 
 import uvicorn
 
+from hub.config.settings import Settings
 from hub.errors import SettingError
-from hub.http.app import Hub
+from hub.http.app import Application
 from hub.http.asgi import Adapter
 from hub.http.protocol import Protocol
 
@@ -38,9 +37,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(hub: Hub, listener: socket.socket) -> None:
-    """Serve the hub until SIGTERM or SIGINT; then refuse new requests, finish those in flight, for at
-    most ``drain_timeout`` seconds, and return.
+def serve(application: Application, settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; then refuse new requests, finish those in flight, for at most
+    ``drain_timeout`` seconds, and return.
     """
     config = uvicorn.Config(
         app="",
@@ -55,10 +54,10 @@ def serve(hub: Hub, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=hub.settings.drain_timeout,
+        timeout_graceful_shutdown=settings.drain_timeout,
     )
     server = uvicorn.Server(config)
-    config.app = Adapter(hub, server.server_state.connections)
+    config.app = Adapter(application, settings, server.server_state.connections)
 
     def end(*_: object) -> None:
         server.should_exit = True
@@ -67,8 +66,4 @@ def serve(hub: Hub, listener: socket.socket) -> None:
     # again: this hub ends by returning.
     for number in ENDING:
         signal.signal(number, end)
-    hub.start()
-    try:
-        server.run(sockets=[listener])
-    finally:
-        hub.close()
+    server.run(sockets=[listener])

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,12 @@ from jsonschema.protocols import Validator
 
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
+from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
 from hub.errors import SettingError
-from hub.plugin.plugins import Plugins
-from hub.plugin.source import Source
+from hub.plugin.discovery import usual_answer
+from hub.plugin.loading import Plugins
+from hub.plugin.source import Answer, Source
 from hub.wire.signatures import (
     OPEN,
     SCHEMES,
@@ -68,11 +70,24 @@ class Endpoint:
     authentication: Authentication
     secrets: tuple[str, ...] = field(repr=False)
     counters: Counters
+    usual_answer: Callable[[Sequence[Result]], Answer]
 
     @property
     def path(self) -> str:
         """The URL path, with its trailing slash."""
         return f"/api/webhook/{self.source.path}/"
+
+    def answer(self, payload: Any, results: Sequence[Result]) -> Answer:
+        """The status and the body of success: the source's own, else the usual one.
+
+        Raises ValueError for a status that is none of success with a body.
+        """
+        own = self.source.answer
+        made = own(payload, results) if own is not None and results else None
+        status, body = made or self.usual_answer(results)
+        if not 200 <= status < 300 or status == 204:
+            raise ValueError(f"the source's answer has the status {status}")
+        return status, body
 
     @property
     def is_open(self) -> bool:
@@ -120,7 +135,7 @@ def _endpoint(
             authentication.check_secret(secret)
         except ValueError as error:
             raise SettingError(f"sources.{source.name}: {error}") from None
-    return Endpoint(plugin, source, validators, authentication, secrets, Counters())
+    return Endpoint(plugin, source, validators, authentication, secrets, Counters(), usual_answer())
 
 
 def _authentication(source: Source, own: SourceSettings) -> Authentication:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
 from hub.errors import FAULTS, KeyReused
-from hub.intake.attempt import decide, prepare
+from hub.intake.decide import decide
 from hub.intake.endpoint import Endpoint
+from hub.intake.prepare import prepare
 from hub.log import log_fault
-from hub.plugin.plugins import Plugins
+from hub.plugin.hooks import Hooks
 from hub.record import search
 from hub.store import archive, snapshot
 from hub.store.archive import Wanted
@@ -59,10 +60,10 @@ class Rebuild:
     """Derives the attendances anew, and compares them with the record."""
 
     def __init__(
-        self, store: Store, plugins: Plugins, endpoints: Sequence[Endpoint], zone: tzinfo
+        self, store: Store, hooks: Hooks, endpoints: Sequence[Endpoint], zone: tzinfo
     ) -> None:
         self._store = store
-        self._plugins = plugins
+        self._hooks = hooks
         self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
         self._zone = zone
 
@@ -129,15 +130,15 @@ class Rebuild:
         if kept.status == KeyReused.status and kept.attempts == 1:
             return True  # it used another's key, and changes nothing
         endpoint = self._endpoints[kept.delivery.source]
-        prepared = prepare(self._plugins, endpoint, kept.delivery)
+        prepared = prepare(self._hooks, endpoint, kept.delivery)
         try:
             with tx.savepoint():
-                decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+                decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
                 snapshot.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
             return False
-        return decided.outcome is not Outcome.FAILED
+        return decision.outcome is not Outcome.FAILED
 
 
 @dataclass(frozen=True, slots=True)

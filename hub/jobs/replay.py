@@ -7,29 +7,26 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from hub.domain.delivery import (
-    Attempt,
     CommittedDelivery,
     Emptied,
     KeptDelivery,
     Outcome,
+    Settlement,
     is_delivery_id,
 )
 from hub.domain.identifiers import Identifier
 from hub.domain.timestamps import utc_now
 from hub.errors import (
-    FAULTS,
     NotFound,
     NotReplayable,
     Refused,
-    StoreConflict,
-    StoreUnavailable,
 )
-from hub.intake.answers import Answer
-from hub.intake.attempt import Decided, Prepared, decide, prepare
+from hub.intake.commit import commit
+from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
-from hub.log import log_fault
-from hub.plugin.plugins import Plugins
+from hub.intake.prepare import Prepared, prepare
+from hub.plugin.hooks import Hooks
 from hub.record import search
 from hub.record.search import REPLAYABLE
 from hub.store import archive, deliveries, events, outbox, students
@@ -38,17 +35,12 @@ from hub.store.store import Store
 from hub.store.transaction import Queries, Transaction
 
 _log = logging.getLogger(__name__)
-_TRIES = 5
 _PAGE = 200
 
 _HAS_NO_BODY = {
     Emptied.RETENTION: "Bodies are kept for as many days as keep_bodies says",
     Emptied.FORGOTTEN: "It told of a student who was forgotten",
 }
-
-
-class _Undo(Exception):
-    """Ends a transaction that was only a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ class Replayed:
 
     before: KeptDelivery
     number: int | None
-    attempt: Attempt
+    settlement: Settlement
 
 
 def find(queries: Queries, identifier: str) -> KeptDelivery:
@@ -80,14 +72,15 @@ class Replays:
     def __init__(
         self,
         store: Store,
-        plugins: Plugins,
+        hooks: Hooks,
         endpoints: Sequence[Endpoint],
+        targets: Sequence[str],
         tell: Callable[[CommittedDelivery], None],
         zone: tzinfo,
     ) -> None:
         self._store = store
-        self._plugins = plugins
-        self._targets = [target.name for target in plugins.targets]
+        self._hooks = hooks
+        self._targets = targets
         self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
         self._tell = tell
         self._zone = zone
@@ -101,22 +94,15 @@ class Replays:
         with self._store.reading() as reader:
             kept = find(reader, identifier)
         endpoint = self._require_replayable(kept)
+        if self._store.in_batch:
+            raise RuntimeError("a replay has a transaction of its own")
         started = time.perf_counter_ns()
-        prepared = prepare(self._plugins, endpoint, kept.delivery)
-        for attempt in range(_TRIES):
-            try:
-                return self._commit(endpoint, kept, prepared, started, trial)
-            except StoreConflict:
-                time.sleep(0.01 * attempt)
-            except (NotReplayable, StoreUnavailable):
-                raise
-            except FAULTS as error:
-                if prepared.failed:
-                    raise
-                what = f"plugin {endpoint.plugin}: delivery {identifier} to {endpoint.source.name}"
-                log_fault(f"{what} failed in the store", error)
-                prepared = prepared._replace(failed=True, operations=())
-        raise StoreUnavailable("other writers always came first; try again")
+        prepared = prepare(self._hooks, endpoint, kept.delivery)
+
+        def attempt(tx: Transaction, prepared: Prepared) -> Replayed:
+            return self._attempt(tx, endpoint, identifier, prepared, started, trial)
+
+        return commit(self._store, endpoint, kept.delivery, prepared, attempt, trial=trial)
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
         """The ids of the deliveries to replay, the oldest first."""
@@ -158,26 +144,6 @@ class Replays:
             )
         return endpoint
 
-    def _commit(
-        self,
-        endpoint: Endpoint,
-        kept: KeptDelivery,
-        prepared: Prepared,
-        started: int,
-        trial: bool,
-    ) -> Replayed:
-        if self._store.in_batch:
-            raise RuntimeError("a replay has a transaction of its own")
-        made: list[Replayed] = []
-        try:
-            with self._store.writing() as tx:
-                made.append(self._attempt(tx, endpoint, kept.delivery.id, prepared, started, trial))
-                if trial:
-                    raise _Undo
-        except _Undo:
-            pass
-        return made[-1]
-
     def _attempt(
         self,
         tx: Transaction,
@@ -193,29 +159,29 @@ class Replays:
         key = _key(kept, prepared)
         if key is not None:
             _require_unanswered(tx, kept, key)
-        decided = decide(tx, endpoint, kept.delivery, prepared, self._zone)
-        attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
+        decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+        settlement = decision.settlement(prepared, (time.perf_counter_ns() - started) // 1000)
         if trial:
-            return Replayed(kept, None, attempt)
+            return Replayed(kept, None, settlement)
         if self._targets:
-            outbox.add(tx, self._targets, decided.results, utc_now())
-        number = archive.add_attempt(tx, kept, utc_now(), attempt)
-        if key is not None and _answers_for_key(kept, key, decided.outcome):
+            outbox.add(tx, self._targets, decision.results, utc_now())
+        number = archive.add_attempt(tx, kept, utc_now(), settlement)
+        if key is not None and _answers_for_key(kept, key, decision.outcome):
             deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))
-        tx.when_committed(lambda: self._committed(kept, number, decided))
-        return Replayed(kept, number, attempt)
+        tx.when_committed(lambda: self._committed(kept, number, decision))
+        return Replayed(kept, number, settlement)
 
-    def _committed(self, kept: KeptDelivery, number: int, decided: Decided) -> None:
-        answer: Answer = decided.answer
+    def _committed(self, kept: KeptDelivery, number: int, decision: Decision) -> None:
+        answer = decision.answer
         _log.info(
             "delivery %s replayed, attempt %d: %s, %d",
             kept.delivery.id,
             number,
-            decided.outcome,
+            decision.outcome,
             answer.status,
         )
         self._tell(
-            CommittedDelivery(kept.delivery, decided.outcome, answer.status, decided.results)
+            CommittedDelivery(kept.delivery, decision.outcome, answer.status, decision.results)
         )
 
 

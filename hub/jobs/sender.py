@@ -1,4 +1,4 @@
-"""The outbox at work: every committed check-in is sent to every target, at least once.
+"""Sending: every committed check-in is sent to every target, at least once.
 
 What has to be sent is in the store (``hub.store.outbox``), so nothing is lost when the hub ends, however
 it ends. Each target has a thread of its own. Several hubs over one store share the work: what one of them
@@ -41,7 +41,7 @@ _LOOK_EVERY = 5.0
 """Seconds after which a target looks for what another hub, or another process, has left."""
 
 
-class Outbox:
+class Senders:
     """The targets of a hub, and their threads."""
 
     def __init__(self, store: Store, targets: Sequence[Target], zone: tzinfo) -> None:

@@ -4,14 +4,16 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from hub.config.settings import Settings
+from hub.domain.records import Result
 from hub.errors import SettingError
+from hub.plugin.source import Answer
 from hub.version import __version__
 
 GROUP = "attendance_hub"
@@ -55,6 +57,14 @@ def switched_off(settings: Settings) -> tuple[str, ...]:
     return tuple(
         name for name in OPTIONAL if name not in (*settings.enable, *settings.load_plugins)
     )
+
+
+def usual_answer() -> Callable[[Sequence[Result]], Answer]:
+    """What answers for a source that has no ``answer`` of its own: the sentences of the guide."""
+    from hub_plugins import guide
+
+    answer: Callable[[Sequence[Result]], Answer] = guide.answer
+    return answer
 
 
 def in_file(file: Path) -> Found:

@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from hub.domain.delivery import CommittedDelivery
 from hub.errors import FAULTS
 from hub.log import log_fault
-from hub.plugin.plugins import Plugins
+from hub.plugin.hooks import Hooks
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +29,8 @@ _LOOK_EVERY = 1.0
 class Observers:
     """A bounded queue and a thread for each plugin that observes, and one thread that watches these."""
 
-    def __init__(self, plugins: Plugins) -> None:
-        self._observers = [
-            _Observer(plugins, one) for one in plugins.implementations("delivery_committed")
-        ]
+    def __init__(self, hooks: Hooks) -> None:
+        self._observers = [_Observer(hooks, plugin) for plugin in hooks.observers()]
         self._starting = threading.Lock()
         self._watched = False
         self._ending = threading.Event()
@@ -82,10 +79,9 @@ class _Observer:
     many hang, deliveries are dropped until one comes back.
     """
 
-    def __init__(self, plugins: Plugins, implementation: Any) -> None:
-        self._plugins = plugins
-        self.plugin: str = implementation.plugin_name
-        self._implementation = implementation
+    def __init__(self, hooks: Hooks, plugin: str) -> None:
+        self._hooks = hooks
+        self.plugin = plugin
         self._queue: queue.Queue[CommittedDelivery | None] = queue.Queue(CAPACITY)
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(("seen", "failed", "timed_out", "dropped"), 0)
@@ -112,7 +108,7 @@ class _Observer:
     def show(self, delivery: CommittedDelivery) -> None:
         """Show a delivery to the plugin; what it raises is logged with its name."""
         try:
-            self._plugins.call(self._implementation, delivery=delivery)
+            self._hooks.show_committed(self.plugin, delivery)
         except FAULTS as error:
             self.count("failed")
             what = f"delivery_committed failed for delivery {delivery.delivery.id}"

@@ -36,8 +36,8 @@ class Source:
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
-    answer: the status and body for a payload and what the store did of it; None, or no function, for
-        the answers of the unified endpoint.
+    answer: the status and body of success, for a payload and what the store did of it; None, or no
+        function, for the sentences of the guide.
     """
 
     name: str

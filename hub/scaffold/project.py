@@ -169,7 +169,7 @@ def write(project: Project, folder: Path, settings: Settings) -> list[trial.Trie
     with _no_bytecode():
         for fixture in fixtures(folder / "fixtures"):
             plugin = folder / project.package / f"{project.module}.py"
-            done = trial.attempt(plugin, None, fixture, settings)
+            done = trial.try_fixture(plugin, None, fixture, settings)
             fixture.expectation.write_text(trial.written(done.result), "utf-8")
             tried.append(done)
     return tried

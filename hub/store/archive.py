@@ -8,7 +8,15 @@ from types import MappingProxyType
 from typing import Any
 
 from hub.domain import subjects
-from hub.domain.delivery import Attempt, Delivery, Emptied, KeptDelivery, Outcome, delivery_id_at
+from hub.domain.delivery import (
+    Attempt,
+    Delivery,
+    Emptied,
+    KeptDelivery,
+    Outcome,
+    Settlement,
+    delivery_id_at,
+)
 from hub.store.transaction import Queries, Row, Transaction
 
 _KEPT = """
@@ -49,18 +57,6 @@ _FORGOTTEN = '{"forgotten": true}'
 
 _CLOCK_SLACK = timedelta(hours=1)
 """How much earlier than its time of receipt a delivery's id may have been made, generously."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """An attempt of a kept delivery. ``number`` counts from 1; ``at`` is naive and in UTC."""
-
-    number: int
-    at: datetime
-    outcome: Outcome
-    status: int
-    answer: str
-    duration: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +152,13 @@ def find(queries: Queries, identifier: str) -> KeptDelivery | None:
     return _kept(queries, row) if row else None
 
 
-def attempts(queries: Queries, kept: KeptDelivery) -> list[AttemptRecord]:
+def attempts(queries: Queries, kept: KeptDelivery) -> list[Attempt]:
     """Every attempt of a delivery; the first answered its sender."""
     rows = queries.rows(ATTEMPTS, kept.delivery.id)
     if not rows:
         return [_first(kept)]
     return [
-        AttemptRecord(row[0], queries.moment(row[1]), Outcome(row[2]), row[3], row[4], row[5])
+        Attempt(row[0], queries.moment(row[1]), Outcome(row[2]), row[3], row[4], row[5])
         for row in rows
     ]
 
@@ -178,7 +174,7 @@ def waiting(queries: Queries, after: str, limit: int) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in queries.rows(WAITING, after, limit)]
 
 
-def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, attempt: Attempt) -> int:
+def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, settlement: Settlement) -> int:
     """Keep a later attempt of a delivery, which is settled by it; the attempt's number.
 
     The delivery's own status and answer stay what its sender was told.
@@ -186,20 +182,20 @@ def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, attempt: Atte
     if kept.attempts == 1:
         _add(tx, kept.delivery.id, _first(kept))
     number = kept.attempts + 1
-    record = AttemptRecord(
-        number, at, attempt.outcome, attempt.status, attempt.answer, attempt.duration
+    record = Attempt(
+        number, at, settlement.outcome, settlement.status, settlement.answer, settlement.duration
     )
     _add(tx, kept.delivery.id, record)
-    if attempt.outcome is Outcome.FAILED:
+    if settlement.outcome is Outcome.FAILED:
         # It says nothing of the delivery: what that is about, and waits for, stays.
-        tx.run(FAIL, attempt.outcome.value, kept.delivery.id)
+        tx.run(FAIL, settlement.outcome.value, kept.delivery.id)
         return number
     tx.run(
         SETTLE,
-        attempt.outcome.value,
-        attempt.students,
-        attempt.events,
-        attempt.waiting,
+        settlement.outcome.value,
+        settlement.students,
+        settlement.events,
+        settlement.waiting,
         kept.delivery.id,
     )
     return number
@@ -243,7 +239,7 @@ def settled_later(queries: Queries) -> dict[str, str]:
     return {row[0]: delivery_id_at(queries.moment(row[1])) for row in queries.rows(SETTLED_LATER)}
 
 
-def _add(tx: Transaction, delivery: str, record: AttemptRecord) -> None:
+def _add(tx: Transaction, delivery: str, record: Attempt) -> None:
     tx.run(
         ADD_ATTEMPT,
         delivery,
@@ -256,11 +252,9 @@ def _add(tx: Transaction, delivery: str, record: AttemptRecord) -> None:
     )
 
 
-def _first(kept: KeptDelivery) -> AttemptRecord:
+def _first(kept: KeptDelivery) -> Attempt:
     delivery = kept.delivery
-    return AttemptRecord(
-        1, delivery.received_at, kept.outcome, kept.status, kept.answer, kept.duration
-    )
+    return Attempt(1, delivery.received_at, kept.outcome, kept.status, kept.answer, kept.duration)
 
 
 def _one_of(column: str, values: Sequence[str]) -> tuple[str, Sequence[Any]]:

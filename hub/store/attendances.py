@@ -10,12 +10,12 @@ from hub.domain.timestamps import to_utc
 from hub.errors import Refused
 from hub.store import events, students
 from hub.store.context import Context
-from hub.store.transaction import Prepared, Row, Transaction
+from hub.store.transaction import Row, Statement, Transaction
 
-INSERT = Prepared("""
+INSERT = Statement("""
     INSERT INTO attendance (student, event, checked_in_at, source, metadata, delivery)
     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (student, event) DO NOTHING RETURNING id""")
-FIND_AND_INSERT = Prepared(f"""
+FIND_AND_INSERT = Statement(f"""
     WITH found_student AS ({students.FIND}),
     found_event AS (
         SELECT near.* FROM ({events.NEAREST}) AS near

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from hub.domain.delivery import Attempt, Delivery
-from hub.store.transaction import Prepared, Transaction
+from hub.domain.delivery import Delivery, Settlement
+from hub.store.transaction import Statement, Transaction
 
-KEEP = Prepared("""
+KEEP = Statement("""
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
         idempotency_key, body_digest, students, events, waiting)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
-BY_KEY = Prepared("""
+BY_KEY = Statement("""
     SELECT id, received_at, status, answer, body_digest FROM delivery
     WHERE source = ? AND idempotency_key = ?""")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -36,7 +36,7 @@ class FirstAnswer:
 def keep(
     tx: Transaction,
     delivery: Delivery,
-    attempt: Attempt,
+    settlement: Settlement,
     idempotency_key: str | None,
     body_digest: str | None,
 ) -> None:
@@ -51,15 +51,15 @@ def keep(
         delivery.received_at,
         _headers(tuple(delivery.headers.items())),
         delivery.body,
-        attempt.outcome.value,
-        attempt.status,
-        attempt.answer,
-        attempt.duration,
+        settlement.outcome.value,
+        settlement.status,
+        settlement.answer,
+        settlement.duration,
         idempotency_key,
         body_digest,
-        attempt.students,
-        attempt.events,
-        attempt.waiting,
+        settlement.students,
+        settlement.events,
+        settlement.waiting,
     )
 
 

@@ -10,12 +10,12 @@ from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, to_utc
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Prepared, Queries, Row, Transaction
+from hub.store.transaction import Queries, Row, Statement, Transaction
 
 _COLUMNS = "e.id, e.name, e.starts_at, e.event_type, e.points, e.description, e.location"
 BY_ID = f"SELECT {_COLUMNS} FROM event e WHERE e.id = ? AND e.hidden_at IS NULL"
 BY_NAME = f"SELECT {_COLUMNS} FROM event e WHERE e.name = ? AND e.hidden_at IS NULL LIMIT 2"
-NEAREST = Prepared(f"""
+NEAREST = Statement(f"""
     SELECT * FROM (SELECT {_COLUMNS} FROM event e
         WHERE e.name = ? AND e.starts_at <= ? AND e.hidden_at IS NULL
         ORDER BY e.starts_at DESC LIMIT 1) AS before

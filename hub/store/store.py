@@ -25,7 +25,7 @@ from hub.store.database import (
     root,
 )
 from hub.store.entities import define
-from hub.store.transaction import PreparedNames, Reader, Transaction, tell
+from hub.store.transaction import Reader, StatementNames, Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
@@ -218,9 +218,9 @@ class Store:
         return transaction
 
     def _prepared(self, connection: Any) -> dict[str, str]:
-        names: PreparedNames | None = getattr(self._local, "prepared", None)
+        names: StatementNames | None = getattr(self._local, "prepared", None)
         if names is None:
-            names = self._local.prepared = PreparedNames()
+            names = self._local.prepared = StatementNames()
         return names.on(connection)
 
 

@@ -11,14 +11,14 @@ from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
 from hub.store import outbox
 from hub.store.context import Context
-from hub.store.transaction import Prepared, Queries, Row, Transaction
+from hub.store.transaction import Queries, Row, Statement, Transaction
 
 _RECORD = """
     SELECT s.id, s.first_name, s.last_name, s.is_admin,
         (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'a_number') AS a_number,
         (SELECT shown FROM student_identifier WHERE student = s.id AND kind = 'email') AS email
     FROM student s"""
-FIND = Prepared(f"""{_RECORD}
+FIND = Statement(f"""{_RECORD}
     JOIN student_identifier i ON i.student = s.id
     WHERE i.kind = ? AND i.value = ? AND s.hidden_at IS NULL""")
 BY_ID = f"{_RECORD} WHERE s.id = ?"

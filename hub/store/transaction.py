@@ -17,13 +17,13 @@ from hub.log import log_fault
 Row = tuple[Any, ...]
 
 
-class Prepared(str):
+class Statement(str):
     """A statement of every check-in: PostgreSQL parses and plans it once for a connection."""
 
     __slots__ = ()
 
 
-class PreparedNames:
+class StatementNames:
     """What the statements are called that were prepared on a thread's connection."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Transaction(Queries):
     def _execute(self, sql: str, values: Sequence[Any]) -> None:
         if self._is_sqlite:
             values = [self._text(one) if type(one) is datetime else one for one in values]
-        elif type(sql) is Prepared:
+        elif type(sql) is Statement:
             sql = self._prepared.get(sql) or self._prepare(sql)
         else:
             sql = _format_style(sql)
@@ -139,7 +139,7 @@ class Transaction(Queries):
             self._last = moment, _text_of(moment)
         return self._last[1]
 
-    def _prepare(self, sql: Prepared) -> str:
+    def _prepare(self, sql: Statement) -> str:
         name = f"hub_{len(self._prepared)}"
         first, *rest = sql.split("?")
         numbered = "".join(f"${number}{part}" for number, part in enumerate(rest, start=1))

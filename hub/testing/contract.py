@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
 from hub.errors import Refused, SettingError
-from hub.plugin.plugins import Plugins
+from hub.plugin.loading import Plugins
 from hub.testing.credentials import malformed
 from hub.testing.fixtures import Fixture, fixtures
 from hub.testing.memory import MemoryHub, Plugin, Posted, load, memory_hub

@@ -21,13 +21,14 @@ from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import CheckIn, CheckOut, Operation, SaveEvent, SaveStudent, Withdraw
 from hub.domain.timestamps import utc_now
 from hub.errors import PluginError, SettingError
-from hub.http.app import Hub
+from hub.http.app import Application
 from hub.http.asgi import environ_of
 from hub.http.batch import Request, run
-from hub.intake.attempt import prepare
+from hub.hub import Hub
 from hub.intake.endpoint import Endpoint
+from hub.intake.prepare import prepare
 from hub.plugin.discovery import Found, discover, in_file, in_module
-from hub.plugin.plugins import Plugins
+from hub.plugin.loading import Plugins
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import MEMORY_URL
@@ -73,6 +74,7 @@ class MemoryHub:
         settings = replace(settings or Settings(), database=MEMORY_URL)
         plugins = plugin if isinstance(plugin, Plugins) else load(plugin, settings)
         self.hub = Hub(_with_secrets(settings, plugins), plugins=plugins)
+        self._application = Application(self.hub.routes, self.hub.store, self.hub.settings)
 
     def close(self) -> None:
         """End it; what it has recorded is gone."""
@@ -103,7 +105,7 @@ class MemoryHub:
         if sign and not any(name in sent for name in endpoint.authentication.headers):
             sent |= {name.lower(): one for name, one in self.credentials(endpoint, body).items()}
         with _faults() as faults:
-            (response,) = run(self.hub, [Request(_environ(endpoint, sent), body)])
+            (response,) = run(self._application, [Request(_environ(endpoint, sent), body)])
         found = {name.lower(): value for name, value in response.headers}
         operations = self.operations(source, body, headers)
         return Posted(response.status, found, response.body, operations, tuple(faults))
@@ -128,7 +130,7 @@ class MemoryHub:
         lower = MappingProxyType({name.lower(): value for name, value in headers.items()})
         delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), lower, body)
         with _faults():
-            return prepare(self.hub.plugins, endpoint, delivery).operations
+            return prepare(self.hub.plugins.hooks, endpoint, delivery).operations
 
     def know(
         self, *, student: str | Identifier | None = None, event: str | Identifier | None = None

@@ -13,7 +13,7 @@ from hub.testing.contract import Case, cases
 from hub.testing.fixtures import Fixture
 from hub.testing.fixtures import fixtures as read
 from hub.testing.memory import Plugin, beside
-from hub.testing.trial import attempt
+from hub.testing.trial import try_fixture
 
 
 def contract_suite(
@@ -60,7 +60,7 @@ def fixture_suite(
 
     @pytest.mark.parametrize("fixture", found, ids=[fixture.name for fixture in found])
     def test(fixture: Fixture) -> None:
-        tried = attempt(at, source, fixture, settings or Settings())
+        tried = try_fixture(at, source, fixture, settings or Settings())
         assert tried.passed, "\n".join((*tried.differences, *tried.faults))
 
     return test

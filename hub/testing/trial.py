@@ -52,7 +52,7 @@ class Tried:
         return not self.differences and (self.fixture.expected is not None or self.status < 500)
 
 
-def attempt(plugin: Plugin, source: str | None, fixture: Fixture, settings: Settings) -> Tried:
+def try_fixture(plugin: Plugin, source: str | None, fixture: Fixture, settings: Settings) -> Tried:
     """Post a fixture to a plugin's source in a hub that has nothing else.
 
     ``plugin`` is a ``.py`` file, or the name of a plugin that is installed or built in; ``source`` one

@@ -97,9 +97,10 @@ def test_it_takes_so_many_and_no_large_body(make_hub, command, monkeypatch):
     path = re.search(r"(/api/capture/\S+)", command())[1]
     monkeypatch.setattr(http, "MOST_REQUESTS", 2)
     assert [client.post(path, {}).status for _ in range(3)] == [202, 202, 429]
-    assert client.post(path, body=b"x" * 11).status == 429
+    assert client.post(path, body=b"x" * 11).status == 413
     monkeypatch.undo()
     assert client.post(path, body=b"x" * 11).status == 413
+    assert client.post(path, {}).status == 202
 
 
 def test_what_was_captured_goes_a_day_after_its_end(hub, client, opened, rows, monkeypatch):

@@ -326,7 +326,7 @@ class TestReplay:
         assert reply.json["next"] == ids[1]
         seen[:] = ["", ""]
         assert api(f"{LIST}replay/", "POST", status="waiting").status == 503
-        hub.ending.set()
+        hub._ending.set()
         assert api(f"{LIST}replay/", "POST", status="waiting").status == 503
 
     def test_one_that_cannot_be_is_told_among_the_others(

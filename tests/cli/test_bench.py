@@ -9,7 +9,7 @@ from serving import Server
 
 from hub.cli import bench, main
 from hub.config.settings import Settings
-from hub.http.app import Hub
+from hub.hub import Hub
 
 
 def test_a_throw_away_hub_is_measured():

@@ -13,7 +13,7 @@ import hub_plugins
 from hub.cli import main
 from hub.config.settings import Settings
 from hub.errors import SettingError
-from hub.http.app import Hub
+from hub.hub import Hub
 from hub.store import migrations
 from hub.version import __version__
 from hub.wsgi import create_app

@@ -147,7 +147,7 @@ class TestReplay:
         calls.event()
         student = {"student_identifier": "a1", "email": "a1@example.edu", "first_name": "A"}
         payload = {"type": "student", "data": {**student, "last_name": "B"}}
-        monkeypatch.setattr(hub.plugins, "veto", lambda *_: "Not today")
+        monkeypatch.setattr(hub.plugins.hooks, "veto", lambda *_: "Not today")
         vetoed = client.post(UNIFIED, payload).headers["x-delivery-id"]
         monkeypatch.undo()
         monkeypatch.setenv("HUB_DATABASE", hub.settings.database)

@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from hubtest import SECURE, STATUS, UNIFIED
+from hubtest import SECURE, STATUS, UNIFIED, application
 
 from hub.errors import StoreConflict
 from hub.http import asgi
@@ -36,23 +36,33 @@ def student(number):
     return request({"type": "student", "data": data})
 
 
+def answered(hub, requests):
+    return run(application(hub), requests)
+
+
+def adapted(hub, **arguments):
+    return Adapter(application(hub), hub.settings, **arguments)
+
+
 def test_a_batch_is_committed_once(hub, rows, monkeypatch):
     commits = []
     transaction = hub.store._transaction
     monkeypatch.setattr(hub.store, "_transaction", lambda: commits.append(1) or transaction())
-    responses = run(hub, [student(n) for n in range(10)] + [request({}, "GET", STATUS)])
+    responses = run(
+        application(hub), [student(n) for n in range(10)] + [request({}, "GET", STATUS)]
+    )
     assert [response.status for response in responses] == [201] * 10 + [200]
     assert (rows.count("Student"), rows.count("Delivery"), len(commits)) == (10, 10, 1)
 
 
 def test_what_one_records_the_next_one_sees(hub):
-    responses = run(hub, [student(1), student(1), request({"type": "x"})])
+    responses = answered(hub, [student(1), student(1), request({"type": "x"})])
     assert [response.status for response in responses] == [201, 400, 400]
 
 
 def test_reading_opens_no_transaction(hub, monkeypatch):
     monkeypatch.setattr(hub.store, "_transaction", None)
-    responses = run(hub, [request({}, "GET", STATUS)] * 3)
+    responses = answered(hub, [request({}, "GET", STATUS)] * 3)
     assert [response.status for response in responses] == [200] * 3
 
 
@@ -66,7 +76,7 @@ def test_a_fault_of_one_is_its_own(hub, rows, monkeypatch, caplog):
         return result
 
     monkeypatch.setitem(apply._APPLIED_BY, apply.operations.CreateStudent, broken)
-    responses = run(hub, [student(n) for n in range(6)])
+    responses = answered(hub, [student(n) for n in range(6)])
     assert [response.status for response in responses] == [201, 201, 201, 500, 201, 201]
     assert (rows.count("Student"), rows.count("Delivery")) == (5, 6)
     assert "a batch of 6 is taken one by one: RuntimeError" in caplog.text
@@ -93,7 +103,7 @@ def troubled(monkeypatch):
 
 def test_where_another_hub_came_first_each_goes_again_alone(hub, rows, troubled):
     troubled(StoreConflict("first"))
-    responses = run(hub, [student(n) for n in range(3)])
+    responses = answered(hub, [student(n) for n in range(3)])
     assert [response.status for response in responses] == [201] * 3
     assert (rows.count("Student"), rows.count("Delivery")) == (3, 3)
 
@@ -109,14 +119,16 @@ def test_where_the_store_is_gone_all_are_answered_503_without_waiting(hub, rows,
 
     with monkeypatch.context() as patch:
         patch.setattr(hub.store, "_begin", gone)
-        responses = run(hub, [student(n) for n in range(20)] + [request({}, "GET", STATUS)])
+        responses = run(
+            application(hub), [student(n) for n in range(20)] + [request({}, "GET", STATUS)]
+        )
     assert [response.status for response in responses] == [503] * 21
     assert all(dict(response.headers).get("Retry-After") for response in responses[:20])
     assert len(asked) == 1
     assert hub.endpoints[0].counters.shown()["deliveries"] == {"total": 20, "unavailable": 20}
     monkeypatch.setattr(hub.store, "_unavailable_until", 0)
     assert rows.count("Delivery") == 0
-    assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
+    assert [one.status for one in answered(hub, [student(1), student(2)])] == [201, 201]
 
 
 def test_what_is_counted_and_logged_is_so_once_though_a_batch_goes_again(
@@ -125,7 +137,7 @@ def test_what_is_counted_and_logged_is_so_once_though_a_batch_goes_again(
     hub = make_hub(webhook_secret=("s",))
     troubled(StoreConflict("first"))
     unsigned = request({}, path=SECURE)
-    responses = run(hub, [unsigned, student(1), student(2)])
+    responses = answered(hub, [unsigned, student(1), student(2)])
     assert [response.status for response in responses] == [401, 201, 201]
     secure = next(one for one in hub.endpoints if one.source.name == "secure")
     assert secure.counters.shown()["deliveries"] == {"total": 1, "unauthenticated": 1}
@@ -137,8 +149,8 @@ def test_what_follows_a_commit_cannot_undo_it(hub, rows, monkeypatch, caplog):
         raise RuntimeError
 
     monkeypatch.setattr(hub.observers, "tell", broken)
-    assert [one.status for one in run(hub, [student(1), student(2)])] == [201, 201]
-    assert [one.status for one in run(hub, [student(3)])] == [201]
+    assert [one.status for one in answered(hub, [student(1), student(2)])] == [201, 201]
+    assert [one.status for one in answered(hub, [student(3)])] == [201]
     assert rows.count("Delivery") == 3
     assert "a transaction is committed, and what follows it failed" in caplog.text
 
@@ -189,7 +201,7 @@ class TestAdapter:
         original = asgi.run
         monkeypatch.setattr(asgi, "run", lambda *a: batches.append(len(a[1])) or original(*a))
         requests = [(self.scope(), [self.body(student(n).body)]) for n in range(10)]
-        answers = self.call(Adapter(hub), requests)
+        answers = self.call(adapted(hub), requests)
         assert [answer[0]["status"] for answer in answers] == [201] * 10
         assert (batches, rows.count("Student")) == ([4, 4, 2], 10)
 
@@ -197,19 +209,19 @@ class TestAdapter:
         whole = student(1).body
         headers = [(b"x-a", b"1"), (b"x-a", b"2")]
         messages = [self.body(whole[:9], more=True), self.body(whole[9:])]
-        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), messages)])
+        ((start, _),) = self.call(adapted(hub), [(self.scope(headers=headers), messages)])
         assert start["status"] == 201
         assert json.loads(rows("Delivery")[0]["headers"])["x-a"] == "1,2"
 
     def test_a_body_over_the_limit_is_not_read_to_its_end(self, make_hub):
-        adapter = Adapter(make_hub(body_limit=10))
+        adapter = adapted(make_hub(body_limit=10))
         by_length = (self.scope(headers=[(b"content-length", b"11")]), [])
         endless = (self.scope(), [self.body(b"x" * 6, more=True)] * 2)
         answers = self.call(adapter, [by_length, endless])
         assert [answer[0]["status"] for answer in answers] == [413, 413]
 
     def test_a_client_that_left_gets_nothing(self, hub, rows):
-        assert self.call(Adapter(hub), [(self.scope(), [{"type": "http.disconnect"}])]) == [[]]
+        assert self.call(adapted(hub), [(self.scope(), [{"type": "http.disconnect"}])]) == [[]]
         assert rows.count("Delivery") == 0
 
     def test_a_server_that_ends_answers_what_never_arrived(self, hub):
@@ -222,7 +234,7 @@ class TestAdapter:
             async def send(message):
                 sent.append(message)
 
-            task = asyncio.ensure_future(Adapter(hub)(self.scope(), receive, send))
+            task = asyncio.ensure_future(adapted(hub)(self.scope(), receive, send))
             await asyncio.sleep(0)
             task.cancel()
             await task
@@ -235,12 +247,12 @@ class TestAdapter:
     def test_headers_with_underscores_double_no_other(self, hub):
         headers = [(b"content_length", b"1"), (b"content_type", b"text/plain")]
         messages = [self.body(student(1).body)]
-        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), messages)])
+        ((start, _),) = self.call(adapted(hub), [(self.scope(headers=headers), messages)])
         assert start["status"] == 201
 
     def test_a_length_that_is_no_number_is_refused(self, hub):
         headers = [(b"content-length", "²".encode("latin-1"))]
-        ((start, _),) = self.call(Adapter(hub), [(self.scope(headers=headers), [self.body(b"{}")])])
+        ((start, _),) = self.call(adapted(hub), [(self.scope(headers=headers), [self.body(b"{}")])])
         assert start["status"] == 400
 
     def test_a_bug_in_the_batch_answers_all_of_it(self, hub, monkeypatch):
@@ -249,11 +261,11 @@ class TestAdapter:
 
         monkeypatch.setattr(asgi, "run", broken)
         with pytest.raises(ZeroDivisionError):
-            self.call(Adapter(hub), [(self.scope(), [self.body(b"{}")])])
+            self.call(adapted(hub), [(self.scope(), [self.body(b"{}")])])
 
     def test_who_was_served_last_is_expected_again(self, hub):
         """In one batch or in two; and nobody who did not come."""
-        adapter = Adapter(hub, connections=range(16))
+        adapter = adapted(hub, connections=range(16))
         for served, expected in (
             (8, 9),  # the first time there was one before
             (8, 8),  # one more was waited for in vain: for a while, only those of now
@@ -270,7 +282,7 @@ class TestAdapter:
         assert adapter._expected == 16  # there are no more connections
 
     def test_a_lone_sender_is_rarely_kept_waiting(self, hub):
-        adapter = Adapter(hub, connections=range(4))
+        adapter = adapted(hub, connections=range(4))
         in_vain = 0
         for _ in range(330):
             in_vain += adapter._expected > 1

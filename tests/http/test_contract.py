@@ -239,8 +239,8 @@ class TestFaults:
         assert "RuntimeError" in caplog.text
         assert "Ada" not in caplog.text
 
-    def test_a_fault_outside_of_the_pipeline_is_500_too(self, hub, client, monkeypatch):
-        monkeypatch.setattr(hub, "_page", None)
+    def test_a_fault_outside_of_a_delivery_is_500_too(self, hub, client, monkeypatch):
+        monkeypatch.setattr(hub.store, "is_reachable", None)
         reply = client.get(STATUS)
         assert (reply.status, reply.error) == (500, "Internal server error")
 

@@ -76,12 +76,12 @@ def test_a_blank_key_is_none(client):
 
 
 def test_a_key_is_free_again_after_the_retention_time(client, monkeypatch, rows):
-    from hub.intake import pipeline
+    from hub.intake import webhooks
 
     headers = {"Idempotency-Key": "k"}
     client.post(UNIFIED, STUDENT, headers=headers)
-    now = pipeline.utc_now
-    monkeypatch.setattr(pipeline, "utc_now", lambda: now() + timedelta(days=31))
+    now = webhooks.utc_now
+    monkeypatch.setattr(webhooks, "utc_now", lambda: now() + timedelta(days=31))
     late = client.post(UNIFIED, STUDENT, headers=headers)
     assert (late.status, "x-delivery-replayed" in late.headers) == (400, False)
     assert client.post(UNIFIED, STUDENT, headers=headers).body == late.body

@@ -27,7 +27,7 @@ def register_sources():
 def rebuild(make_hub):
     def rebuild(hub=None):
         hub = hub or make_hub()
-        return Rebuild(hub.store, hub.plugins, hub.endpoints, hub.settings.time_zone).run()
+        return Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, hub.settings.time_zone).run()
 
     return rebuild
 

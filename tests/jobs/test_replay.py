@@ -43,7 +43,7 @@ def test_a_replay_applies_what_was_refused_and_keeps_the_first_refusal(hub, call
     calls.student("a1")
     calls.event()
     done = hub.replays.replay(delivery)
-    assert (done.number, done.attempt.outcome, done.attempt.status) == (2, "applied", 201)
+    assert (done.number, done.settlement.outcome, done.settlement.status) == (2, "applied", 201)
     (attendance,) = rows("Attendance")
     assert attendance["delivery"] == delivery
     (row,) = [row for row in rows("Delivery") if row["id"] == delivery]
@@ -68,7 +68,7 @@ def test_a_check_in_without_a_time_was_when_it_was_received(hub, calls, client, 
 def test_a_replay_that_is_refused_again_is_an_attempt_too(hub, calls, client, rows):
     delivery = refused(client)
     calls.student("a1")
-    assert hub.replays.replay(delivery).attempt.outcome is Outcome.REFUSED
+    assert hub.replays.replay(delivery).settlement.outcome is Outcome.REFUSED
     (row,) = [row for row in rows("Delivery") if row["id"] == delivery]
     assert row["waiting"] == "event name:Weekly Meeting"
     assert [one.number for one in attempts(hub, delivery)] == [1, 2]
@@ -82,7 +82,7 @@ def test_a_trial_changes_nothing(hub, calls, client, rows):
     calls.event()
     before = rows("Delivery")
     done = hub.replays.replay(delivery, trial=True)
-    assert (done.number, done.attempt.outcome) == (None, "applied")
+    assert (done.number, done.settlement.outcome) == (None, "applied")
     assert (rows("Delivery"), rows("Attendance"), rows("Attempt")) == (before, [], [])
 
 
@@ -127,11 +127,11 @@ def test_a_mended_plugin_applies_what_its_bug_failed(make_hub, tmp_path, rows, c
     reply = Client(broken).post("/api/webhook/door/", {"badge": "a1"})
     delivery = reply.headers["x-delivery-id"]
     assert reply.status == 500
-    assert broken.replays.replay(delivery).attempt.outcome is Outcome.FAILED
+    assert broken.replays.replay(delivery).settlement.outcome is Outcome.FAILED
     body = "yield CheckIn(student=payload['badge'], event='Weekly Meeting')"
     file.write_text(DOOR.format(body=body))
     mended = make_hub(plugins=str(file.parent))
-    assert mended.replays.replay(delivery).attempt.outcome is Outcome.APPLIED
+    assert mended.replays.replay(delivery).settlement.outcome is Outcome.APPLIED
     assert rows.count("Attendance") == 1
 
 
@@ -155,7 +155,7 @@ def test_two_replays_at_once_apply_it_once(make_hub, client, calls, rows):
         hub = make_hub()
         together.wait()
         try:
-            outcomes.append(str(hub.replays.replay(delivery).attempt.outcome))
+            outcomes.append(str(hub.replays.replay(delivery).settlement.outcome))
         except NotReplayable as refused:
             outcomes.append(type(refused).__name__)
         hub.store.close()
@@ -207,13 +207,13 @@ def test_every_delivery_of_onetap_may_be_replayed_or_says_why_not(hub, client, p
     except NotReplayable:
         assert reply.status in (200, 201)
     else:
-        assert done.attempt.outcome in (Outcome.REFUSED, Outcome.IGNORED, Outcome.APPLIED)
+        assert done.settlement.outcome in (Outcome.REFUSED, Outcome.IGNORED, Outcome.APPLIED)
 
 
 def failing(hub, monkeypatch, client, headers=()):
     """A delivery that a fault of a plugin failed; its id."""
     with monkeypatch.context() as patch:
-        patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
+        patch.setattr(hub.plugins.hooks, "veto", lambda *_: 1 / 0)
         reply = client.post(UNIFIED, CHECK_IN, headers=headers)
     assert reply.status == 500
     return reply.headers["x-delivery-id"]
@@ -233,9 +233,9 @@ class TestKeys:
     ):
         delivery = failing(hub, monkeypatch, client, KEY)
         done = hub.replays.replay(delivery)
-        assert done.attempt.outcome is Outcome.APPLIED
+        assert done.settlement.outcome is Outcome.APPLIED
         retry = client.post(UNIFIED, CHECK_IN, headers=KEY)
-        assert (retry.status, retry.body.decode()) == (201, done.attempt.answer)
+        assert (retry.status, retry.body.decode()) == (201, done.settlement.answer)
         assert retry.headers["x-delivery-replayed"] == "true"
         assert client.post(UNIFIED, {}, headers=KEY).status == 409
         assert rows.count("Attendance") == 1
@@ -260,17 +260,17 @@ class TestKeys:
     ):
         seen = fixture("onetap/participant.checkin__seen")
         with monkeypatch.context() as patch:
-            patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
+            patch.setattr(hub.plugins.hooks, "veto", lambda *_: 1 / 0)
             delivery = client.post(ONETAP, seen).headers["x-delivery-id"]
         done = hub.replays.replay(delivery)
         retry = client.post(ONETAP, seen)
-        assert (retry.status, retry.body.decode()) == (200, done.attempt.answer)
+        assert (retry.status, retry.body.decode()) == (200, done.settlement.answer)
         assert retry.headers["x-delivery-replayed"] == "true"
 
     def test_a_key_that_is_too_long_is_none(self, hub, client):
         reply = client.post(UNIFIED, CHECK_IN, headers={"Idempotency-Key": "k" * 10_000})
         assert (reply.status, reply.error) == (400, "Invalid idempotency-key header")
-        assert hub.replays.replay(reply.headers["x-delivery-id"]).attempt.outcome == "applied"
+        assert hub.replays.replay(reply.headers["x-delivery-id"]).settlement.outcome == "applied"
 
 
 def test_a_fault_in_a_replay_leaves_what_the_delivery_waits_for(
@@ -278,8 +278,8 @@ def test_a_fault_in_a_replay_leaves_what_the_delivery_waits_for(
 ):
     delivery = refused(client)
     with monkeypatch.context() as patch:
-        patch.setattr(hub.plugins, "veto", lambda *_: 1 / 0)
-        assert hub.replays.replay(delivery).attempt.outcome is Outcome.FAILED
+        patch.setattr(hub.plugins.hooks, "veto", lambda *_: 1 / 0)
+        assert hub.replays.replay(delivery).settlement.outcome is Outcome.FAILED
     (row,) = rows("Delivery")
     assert (row["outcome"], row["waiting"]) == ("failed", "student a_number:a1")
     assert row["students"] == "\na_number:a1\n"
@@ -295,7 +295,7 @@ def test_a_fault_of_the_store_in_a_replay_is_an_attempt_that_failed(
     calls.event()
     monkeypatch.setattr("hub.jobs.replay.decide", once_broken(monkeypatch))
     done = hub.replays.replay(delivery)
-    assert (done.attempt.outcome, done.attempt.status) == (Outcome.FAILED, 500)
+    assert (done.settlement.outcome, done.settlement.status) == (Outcome.FAILED, 500)
 
 
 def once_broken(monkeypatch):

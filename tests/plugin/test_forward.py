@@ -81,7 +81,7 @@ def forwarding(make_hub):
         calls.student("a1")
         calls.event()
         calls.attend("a1", check_in_time="2024-01-15T10:05:00Z")
-        (sender,) = hub.outbox._senders
+        (sender,) = hub.senders._senders
         return sender
 
     return forwarding

@@ -514,7 +514,7 @@ class TestHooks:
                 raise RuntimeError
         """
         group = click.Group()
-        make(hello=text, worse=broken).plugins.register_commands(group)
+        make(hello=text, worse=broken).plugins.hooks.register_commands(group)
         assert list(group.commands) == ["hello"]
         assert "plugin worse: register_commands failed" in caplog.text
 
@@ -540,8 +540,8 @@ class TestSlowPlugins:
         ],
     )
     def test_each_part_in_a_request(self, make_hub, tmp_path, caplog, monkeypatch, hook, arguments):
-        monkeypatch.setattr("hub.plugin.plugins.SLOW", 0.01)
-        monkeypatch.setattr("hub.intake.attempt.SLOW", 0.01)
+        monkeypatch.setattr("hub.plugin.watch.SLOW", 0.01)
+        monkeypatch.setattr("hub.intake.prepare.SLOW", 0.01)
         folder = tmp_path / "plugins"
         folder.mkdir()
         normalize = "    time.sleep(0.02)\n" if hook == "normalize" else ""

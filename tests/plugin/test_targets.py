@@ -50,7 +50,7 @@ def sink(made):
 
 @pytest.fixture
 def sender(made):
-    (sender,) = made[0].outbox._senders
+    (sender,) = made[0].senders._senders
     return sender
 
 
@@ -164,7 +164,7 @@ def test_retry_after_is_kept_to(made, calls, sender, sink, clock):
 def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, calls, sender):
     calls.attend("a1")
     other = make_hub(plugins=made[0].settings.plugins)
-    (second,) = other.outbox._senders
+    (second,) = other.senders._senders
     reentered = []
 
     def send(check_in):

@@ -10,7 +10,7 @@ import pytest
 from conftest import STORE
 from pony.orm import db_session
 
-from hub.domain.delivery import Attempt, Delivery, Outcome
+from hub.domain.delivery import Delivery, Outcome, Settlement
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
 from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
@@ -160,7 +160,7 @@ class TestSchema:
             apply(tx, [SaveEvent(identifiers=room, name="M", starts_at=NOW)], context())
             apply(tx, [CheckIn(student="a1", event="M", at=NOW)], context())
             delivery = Delivery("d0", "s", NOW, {}, b"")
-            deliveries.keep(tx, delivery, Attempt(Outcome.APPLIED, 200, "{}", 1), "k", None)
+            deliveries.keep(tx, delivery, Settlement(Outcome.APPLIED, 200, "{}", 1), "k", None)
             tx.run(archive.ADD_ATTEMPT, "d0", 1, NOW, "applied", 200, "{}", 1)
         texts = {
             "student_identifier": ["shown"],

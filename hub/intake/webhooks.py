@@ -1,10 +1,9 @@
-"""The way of one request: receive, authenticate, the first attempt of its delivery, answer."""
+"""The way of one webhook request: receive, authenticate, the first attempt of its delivery, answer."""
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -23,11 +22,15 @@ from hub.errors import (
 )
 from hub.intake import answers
 from hub.intake.answers import Answer
-from hub.intake.attempt import Decided, Prepared, decide, prepare
+from hub.intake.commit import commit
+from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
+from hub.intake.prepare import Prepared, prepare
+from hub.intake.request import DELIVERY_ID, headers_of, without_secrets
 from hub.log import log_fault
-from hub.plugin.plugins import HookFailed, Plugins, place_of
+from hub.plugin.checks import place_of
+from hub.plugin.hooks import HookFailed, Hooks
 from hub.store import deliveries, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
@@ -35,39 +38,32 @@ from hub.wire.body import read_body
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
-"""How often a delivery is tried when other writers come first, or a fault must be kept."""
 
-DELIVERY_ID = "hub.delivery_id"
-"""The name under which an environ may have the id of its delivery."""
+class Webhooks:
+    """The stations that every webhook request passes, in order.
 
-HEADERS = "hub.headers"
-"""The name under which an environ may have its headers, with names in lower case."""
-
-_SECRET_WORDS = ("auth", "cookie", "secret", "token", "signature", "password", "api-key")
-REMOVED = "[removed]"
-
-
-class Pipeline:
-    """The stations that every webhook request passes, in order."""
+    ``targets`` are the names of those to which check-ins are sent on; ``tell`` is given each delivery
+    that is on the disk.
+    """
 
     def __init__(
         self,
         store: Store,
-        plugins: Plugins,
+        hooks: Hooks,
+        targets: Sequence[str],
         tell: Callable[[CommittedDelivery], None],
         settings: Settings,
     ) -> None:
         self._store = store
-        self._plugins = plugins
-        self._targets = [target.name for target in plugins.targets]
+        self._hooks = hooks
+        self._targets = targets
         self._tell = tell
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
 
-    def handle(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> tuple[str, Answer]:
-        """The delivery id and the answer for a request, given as a WSGI environ (PEP 3333).
+    def handle(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> Answer:
+        """The answer to a request, given as a WSGI environ (PEP 3333), with its delivery id.
 
         Inside of a batch, StoreConflict, StoreUnavailable and faults of the store are let through,
         for the batch to be undone.
@@ -75,17 +71,17 @@ class Pipeline:
         started = time.perf_counter_ns()
         delivery_id = environ.get(DELIVERY_ID) or new_delivery_id()
         received_at = utc_now()
-        headers = environ.get(HEADERS) or headers_of(environ)
+        headers = headers_of(environ)
         try:
             body = read_body(environ, self._body_limit)
             _authenticate(endpoint, headers, body, received_at)
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
-            return delivery_id, answers.refusal(refused)
+            return answers.refusal(refused).of_delivery(delivery_id)
         except HookFailed as failed:
             log_fault(f"{failed} on delivery {delivery_id}, not kept", failed.__cause__ or failed)
-            return delivery_id, answers.failure(delivery_id)
-        kept_headers = _without_secrets(headers, endpoint.authentication.headers)
+            return answers.failure(delivery_id).of_delivery(delivery_id)
+        kept_headers = without_secrets(headers, endpoint.authentication.headers)
         delivery = Delivery(
             delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
         )
@@ -94,9 +90,9 @@ class Pipeline:
         except Refused as refused:
             key, prepared = None, Prepared(refused=refused)
         else:
-            prepared = prepare(self._plugins, endpoint, delivery)
+            prepared = prepare(self._hooks, endpoint, delivery)
             key = key or derived_key(prepared.own_key)
-        return delivery_id, self._commit(endpoint, delivery, key, prepared, started)
+        return self._commit(endpoint, delivery, key, prepared, started).of_delivery(delivery_id)
 
     def _turned_away(
         self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
@@ -120,34 +116,23 @@ class Pipeline:
         prepared: Prepared,
         started: int,
     ) -> Answer:
-        """Apply and keep the delivery in one transaction, trying again where others came first."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._store.writing() as tx:
-                    decided = self._decide(tx, endpoint, delivery, key, prepared)
-                    self._keep(tx, endpoint, delivery, key, prepared, decided, started)
-                    if self._targets:
-                        outbox.add(tx, self._targets, decided.results, delivery.received_at)
-                return decided.answer
-            except StoreConflict:
-                if self._store.in_batch:
-                    raise
-                time.sleep(0.01 * attempt)
-            except StoreUnavailable as error:
-                if self._store.in_batch:
-                    raise
-                endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
-                _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
-                return answers.unavailable()
-            except FAULTS as error:
-                if self._store.in_batch or prepared.failed:
-                    raise
-                what = f"plugin {endpoint.plugin}: delivery {delivery.id} to {endpoint.source.name}"
-                log_fault(f"{what} failed in the store", error)
-                prepared = prepared._replace(failed=True, operations=())
-        endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
-        _log.error("delivery %s answered 503: other writers always came first", delivery.id)
-        return answers.unavailable()
+        """Apply and keep the delivery in one transaction."""
+
+        def attempt(tx: Transaction, prepared: Prepared) -> Answer:
+            decision = self._decide(tx, endpoint, delivery, key, prepared)
+            self._keep(tx, endpoint, delivery, key, prepared, decision, started)
+            if self._targets:
+                outbox.add(tx, self._targets, decision.results, delivery.received_at)
+            return decision.answer
+
+        try:
+            return commit(self._store, endpoint, delivery, prepared, attempt)
+        except (StoreConflict, StoreUnavailable) as error:
+            if self._store.in_batch:
+                raise
+            endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
+            _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
+            return answers.unavailable()
 
     def _decide(
         self,
@@ -156,13 +141,13 @@ class Pipeline:
         delivery: Delivery,
         key: Key | None,
         prepared: Prepared,
-    ) -> Decided:
+    ) -> Decision:
         try:
             repeated = self._repeated(tx, delivery, key) if key and not prepared.failed else None
         except KeyReused as reused:
-            return Decided(Outcome.REFUSED, answers.refusal(reused))
+            return Decision(Outcome.REFUSED, answers.refusal(reused))
         if repeated is not None:
-            return Decided(Outcome.REPEATED, repeated)
+            return Decision(Outcome.REPEATED, repeated)
         return decide(tx, endpoint, delivery, prepared, self._zone)
 
     def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Answer | None:
@@ -191,29 +176,28 @@ class Pipeline:
         delivery: Delivery,
         key: Key | None,
         prepared: Prepared,
-        decided: Decided,
+        decision: Decision,
         started: int,
     ) -> None:
-        remembered = key if _is_first_answer(key, decided) else None
-        attempt = decided.attempt(prepared, (time.perf_counter_ns() - started) // 1000)
+        remembered = key if _is_first_answer(key, decision) else None
         deliveries.keep(
             tx,
             delivery,
-            attempt,
+            decision.settlement(prepared, (time.perf_counter_ns() - started) // 1000),
             remembered.stored if remembered else None,
             digest(delivery.body) if remembered else None,
         )
-        tx.when_committed(lambda: self._committed(endpoint, delivery, decided))
+        tx.when_committed(lambda: self._committed(endpoint, delivery, decision))
 
-    def _committed(self, endpoint: Endpoint, delivery: Delivery, decided: Decided) -> None:
-        status = decided.answer.status
-        endpoint.counters.count(decided.outcome, delivery.received_at, status)
-        if decided.outcome in (Outcome.REFUSED, Outcome.FAILED):
+    def _committed(self, endpoint: Endpoint, delivery: Delivery, decision: Decision) -> None:
+        status = decision.answer.status
+        endpoint.counters.count(decision.outcome, delivery.received_at, status)
+        if decision.outcome in (Outcome.REFUSED, Outcome.FAILED):
             # Not the sentence: it may name a person.
             _log.info(
-                "delivery %s to %s %s: %d", delivery.id, delivery.source, decided.outcome, status
+                "delivery %s to %s %s: %d", delivery.id, delivery.source, decision.outcome, status
             )
-        self._tell(CommittedDelivery(delivery, decided.outcome, status, decided.results))
+        self._tell(CommittedDelivery(delivery, decision.outcome, status, decision.results))
 
 
 def _authenticate(
@@ -235,42 +219,14 @@ def _authenticate(
         raise HookFailed(endpoint.plugin, "authenticate") from error
 
 
-def _is_first_answer(key: Key | None, decided: Decided) -> bool:
+def _is_first_answer(key: Key | None, decision: Decision) -> bool:
     """Whether this answer is the one that later deliveries of the key shall have.
 
     A derived key remembers only what was recorded: what was refused or ignored may do better when
     the sender tries again.
     """
-    if key is None or decided.outcome in (Outcome.REPEATED, Outcome.FAILED):
+    if key is None or decision.outcome in (Outcome.REPEATED, Outcome.FAILED):
         return False
     if key.derived:
-        return decided.outcome is Outcome.APPLIED
-    return decided.answer.status != KeyReused.status
-
-
-def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The request's headers, in lower case, as WSGI has them."""
-    headers = {
-        _header_name(name): value for name, value in environ.items() if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[_header_name(name)] = environ[name]
-    return headers
-
-
-@lru_cache(maxsize=512)
-def _header_name(variable: str) -> str:
-    return variable.removeprefix("HTTP_").replace("_", "-").lower()
-
-
-def _without_secrets(headers: Mapping[str, str], credentials: tuple[str, ...]) -> dict[str, str]:
-    return {
-        name: REMOVED if name in credentials or _is_secret(name) else value
-        for name, value in headers.items()
-    }
-
-
-@lru_cache(maxsize=512)
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in _SECRET_WORDS)
+        return decision.outcome is Outcome.APPLIED
+    return decision.answer.status != KeyReused.status

@@ -1,0 +1,20 @@
+"""A route: a method, a path, and what answers there."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hub.intake.answers import Answer
+
+
+class Route(NamedTuple):
+    """One method of one path.
+
+    path: without its trailing slash, with which it works as well; ``<name>`` stands for one part.
+    answer: given the request as a WSGI environ (PEP 3333), and the parts of its path by name.
+    lane: the name of the thread on which it is answered, beside the check-ins; '' for their own.
+    """
+
+    method: str
+    path: str
+    answer: Callable[..., Answer]
+    lane: str = ""

@@ -1,0 +1,95 @@
+"""One hub, put together: the one place that knows all the parts, and hands each what it needs."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+from hub.api.capture import CaptureApi
+from hub.api.deliveries import DeliveriesApi
+from hub.api.route import Route
+from hub.api.status import StatusPages
+from hub.config.settings import Settings
+from hub.domain.delivery import CommittedDelivery
+from hub.domain.timestamps import utc_now
+from hub.errors import SettingError
+from hub.intake.endpoint import endpoints, unknown_sources
+from hub.intake.webhooks import Webhooks
+from hub.jobs.replay import Replays
+from hub.jobs.sender import Senders
+from hub.jobs.upkeep import Upkeep
+from hub.plugin.loading import Plugins
+from hub.plugin.observers import Observers
+from hub.store.database import parse_address
+from hub.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """One hub: its plugins, its endpoints, its store, and what it does by itself. Several may live side
+    by side in a process. ``plugins`` are other ones than the settings would find.
+
+    It knows no HTTP: ``routes`` are what a server answers with (``hub.http.app``). Raises SettingError,
+    StoreUnavailable or StoreVersionError where it cannot start.
+    """
+
+    def __init__(
+        self, settings: Settings, *, create_store: bool = True, plugins: Plugins | None = None
+    ) -> None:
+        self.settings = settings
+        self.plugins = plugins or Plugins(settings)
+        self.endpoints = endpoints(self.plugins, settings)
+        for name in unknown_sources(self.endpoints, settings):
+            _log.warning("sources.%s is configured, and no plugin declares such a source", name)
+        self.store = Store.open(settings.database, create_store)
+        hooks, targets = self.plugins.hooks, self.plugins.targets
+        names = [target.name for target in targets]
+        self.observers = Observers(hooks)
+        self.senders = Senders(self.store, targets, settings.time_zone)
+        self.replays = Replays(
+            self.store, hooks, self.endpoints, names, self._committed, settings.time_zone
+        )
+        self.upkeep = Upkeep(self.store, self.replays, settings)
+        self.webhooks = Webhooks(self.store, hooks, names, self._committed, settings)
+        self._ending = threading.Event()
+        self.routes = tuple(self._routes())
+
+    def start(self) -> None:
+        """Begin what a hub does by itself; in the process that serves, after a server has forked it."""
+        self.upkeep.start()
+        self.senders.start()
+
+    def close(self, seconds: float = 5) -> None:
+        """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
+        self._ending.set()
+        self.upkeep.close(seconds)
+        self.senders.close(seconds)
+        self.observers.close(seconds)
+        self.store.close()
+
+    def _committed(self, delivery: CommittedDelivery) -> None:
+        """Tell those who wait for what is on the disk."""
+        self.observers.tell(delivery)
+        self.upkeep.tell(delivery.results)
+        if delivery.results:
+            self.senders.wake()
+
+    def _routes(self) -> Iterator[Route]:
+        settings = self.settings
+        yield from StatusPages(
+            self.store, self.plugins, self.endpoints, self.observers, self.senders, utc_now()
+        ).routes()
+        if settings.admin_token:
+            yield from DeliveriesApi(
+                self.store, self.replays, settings.admin_token, settings.time_zone, self._ending
+            ).routes()
+        yield from CaptureApi(self.store, settings.body_limit).routes()
+        for endpoint in self.endpoints:
+            yield Route("POST", endpoint.path.rstrip("/"), partial(self.webhooks.handle, endpoint))
+
+
+def require_lasting(settings: Settings) -> None:
+    """Raise SettingError for a store that is gone when the hub ends."""
+    if parse_address(settings.database).in_memory:
+        raise SettingError("database: a store in memory is for trials only; name a file")

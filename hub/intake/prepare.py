@@ -1,0 +1,66 @@
+"""Before the store: a delivery's body becomes a payload, and the payload operations.
+
+It is pure, so a delivery whose transaction had to be undone goes the same way again.
+"""
+
+import time
+from typing import Any, NamedTuple
+
+from hub.domain.delivery import Delivery
+from hub.domain.operations import Operation
+from hub.errors import FAULTS, Refused
+from hub.intake.endpoint import Endpoint
+from hub.log import log_fault
+from hub.plugin.checks import operations_of
+from hub.plugin.hooks import HookFailed, Hooks
+from hub.plugin.watch import SLOW, tell_if_slow
+from hub.wire.body import require_json
+from hub.wire.strict_json import parse
+from hub.wire.validation import validate
+
+
+class Prepared(NamedTuple):
+    """A delivery before the store: its operations, or why there are none.
+
+    ``own_key`` is what its source, by the payload, calls it.
+    """
+
+    payload: Any = None
+    operations: tuple[Operation, ...] = ()
+    own_key: str | None = None
+    refused: Refused | None = None
+    failed: bool = False
+
+    def as_failed(self) -> "Prepared":
+        """The same delivery after a fault: nothing of it is applied."""
+        return self._replace(failed=True, operations=())
+
+
+def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
+    """Parse, validate and normalize a delivery, and let the plugins veto and amend it. Never raises."""
+    source = endpoint.source
+    operations: tuple[Operation, ...] = ()
+    try:
+        require_json(delivery.headers.get("content-type", ""))
+        payload = source.whole(parse(delivery.body), delivery.headers)
+        kind = source.kind(payload) if source.kind else ""
+        validate(endpoint.validators[kind], payload)
+        started = time.perf_counter()
+        operations = operations_of(source.normalize(payload), source.normalize)
+        if (took := time.perf_counter() - started) > SLOW:
+            tell_if_slow(endpoint.plugin, "normalize", took, f" on delivery {delivery.id}")
+        sentence = hooks.veto(delivery, payload)
+        if sentence is not None:
+            raise Refused(sentence)
+        operations = hooks.amend(delivery, operations)
+        own_key = source.delivery_key(payload) if source.delivery_key else None
+    except Refused as refused:
+        return Prepared(operations=operations, refused=refused)
+    except HookFailed as failed:
+        log_fault(f"{failed} on delivery {delivery.id}", failed.__cause__ or failed)
+        return Prepared(operations=operations, failed=True)
+    except FAULTS as error:
+        what = f"plugin {endpoint.plugin}: source {source.name} failed on delivery {delivery.id}"
+        log_fault(what, error)
+        return Prepared(operations=operations, failed=True)
+    return Prepared(payload, operations, own_key or None)

@@ -1,0 +1,175 @@
+"""Calling the plugins: a method for each hook, and no plugin able to harm another."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from hub.domain.delivery import CommittedDelivery, Delivery
+from hub.domain.operations import Operation
+from hub.errors import FAULTS, PluginError, Refused
+from hub.log import log_fault
+from hub.plugin import hookspecs
+from hub.plugin.checks import (
+    HOOKS,
+    operations_of,
+    require_hooks,
+    require_section,
+    require_sentence,
+    several,
+    wrong_argument,
+)
+from hub.plugin.discovery import GROUP
+from hub.plugin.section import Section
+from hub.plugin.watch import tell_if_slow
+
+if TYPE_CHECKING:
+    import click
+
+
+class HookFailed(Exception):
+    """A plugin's hook raised, on the way of a delivery; its cause is what it raised."""
+
+    def __init__(self, plugin: str, hook: str) -> None:
+        super().__init__(f"plugin {plugin}: {hook} failed")
+
+
+class Hooks:
+    """The hooks of the plugins that are registered. It owns pluggy's manager."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._sections: dict[str, Section] = {}
+        self._implementations: dict[str, tuple[Any, ...]] = {}
+
+    def register(self, plugin: object, name: str, section: Section) -> tuple[str, ...]:
+        """Take a plugin in, with its own settings; the names of the hooks that it implements.
+
+        Raises PluginError for one that cannot be called, which is not taken in.
+        """
+        try:
+            try:
+                self._manager.register(plugin, name)
+            except pluggy.PluginValidationError as error:
+                text = " ".join(str(error).split())
+                raise PluginError(wrong_argument(plugin) or text) from None
+            callers = self._manager.get_hookcallers(plugin) or []
+            require_hooks(plugin, callers)
+        except PluginError:
+            self.unregister(name)
+            raise
+        self._sections[name] = section
+        self._implementations.clear()
+        own = {caller.name for caller in callers}
+        return tuple(hook for hook in HOOKS if hook in own)
+
+    def unregister(self, name: str) -> None:
+        """Leave a plugin out again; one that is not there is no fault."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        self._sections.pop(name, None)
+        self._implementations.clear()
+
+    def declared(self, hook: str, name: str, kind: type) -> Iterator[Any]:
+        """What the plugin of this name declares in a hook; it should be values of this kind."""
+        for implementation in self._of(hook):
+            if implementation.plugin_name == name:
+                yield from several(self._call(implementation), kind, implementation.function)
+
+    def veto(self, delivery: Delivery, payload: Mapping[str, Any]) -> str | None:
+        """The first plugin's sentence that refuses the delivery, or None.
+
+        Raises Refused where a plugin does, HookFailed for anything else.
+        """
+        for implementation in self._of("veto_delivery"):
+            # Each its own copy: what one does to it, no other sees.
+            own = copy.deepcopy(payload)
+            sentence = self._watched(implementation, delivery, payload=own)
+            if sentence is not None:
+                refused: str = sentence
+                return refused
+        return None
+
+    def amend(self, delivery: Delivery, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        """The operations as the plugins, one after the other, amend them.
+
+        Raises Refused where a plugin does, HookFailed for anything else.
+        """
+        for implementation in self._of("amend_operations"):
+            amended = self._watched(implementation, delivery, operations=operations)
+            if amended is not None:
+                operations = amended
+        return operations
+
+    def observers(self) -> tuple[str, ...]:
+        """The names of the plugins that observe committed deliveries."""
+        return tuple(one.plugin_name for one in self._of("delivery_committed"))
+
+    def show_committed(self, name: str, delivery: CommittedDelivery) -> None:
+        """Show a committed delivery to the plugin of this name. Raises whatever it raises."""
+        for implementation in self._of("delivery_committed"):
+            if implementation.plugin_name == name:
+                self._call(implementation, delivery=delivery)
+
+    def status_sections(self) -> dict[str, Any]:
+        """What the plugins add to the status page, by plugin; one that raises adds nothing."""
+        sections = {}
+        for implementation in self._of("status_section"):
+            started = time.perf_counter()
+            try:
+                section = self._call(implementation)
+                require_section(section, implementation.function)
+            except FAULTS as error:
+                log_fault(f"plugin {implementation.plugin_name}: status_section failed", error)
+                continue
+            took = time.perf_counter() - started
+            tell_if_slow(implementation.plugin_name, "status_section", took)
+            if section is not None:
+                sections[implementation.plugin_name] = section
+        return sections
+
+    def register_commands(self, group: click.Group) -> None:
+        """Let the plugins add their commands; one that raises is logged by name."""
+        for implementation in self._of("register_commands"):
+            try:
+                self._call(implementation, group=group)
+            except FAULTS as error:
+                log_fault(f"plugin {implementation.plugin_name}: register_commands failed", error)
+
+    def _of(self, hook: str) -> tuple[Any, ...]:
+        """The implementations of a hook in pluggy's order: tryfirst, then the last registered, …"""
+        found = self._implementations.get(hook)
+        if found is None:
+            caller = getattr(self._manager.hook, hook)
+            found = self._implementations[hook] = tuple(reversed(caller.get_hookimpls()))
+        return found
+
+    def _call(self, implementation: Any, **arguments: Any) -> Any:
+        """Call a plugin's implementation of a hook with those of the arguments that it takes, and its
+        own settings.
+        """
+        section = self._sections.get(implementation.plugin_name)
+        arguments["settings"] = section.values if section else None
+        return implementation.function(*[arguments[name] for name in implementation.argnames])
+
+    def _watched(self, implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
+        """Call a hook that keeps a request waiting; what it returns is a sentence or operations."""
+        plugin, hook = implementation.plugin_name, implementation.function.__name__
+        started = time.perf_counter()
+        try:
+            returned = self._call(implementation, delivery=delivery, **arguments)
+            if hook == "amend_operations" and returned is not None:
+                returned = operations_of(returned, implementation.function)
+            if hook == "veto_delivery":
+                require_sentence(returned, implementation.function)
+        except Refused:
+            raise
+        except FAULTS as error:
+            raise HookFailed(plugin, hook) from error
+        tell_if_slow(plugin, hook, time.perf_counter() - started, f" on delivery {delivery.id}")
+        return returned

@@ -1,0 +1,164 @@
+"""Loading the plugins of one hub, one by one: one that is wrong is named, and the others run."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema.protocols import Validator
+
+from hub.config.load import source_key
+from hub.config.settings import Settings
+from hub.errors import FAULTS, PluginError
+from hub.plugin.checks import kind_of, probe
+from hub.plugin.discovery import Found, discover, switched_off
+from hub.plugin.hooks import Hooks
+from hub.plugin.section import Section, read
+from hub.plugin.source import Source
+from hub.plugin.target import Target
+from hub.wire.validation import Schemas
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plugin that works: its name, where it came from, its version ('' if it tells none), the hooks
+    that it implements, its own settings, its sources and their validators by kind, its targets.
+    """
+
+    name: str
+    origin: str
+    version: str
+    hooks: tuple[str, ...]
+    section: Section
+    sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A plugin that does not: ``reason`` is for the log and the command line, never for a page."""
+
+    name: str
+    origin: str
+    reason: str
+
+
+class Plugins:
+    """The plugins of one hub: those that are given, or all that the settings let in, in that order."""
+
+    def __init__(self, settings: Settings, given: Iterable[Found] | None = None) -> None:
+        self.hooks = Hooks()
+        self._schemas = Schemas(settings.time_zone)
+        self._settings = settings.plugin
+        self.loaded: list[Loaded] = []
+        self.failed: list[Failed] = []
+        self.off = switched_off(settings)
+        found = discover(settings) if given is None else list(given)
+        for one in found:
+            self._load(one)
+        known = {source_key(name) for name in (*(one.name for one in found), *settings.without)}
+        for name in sorted(set(settings.plugin.tables) - known) if given is None else ():
+            _log.warning("[plugin.%s] is configured, and no such plugin is loaded", name)
+
+    @property
+    def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
+        """The sources of all plugins, in order, with their validators by kind."""
+        for plugin in self.loaded:
+            yield from plugin.sources
+
+    @property
+    def targets(self) -> list[Target]:
+        """The targets of all plugins, in order."""
+        return [target for plugin in self.loaded for target in plugin.targets]
+
+    def _load(self, found: Found) -> None:
+        try:
+            self._require_new(found.name)
+            plugin = found.load()
+            section = read(plugin, found.name, self._settings)
+            hooks = self.hooks.register(plugin, found.name, section)
+            try:
+                sources, targets = tuple(self._sources(found)), tuple(self._targets(found))
+            except BaseException:
+                self.hooks.unregister(found.name)
+                raise
+        except PluginError as error:
+            self._fail(found, str(error))
+        except FAULTS as error:
+            self._fail(found, f"{type(error).__name__}: {error}{_place_in(found, error)}")
+        else:
+            version = found.version or str(getattr(plugin, "__version__", ""))
+            self.loaded.append(
+                Loaded(found.name, found.origin, version, hooks, section, sources, targets)
+            )
+
+    def _fail(self, found: Found, reason: str) -> None:
+        self.failed.append(Failed(found.name, found.origin, reason))
+        _log.error("plugin %s (%s) is not loaded: %s", found.name, found.origin, reason)
+
+    def _require_new(self, name: str) -> None:
+        for other in self.loaded:
+            if other.name == name:
+                raise PluginError(
+                    f"there is a plugin of this name ({other.origin}); rename this one"
+                )
+
+    def _sources(self, found: Found) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
+        taken = [
+            (source, f"the plugin {plugin.name} ({plugin.origin})")
+            for plugin in self.loaded
+            for source, _ in plugin.sources
+        ]
+        for source in self._declared("register_sources", found, Source, repr):
+            for other, where in taken:
+                if source.path == other.path:
+                    raise PluginError(
+                        f"its path {source.path} is taken by the source {other.name} of {where}; "
+                        "choose another"
+                    )
+                if source.name == other.name:
+                    raise PluginError(
+                        f"there is a source named {source.name}, of {where}; choose another"
+                    )
+            probe(source)
+            taken.append((source, "this plugin"))
+            yield source, self._validators(source)
+
+    def _targets(self, found: Found) -> Iterator[Target]:
+        taken = {target.name for target in self.targets}
+        for target in self._declared("register_targets", found, Target, kind_of):
+            if target.name in taken:
+                raise PluginError(f"there is a target named {target.name}; choose another")
+            taken.add(target.name)
+            yield target
+
+    def _declared(self, hook: str, found: Found, kind: type, shown: Any) -> Iterator[Any]:
+        """What a plugin declares in a hook. Raises PluginError for what is not of this kind."""
+        for one in self.hooks.declared(hook, found.name, kind):
+            if not isinstance(one, kind):
+                raise PluginError(
+                    f"{hook} gave {shown(one)}; it must give hub.{kind.__name__} values"
+                )
+            yield one
+
+    def _validators(self, source: Source) -> Mapping[str, Validator]:
+        try:
+            return {
+                kind: self._schemas.validator(schema) for kind, schema in source.schemas.items()
+            }
+        except ValueError as error:
+            raise PluginError(f"source {source.name}: {error}") from None
+
+
+def _place_in(found: Found, error: BaseException) -> str:
+    """Where in its file a plugin failed to load, if that is known and the error does not say it."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == found.origin]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
