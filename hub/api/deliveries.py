@@ -22,8 +22,7 @@ from hub.intake.answers import Answer
 from hub.jobs import replay
 from hub.jobs.replay import Replays
 from hub.log import log_fault
-from hub.record import search
-from hub.store import archive
+from hub.record import deliveries, search
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -94,14 +93,14 @@ class DeliveriesApi:
         filters = search.filters(query, self._zone)
         limit = search.read_limit(query.get("limit", _DEFAULT_LIMIT))
         cursor = search.read_cursor(query.get("cursor", ""))
-        with self._store.reading() as reader:
-            found, following = search.page(reader, filters.wanted(reader), limit, cursor)
+        with self._store.reading() as db:
+            found, following = search.page(db, filters.wanted(db), limit, cursor)
         return _ok({"deliveries": [shown.summary(kept) for kept in found], "next": following})
 
     def _show(self, query: Query, identifier: str) -> Answer:
-        with self._store.reading() as reader:
-            kept = replay.find(reader, identifier)
-            attempts = archive.attempts(reader, kept)
+        with self._store.reading() as db:
+            kept = replay.find(db, identifier)
+            attempts = deliveries.attempts(db, kept)
         return _ok(shown.whole(kept, attempts))
 
     def _replay(self, query: Query, identifier: str) -> Answer:
@@ -116,9 +115,9 @@ class DeliveriesApi:
         limit = search.read_limit(query.get("limit", _DEFAULT_LIMIT))
         cursor = search.read_cursor(query.get("cursor", ""))
         trial = _is_trial(query)
-        with self._store.reading() as reader:
-            wanted = filters.replayable().wanted(reader, with_body=True)
-            found = archive.page(reader, wanted, limit, after=cursor or "0")
+        with self._store.reading() as db:
+            wanted = filters.replayable().wanted(db, with_body=True)
+            found = deliveries.page(db, wanted, limit, after=cursor or "0")
         done: list[dict[str, Any]] = []
         for kept in found:
             try:

@@ -70,6 +70,8 @@ def replayed(done: Replayed) -> dict[str, Any]:
 
 def error_of(answer: str) -> str | None:
     """The ``error`` of an answer, if it has one."""
+    if '"error"' not in answer:
+        return None
     found = _json(answer)
     error = found.get("error") if isinstance(found, dict) else None
     return error if isinstance(error, str) else None

@@ -11,6 +11,7 @@ from hub.config.settings import Settings
 from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
 from hub.domain.timestamps import format_utc, utc_now
 from hub.errors import SettingError
+from hub.record import captures as kept_captures
 from hub.store import captures
 
 
@@ -30,8 +31,8 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
 
 def list_(settings: Settings) -> Iterator[str]:
     """A line for each capture."""
-    with existing_store(settings.database) as store, store.reading() as reader:
-        found = captures.every(reader)
+    with existing_store(settings.database) as store, store.reading() as db:
+        found = kept_captures.every(db)
     for capture in found:
         state = "open until" if capture.expires_at > utc_now() else "ended"
         yield f"{capture.id}: {state} {_moment(capture.expires_at)}, {capture.requests} requests"
@@ -39,10 +40,10 @@ def list_(settings: Settings) -> Iterator[str]:
 
 def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
     """What a capture has taken. Raises SettingError where there is none of this id."""
-    with existing_store(settings.database) as store, store.reading() as reader:
-        if captures.by_id(reader, identifier) is None:
+    with existing_store(settings.database) as store, store.reading() as db:
+        if kept_captures.find(db, identifier) is None:
             raise SettingError(f"capture: there is none with the id {identifier}")
-        return captures.requests(reader, identifier)
+        return kept_captures.requests(db, identifier)
 
 
 def show(settings: Settings, identifier: int) -> Iterator[str]:

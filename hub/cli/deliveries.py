@@ -16,8 +16,8 @@ from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.timestamps import format_utc
 from hub.errors import Refused
 from hub.jobs import replay
+from hub.record import deliveries as kept_deliveries
 from hub.record import search
-from hub.store import archive
 from hub.store.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -68,10 +68,10 @@ def show(delivery: str, as_json: bool, config_file: str | None, **options: Any) 
     """Show everything that is kept of a delivery, with all its attempts."""
     with (
         existing_store(load(options, config_file).settings.database) as store,
-        store.reading() as reader,
+        store.reading() as db,
     ):
-        kept = replay.find(reader, delivery)
-        whole = shown.whole(kept, archive.attempts(reader, kept))
+        kept = replay.find(db, delivery)
+        whole = shown.whole(kept, kept_deliveries.attempts(db, kept))
     if as_json:
         click.echo(json.dumps(whole, indent=2))
         return
@@ -108,9 +108,9 @@ def replay_(
             chosen = ready = list(hub.replays.ready())
             total = len(ready)
         elif not ids:
-            with hub.store.reading() as reader:
-                asked = wanted.replayable().wanted(reader, with_body=True)
-                total = archive.count(reader, asked)
+            with hub.store.reading() as db:
+                asked = wanted.replayable().wanted(db, with_body=True)
+                total = kept_deliveries.count(db, asked)
             chosen = hub.replays.matching(asked)
         worst = _replay(hub.replays, chosen, total, dry_run)
         if not dry_run:
@@ -156,8 +156,8 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
 def _all(store: Store, filters: search.Filters) -> Iterator[KeptDelivery]:
     cursor: str | None = ""
     while cursor is not None:
-        with store.reading() as reader:
-            found, cursor = search.page(reader, filters.wanted(reader), _PAGE, cursor)
+        with store.reading() as db:
+            found, cursor = search.page(db, filters.wanted(db), _PAGE, cursor)
         yield from found
 
 

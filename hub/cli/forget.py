@@ -6,8 +6,8 @@ from hub.cli.progress import progress
 from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.jobs.forget import forget as forget_student
-from hub.store import archive
-from hub.store.archive import Wanted
+from hub.record import deliveries
+from hub.record.deliveries import Wanted
 
 
 def forget(settings: Settings, student: str, sure: bool) -> None:
@@ -15,8 +15,8 @@ def forget(settings: Settings, student: str, sure: bool) -> None:
     if not sure:
         click.confirm(f"Remove all that tells of {student}, for good?", abort=True)
     with existing_store(settings.database) as store:
-        with store.reading() as reader:
-            total = archive.count(reader, Wanted())
+        with store.reading() as db:
+            total = deliveries.count(db, Wanted())
         with progress("looking", total) as looked_at:
             done = forget_student(store, student, looked_at)
     click.echo(

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from hub.cli import check as checks
+from hub.cli.config import described
 from hub.cli.deliveries import deliveries
 from hub.cli.options import setting_options
-from hub.config.load import described, load
+from hub.config.load import load
 from hub.errors import HubError, SettingError
 from hub.version import __version__
 

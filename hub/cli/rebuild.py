@@ -10,17 +10,17 @@ from hub.config.settings import Settings
 from hub.domain.timestamps import format_utc
 from hub.hub import Hub
 from hub.jobs.rebuild import Difference, Rebuild, Rebuilt
-from hub.store import archive
-from hub.store.archive import Wanted
-from hub.store.snapshot import Attended
+from hub.record import deliveries
+from hub.record.deliveries import Wanted
+from hub.record.snapshot import Attended
 
 
 def rebuild(settings: Settings) -> None:
     """Print the differences."""
     hub = Hub(settings, create_store=False)
     try:
-        with hub.store.reading() as reader:
-            total = archive.count(reader, Wanted())
+        with hub.store.reading() as db:
+            total = deliveries.count(db, Wanted())
         with progress("deriving", total) as looked_at:
             derive = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, settings.time_zone)
             rebuilt = derive.run(looked_at)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hub.config.settings import PluginSections, Settings, SourceSettings, default_of, settable
+from hub.config.settings import PluginSections, Settings, SourceSettings, settable
 from hub.errors import SettingError
 
 DEFAULT_FILE = "hub.toml"
@@ -240,34 +240,3 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
             if variable not in known and close:
                 yield f"{variable} is no setting; did you mean {close[0]}?"
-
-
-def described(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
-    """Name, value and origin of every setting in force, secrets masked."""
-    settings = configuration.settings
-    tables: list[tuple[str, Settings | SourceSettings]] = [("", settings)]
-    tables += [(f"sources.{name}.", table) for name, table in sorted(settings.sources.items())]
-    for prefix, table in tables:
-        for entry in settable(type(table)):
-            value = getattr(table, entry.name)
-            if prefix and value == default_of(entry):
-                continue
-            origin = configuration.origins.get(prefix + entry.name, "default")
-            yield prefix + entry.name, _shown(entry.name, value), origin
-        secret = "secrets" if prefix else "webhook_secret"
-        count = len(getattr(table, secret))
-        if count or not prefix:
-            shown = f"{count} set, not shown" if count else "not set"
-            yield prefix + secret, shown, configuration.origins.get(prefix + secret, "default")
-    token = "set, not shown" if settings.admin_token else "not set"
-    yield "admin_token", token, configuration.origins.get("admin_token", "default")
-
-
-def _shown(name: str, value: Any) -> str:
-    if name == "database":
-        from hub.store.database import parse_address
-
-        return parse_address(value).shown
-    if isinstance(value, tuple):
-        return ", ".join(value) or "none"
-    return str(value) or "none"

@@ -102,6 +102,13 @@ class KeptDelivery:
     emptied: Emptied | None
     attempts: int
 
+    @property
+    def first_attempt(self) -> Attempt:
+        """The attempt that answered the sender, of a delivery that has had no other."""
+        return Attempt(
+            1, self.delivery.received_at, self.outcome, self.status, self.answer, self.duration
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CommittedDelivery:

@@ -9,7 +9,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import unquote_plus
@@ -18,12 +17,14 @@ from hub.domain import subjects
 from hub.domain.delivery import KeptDelivery, delivery_id_at
 from hub.domain.timestamps import utc_now
 from hub.errors import NotFound, Refused
-from hub.record import search
+from hub.record import captures as kept_captures
+from hub.record import deliveries as kept_deliveries
+from hub.record import students
+from hub.record.deliveries import Wanted
 from hub.record.search import require_text
-from hub.store import archive, captures, students
-from hub.store.archive import Wanted
-from hub.store.store import Store
-from hub.store.transaction import Queries
+from hub.store import captures, deliveries
+from hub.store import students as written
+from hub.store.store import Entities, Store
 
 _TRIES = 5
 _LATE = timedelta(minutes=2)
@@ -60,8 +61,8 @@ def forget(
     """
     require_text(named, "student")
     for _ in range(_TRIES):
-        with store.reading() as reader:
-            names = _all_names(reader, named)
+        with store.reading() as db:
+            names = _all_names(db, named)
         # What comes in or is committed meanwhile is looked at in the transaction.
         since = delivery_id_at(utc_now() - _LATE)
         found = _about(store, names, progress)
@@ -77,62 +78,62 @@ def forget(
 def _remove(
     store: Store, named: str, names: Sequence[str], found: set[str], since: str
 ) -> Forgotten:
-    with store.writing() as tx:
+    with store.writing() as tx, store.reading() as db:
         tx.overwrite_what_is_deleted()
-        if set(_all_names(tx, named)) - set(names):
+        if set(_all_names(db, named)) - set(names):
             raise _LearntMore
-        for page in search.every(lambda: nullcontext(tx), Wanted(), after=since, bodies=True):
+        for page in kept_deliveries.every(store.reading, Wanted(), after=since, bodies=True):
             found = found | set(_among(page, names))
-        found = found | set(archive.ids(tx, Wanted(students=tuple(names)), since))
-        student = students.row_of(tx, named)
-        captured_about = list(_captured(tx, names))
+        found = found | set(kept_deliveries.ids(db, Wanted(students=tuple(names)), since))
+        student = students.row_of(db, named)
+        captured_about = list(_captured(db, names))
         if student is None and not found and not captured_about:
             raise NotFound(f"Student with identifier {named} not found")
-        attendances = students.forget(tx, student, utc_now()) if student is not None else 0
+        attendances = written.forget(tx, student, utc_now()) if student is not None else 0
         for identifier in found:
-            archive.forget(tx, identifier)
+            deliveries.forget(tx, identifier)
         for captured in captured_about:
             captures.remove_request(tx, captured)
     return Forgotten(student is not None, attendances, len(found) + len(captured_about))
 
 
-def _all_names(queries: Queries, named: str) -> list[str]:
+def _all_names(db: Entities, named: str) -> list[str]:
     """The student's names of now, and those of before that are in deliveries and nobody's now.
 
     Raises Refused where ``named`` is nobody's now, and was one of a student who has another.
     """
-    names = students.names(queries, named)
-    student = students.row_of(queries, named)
+    names = students.names(db, named)
+    student = students.row_of(db, named)
     if student is None:
-        for text in archive.students_of(queries, names):
+        for text in kept_deliveries.students_of(db, names):
             for row in subjects.rows_in(text):
-                if label := students.label(queries, row):
+                if label := students.label(db, row):
                     raise Refused(f"{named} is no identifier any more; forget the student {label}")
         return names
     before: dict[str, None] = {}
     own = subjects.row_name(student)
-    for text in archive.students_of(queries, [own]):
+    for text in kept_deliveries.students_of(db, [own]):
         told = subjects.split(text)
         if [name for name in told if name.startswith("#")] == [own]:
             before.update(dict.fromkeys(name for name in told if not name.startswith("#")))
-    former = [name for name in before if students.row_of(queries, name) is None]
+    former = [name for name in before if students.row_of(db, name) is None]
     return list(dict.fromkeys([*names, *former]))
 
 
 def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]) -> set[str]:
     """Ids of the deliveries that name the student, or in whose text one of the names stands."""
-    with store.reading() as reader:
-        found = set(archive.ids(reader, Wanted(students=tuple(names)), "0"))
-    for page in search.every(store.reading, Wanted(), bodies=True):
+    with store.reading() as db:
+        found = set(kept_deliveries.ids(db, Wanted(students=tuple(names)), "0"))
+    for page in kept_deliveries.every(store.reading, Wanted(), bodies=True):
         found |= set(_among(page, names))
         progress(len(page))
     return found
 
 
-def _captured(queries: Queries, names: Sequence[str]) -> Iterator[int]:
+def _captured(db: Entities, names: Sequence[str]) -> Iterator[int]:
     """Ids of the captured requests in whose text one of the names stands, or that are no text."""
     pattern = _pattern(names)
-    for identifier, request in captures.all_requests(queries) if pattern else ():
+    for identifier, request in kept_captures.all_requests(db) if pattern else ():
         headers = json.dumps(dict(request.headers), ensure_ascii=False)
         plain = unquote_plus(request.body.decode("utf-8", "replace"))
         if not _is_text(request.body) or _tells(pattern, request.body, plain, headers):

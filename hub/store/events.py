@@ -3,14 +3,13 @@
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from hub.domain import subjects
 from hub.domain.identifiers import Identifier, is_number
 from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
 from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, to_utc
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
-from hub.store.transaction import Queries, Row, Statement, Transaction
+from hub.store.transaction import Row, Statement, Transaction
 
 _COLUMNS = "e.id, e.name, e.starts_at, e.event_type, e.points, e.description, e.location"
 BY_ID = f"SELECT {_COLUMNS} FROM event e WHERE e.id = ? AND e.hidden_at IS NULL"
@@ -33,9 +32,6 @@ BY_NAME_AND_DAY = f"""
     WHERE e.name = ? AND e.starts_at >= ? AND e.starts_at < ?
         AND NOT EXISTS (SELECT 1 FROM event_identifier i WHERE i.event = e.id AND i.kind = ?)
     ORDER BY e.hidden_at IS NOT NULL, e.starts_at LIMIT 1"""
-ALL_BY_NAME = "SELECT e.id, e.name FROM event e WHERE e.name = ?"
-ALL_BY_ID = "SELECT e.id, e.name FROM event e WHERE e.id = ?"
-OWN = "SELECT kind, value, shown FROM event_identifier WHERE event = ?"
 INSERT = """
     INSERT INTO event (name, starts_at, event_type, points, description, location, source, metadata,
         delivery, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
@@ -70,14 +66,6 @@ def is_name(named: str | Identifier | None) -> bool:
     return isinstance(named, str) and not is_number(named)
 
 
-def is_known(queries: Queries, named: str | Identifier) -> bool:
-    """Whether an event has this name or identifier."""
-    if isinstance(named, Identifier):
-        row = queries.row(BY_IDENTIFIER, named.kind, named.key)
-        return row is not None and not row[-1]
-    return bool(queries.rows(BY_NAME, named))
-
-
 def _by_number_or_identifier(
     tx: Transaction, named: str | Identifier, context: Context
 ) -> EventRecord | None:
@@ -94,38 +82,6 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
     """The refusal for an event that nobody knows, named as the sender wrote it."""
     text = named.value if isinstance(named, Identifier) else named
     return NotFound(f"Event with identifier {text} not found", awaits=awaits)
-
-
-def names(queries: Queries, text: str) -> list[str]:
-    """All the names of the events that ``text`` means, in deliveries (``hub.domain.subjects``).
-
-    ``text`` is an event's id, or a name, which several events may have.
-    """
-    found = [subjects.event_name(text)]
-    rows = queries.rows(ALL_BY_NAME, text)
-    if is_number(text) and len(text) <= _LARGEST_ID_DIGITS:
-        for event, name in queries.rows(ALL_BY_ID, int(text)):
-            rows.append((event, name))
-            if len(queries.rows(ALL_BY_NAME, name)) == 1:
-                found.append(subjects.event_name(name))
-    for event, _ in rows:
-        found += [subjects.event_name(str(event)), *_own_names(queries, event)]
-    return list(dict.fromkeys(found))
-
-
-def names_of(queries: Queries, event: int) -> list[str]:
-    """The names by which deliveries may have waited for the event with this id.
-
-    Not the id itself: who wrote one that the hub had not given out meant something else by it.
-    """
-    rows = queries.rows(ALL_BY_ID, event)
-    return [*(subjects.event_name(name) for _, name in rows), *_own_names(queries, event)]
-
-
-def _own_names(queries: Queries, event: int) -> list[str]:
-    """The names that no other event has."""
-    rows = queries.rows(OWN, event)
-    return [subjects.row_name(event), *(f"{kind}:{value}" for kind, value, _ in rows)]
 
 
 def create(tx: Transaction, operation: CreateEvent, context: Context) -> Result:

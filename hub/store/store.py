@@ -25,10 +25,13 @@ from hub.store.database import (
     root,
 )
 from hub.store.entities import define
-from hub.store.transaction import Reader, StatementNames, Transaction, tell
+from hub.store.transaction import StatementNames, Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
+
+Entities = Any
+"""The Pony database with its entities, as ``db.Student`` and so on; Pony has no types of them."""
 
 PAUSE = 1.0
 """Seconds for which a store that was found unavailable is not asked again. Whoever asks waits, and the
@@ -118,14 +121,16 @@ class Store:
         tell(batch.done)
 
     @contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """What only reads: it waits for no writer, and sees what is committed.
+    def reading(self) -> Iterator[Entities]:
+        """A session that only reads, through the entities (``hub.store.entities``): it waits for no
+        writer, and sees what is committed. Inside of this thread's transaction, what that sees, before
+        it writes: Pony does not notice what SQL has changed.
 
         Raises StoreUnavailable where the store does not answer.
         """
         self._require_available()
         with _translated(), db_session:
-            yield Reader(self.database, self.address.dialect)
+            yield self.database
 
     @property
     def in_batch(self) -> bool:

@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from hub.domain import subjects
 from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_identifier
 from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import NotFound, Refused
 from hub.store import outbox
 from hub.store.context import Context
-from hub.store.transaction import Queries, Row, Statement, Transaction
+from hub.store.transaction import Statement, Transaction
 
 _RECORD = """
     SELECT s.id, s.first_name, s.last_name, s.is_admin,
@@ -52,10 +51,10 @@ class _Owner(NamedTuple):
     hidden: bool
 
 
-def find(queries: Queries, named: str | Identifier) -> StudentRecord | None:
+def find(tx: Transaction, named: str | Identifier) -> StudentRecord | None:
     """The student that ``named`` names, unless hidden."""
     identifier = student_identifier(named)
-    row = queries.row(FIND, identifier.kind, identifier.key)
+    row = tx.row(FIND, identifier.kind, identifier.key)
     return record(row) if row else None
 
 
@@ -63,25 +62,6 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
     """The refusal for a student that nobody knows, named as the sender wrote it."""
     text = named.value if isinstance(named, Identifier) else named
     return NotFound(f"Student with identifier {text} not found", awaits=awaits)
-
-
-def names(queries: Queries, text: str) -> list[str]:
-    """All the names of the student whom ``text`` means, in deliveries (``hub.domain.subjects``).
-
-    ``text`` is an A-number, an e-mail, or another identifier as ``<kind>:<value>``; hidden students
-    are found too, and for an unknown one there is the one name.
-    """
-    identifier = _meant(text)
-    found = [subjects.student_name(identifier)]
-    if owner := _owner(queries, identifier):
-        found += names_of(queries, owner.student)
-    return list(dict.fromkeys(found))
-
-
-def names_of(queries: Queries, student: int) -> list[str]:
-    """All the names, in deliveries, of the student with this id."""
-    rows = queries.rows(OWN, student)
-    return [subjects.row_name(student), *(f"{kind}:{value}" for kind, value, _ in rows)]
 
 
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
@@ -151,29 +131,6 @@ def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
     return context.result(operation, Change.UPDATED, student=found)
 
 
-def row_of(queries: Queries, text: str) -> int | None:
-    """The id of the student whom ``text`` means (as for ``names``), hidden ones included."""
-    owner = _owner(queries, _meant(text))
-    return owner.student if owner else None
-
-
-def label(queries: Queries, student: int) -> str | None:
-    """An identifier to call a student by; None for one who was forgotten."""
-    return label_of(queries.rows(OWN, student))
-
-
-def label_of(identifiers: Iterable[Row]) -> str | None:
-    """The one of (kind, value, shown) that a student is called by: the A-number, else the e-mail, else
-    the first, with its kind.
-    """
-    own = list(identifiers)
-    if not own:
-        return None
-    order = {A_NUMBER: 0, EMAIL: 1}
-    kind, _, shown = min(own, key=lambda one: order.get(one[0], 2))
-    return str(shown) if kind in order else f"{kind}:{shown}"
-
-
 def forget(tx: Transaction, student: int, now: datetime) -> int:
     """Remove all that tells who a student is; how many attendances of theirs stay counted."""
     tx.run(FORGET, False, now, now, student)
@@ -182,11 +139,6 @@ def forget(tx: Transaction, student: int, now: datetime) -> int:
     tx.run(FORGET_WITHDRAWN, student)
     tx.run(outbox.FORGET, student, student)
     return len(tx.rows(FORGET_ATTENDANCES, student))
-
-
-def _meant(text: str) -> Identifier:
-    kind, separator, value = text.partition(":")
-    return Identifier(kind, value) if separator else student_identifier(text)
 
 
 def record(row: tuple[object, ...]) -> StudentRecord:
@@ -214,9 +166,9 @@ def _result(
     return context.result(operation, change, student=record(row))
 
 
-def _owner(queries: Queries, identifier: Identifier) -> _Owner | None:
+def _owner(tx: Transaction, identifier: Identifier) -> _Owner | None:
     """Whose the identifier is, hidden students included."""
-    row = queries.row(OWNER, identifier.kind, identifier.key)
+    row = tx.row(OWNER, identifier.kind, identifier.key)
     return _Owner(int(row[0]), bool(row[1])) if row else None
 
 

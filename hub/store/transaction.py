@@ -1,16 +1,13 @@
-"""SQL through a Pony session, with the differences of the dialects: reading, and one transaction.
+"""SQL on a Pony session's connection, with the differences of the dialects: one transaction.
 
 Statements are written with ``?`` for a value. Moments are naive datetimes in UTC.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-
-from pony.orm import Database
 
 from hub.log import log_fault
 
@@ -37,42 +34,7 @@ class StatementNames:
         return self._names
 
 
-class Queries(ABC):
-    """What can be asked of the store, inside of a transaction or outside."""
-
-    _is_sqlite: bool
-
-    @abstractmethod
-    def rows(self, sql: str, *values: Any) -> list[Row]:
-        """All the rows that a statement returns."""
-
-    def row(self, sql: str, *values: Any) -> Row | None:
-        """The first row that a statement returns, or None."""
-        rows = self.rows(sql, *values)
-        return rows[0] if rows else None
-
-    def moment(self, value: Any) -> datetime:
-        """A moment as a row has it, as a datetime."""
-        return datetime.fromisoformat(value) if self._is_sqlite else value
-
-
-class Reader(Queries):
-    """Statements that only read, each on its own; they wait for no writer."""
-
-    def __init__(self, database: Database, dialect: str) -> None:
-        self._database = database
-        self._is_sqlite = dialect == "sqlite"
-
-    def rows(self, sql: str, *values: Any) -> list[Row]:
-        """All the rows that a statement returns; it must have two columns at least."""
-        named = {
-            f"v{number}": _text_of(one) if self._is_sqlite and isinstance(one, datetime) else one
-            for number, one in enumerate(values)
-        }
-        return [tuple(row) for row in self._database.select(_pony_style(sql), {}, named)]
-
-
-class Transaction(Queries):
+class Transaction:
     """The open transaction of one thread. It ends, with a commit or a rollback, in ``Store``.
 
     ``prepared`` are the names of the statements that were prepared on the connection before.
@@ -94,6 +56,15 @@ class Transaction(Queries):
         self._execute(sql, values)
         rows: list[Row] = self._cursor.fetchall()
         return rows
+
+    def row(self, sql: str, *values: Any) -> Row | None:
+        """The first row that a statement returns, or None."""
+        rows = self.rows(sql, *values)
+        return rows[0] if rows else None
+
+    def moment(self, value: Any) -> datetime:
+        """A moment as a row has it, as a datetime."""
+        return datetime.fromisoformat(value) if self._is_sqlite else value
 
     def insert(self, sql: str, *values: Any) -> int:
         """The id of the row that an ``INSERT … RETURNING id`` makes."""
@@ -169,13 +140,6 @@ def tell(callbacks: Iterable[Callable[[], None]]) -> None:
 
 def _text_of(moment: datetime) -> str:
     return moment.isoformat(" ", "microseconds")
-
-
-@lru_cache(maxsize=256)
-def _pony_style(sql: str) -> str:
-    # Pony looks at the first word.
-    first, *rest = sql.strip().split("?")
-    return first + "".join(f"$v{number}{part}" for number, part in enumerate(rest))
 
 
 @lru_cache(maxsize=256)

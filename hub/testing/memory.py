@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from pony.orm import db_session
-
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
 from hub.domain.delivery import Delivery, new_delivery_id
@@ -29,6 +27,7 @@ from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
 from hub.plugin.discovery import Found, discover, in_file, in_module
 from hub.plugin.loading import Plugins
+from hub.record import tables
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import MEMORY_URL
@@ -164,12 +163,11 @@ class MemoryHub:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All the rows of a table, such as ``attendance``, by column, in the order of their ids."""
-        entities = {one._table_: one for one in self.hub.store.database.entities.values()}
-        if table not in entities:
-            raise SettingError(f"rows: there is no table {table}; there are {', '.join(entities)}")
-        with db_session:
-            rows = [row.to_dict() for row in entities[table].select()[:]]
-        return sorted(rows, key=lambda row: row["id"])
+        with self.hub.store.reading() as db:
+            if table not in tables.names(db):
+                known = ", ".join(tables.names(db))
+                raise SettingError(f"rows: there is no table {table}; there are {known}")
+            return tables.rows(db, table)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from hub.domain import captures as domain
 from hub.domain.timestamps import utc_now
 from hub.errors import StoreUnavailable
 from hub.jobs.forget import forget
-from hub.store import captures
+from hub.record import captures
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def opened(hub, command):
 
 
 def taken(hub, identifier):
-    with hub.store.reading() as reader:
-        return captures.requests(reader, identifier)
+    with hub.store.reading() as db:
+        return captures.requests(db, identifier)
 
 
 def test_what_is_posted_is_kept_as_it_came(hub, client, rows, opened, command, caplog):

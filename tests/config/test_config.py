@@ -5,7 +5,8 @@ from datetime import UTC
 import pytest
 from hubtest import Client
 
-from hub.config.load import described, load, misspelt
+from hub.cli.config import described
+from hub.config.load import load, misspelt
 from hub.config.settings import SourceSettings
 from hub.errors import SettingError
 

@@ -93,7 +93,7 @@ def test_a_short_identifier_is_found_where_an_operation_named_it(hub, client, ro
 
 
 def test_more_deliveries_than_a_page(hub, client, monkeypatch):
-    monkeypatch.setattr("hub.record.search._PAGE", 2)
+    monkeypatch.setattr("hub.record.deliveries._PAGE", 2)
     for number in range(7):
         client.post(UNIFIED, {"type": "nothing", "text": f"{'ada@example.edu' * (number % 2)}"})
     looked_at = []

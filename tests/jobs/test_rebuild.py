@@ -8,7 +8,7 @@ from hubtest import LEGACY, ONETAP, Client, fixture
 from hub.domain.delivery import Emptied
 from hub.jobs.forget import forget
 from hub.jobs.rebuild import Rebuild
-from hub.store import archive
+from hub.store import deliveries
 
 PLUGIN = """
 from hub import OPEN, CheckIn, Source, hookimpl
@@ -122,7 +122,7 @@ def test_what_has_no_body_is_taken_as_it_stands(hub, calls, client, rebuild, row
     calls.attend("A01234567")
     with hub.store.writing() as tx:
         for row in rows("Delivery")[:upto]:
-            archive.empty(tx, row["id"], Emptied.RETENTION)
+            deliveries.empty(tx, row["id"], Emptied.RETENTION)
     rebuilt = rebuild()
     assert (rebuilt.differences, rebuilt.underivable) == ((), upto)
 
@@ -169,7 +169,7 @@ def test_a_name_of_before_whose_student_cannot_be_derived(hub, calls, rebuild, r
     calls.attend("old@example.edu")
     calls.unified("student", "update", student_identifier="a1", email="new@example.edu")
     with hub.store.writing() as tx:
-        archive.empty(tx, rows("Delivery")[0]["id"], Emptied.RETENTION)
+        deliveries.empty(tx, rows("Delivery")[0]["id"], Emptied.RETENTION)
     assert rebuild().differences == ()
 
 

@@ -8,7 +8,8 @@ from serving import eventually
 
 from hub.domain.delivery import Emptied, Outcome
 from hub.errors import NotFound, NotReplayable
-from hub.store import archive
+from hub.record import deliveries
+from hub.store.deliveries import empty
 
 CHECK_IN = {
     "type": "attendance",
@@ -34,8 +35,8 @@ def refused(client, **headers):
 
 
 def attempts(hub, delivery):
-    with hub.store.reading() as reader:
-        return archive.attempts(reader, archive.find(reader, delivery))
+    with hub.store.reading() as db:
+        return deliveries.attempts(db, deliveries.find(db, delivery))
 
 
 def test_a_replay_applies_what_was_refused_and_keeps_the_first_refusal(hub, calls, client, rows):
@@ -111,7 +112,7 @@ def test_an_unknown_id_is_named(hub, identifier):
 def test_without_a_body_there_is_nothing_to_replay(hub, client, why, details):
     delivery = refused(client)
     with hub.store.writing() as tx:
-        archive.empty(tx, delivery, why)
+        empty(tx, delivery, why)
     with pytest.raises(NotReplayable, match="has no body any more") as raised:
         hub.replays.replay(delivery)
     assert details in raised.value.details

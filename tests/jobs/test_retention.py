@@ -13,7 +13,7 @@ from hub.domain.timestamps import utc_now
 from hub.jobs import upkeep
 from hub.jobs.retention import empty_old_bodies
 from hub.jobs.upkeep import Upkeep
-from hub.store import archive
+from hub.store import deliveries
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_one_that_was_forgotten_does_not_hide_the_older_ones(hub, client, rows, 
     for _ in range(2):
         client.post(LEGACY, {})
     with hub.store.writing() as tx:
-        archive.forget(tx, rows("Delivery")[1]["id"])
+        deliveries.forget(tx, rows("Delivery")[1]["id"])
     age(91, rows)
     assert empty_old_bodies(hub.store, 90, utc_now()) == 1
     assert [row["emptied"] for row in rows("Delivery")] == [Emptied.RETENTION, Emptied.FORGOTTEN]

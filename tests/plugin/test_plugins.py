@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 import requests
-from hubtest import STATUS, UNIFIED, Calls, Client
+from hubtest import STATUS, UNIFIED, Calls, Client, Rows
 from serving import eventually
 
 import hub_plugins
@@ -647,8 +647,7 @@ class Own:
         reply = Client(hub).post("/api/webhook/door/", {"badge": "a1", "room": "Chess"})
         assert reply.status == 500
         assert reply.headers["x-delivery-id"] in reply.json["details"]
-        with hub.store.reading() as reader:
-            assert reader.row("SELECT count(*), 1 FROM delivery")[0] == 0
+        assert Rows(hub).count("Delivery") == 0
         (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
         assert record.getMessage().startswith("plugin door: authenticate failed on delivery ")
 
@@ -704,11 +703,8 @@ class TestWhatAPluginDoesWrong:
         assert line.startswith("plugin door: source door failed on delivery ")
         assert said in line
         assert "door.py:" in line
-        with hub.store.reading() as reader:
-            assert reader.row("SELECT id, outcome FROM delivery") == (
-                reply.headers["x-delivery-id"],
-                "failed",
-            )
+        (row,) = Rows(hub)("Delivery")
+        assert (row["id"], row["outcome"]) == (reply.headers["x-delivery-id"], "failed")
 
     @pytest.mark.parametrize("nonsense", ["False", "True", "5", "''"])
     def test_a_veto_that_is_no_sentence_is_a_fault(self, make, caplog, nonsense):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
-from hubtest import STATUS, Calls, Client
+from hubtest import STATUS, Calls, Client, Rows
 
 import hub.jobs.sender
 from hub import NotDelivered
@@ -13,7 +13,7 @@ from hub.cli import main
 from hub.domain.timestamps import utc_now
 from hub.errors import StoreUnavailable
 from hub.jobs.forget import forget
-from hub.store import outbox as store_outbox
+from hub.record.outbox import next_due
 
 CODE = """
 import hub
@@ -76,8 +76,8 @@ def clock(monkeypatch):
 
 
 def outbox(made):
-    with made[0].store.reading() as reader:
-        return reader.rows("SELECT target, attempts, due_at FROM outbox ORDER BY id")
+    rows = Rows(made[0])("Outbox")
+    return [(row["target"], row["attempts"], row["due_at"]) for row in rows]
 
 
 def test_each_check_in_once_with_all_there_is_to_tell(made, calls, sender, sink):
@@ -228,8 +228,8 @@ def test_what_has_arrived_is_settled_before_the_next_is_sent(made, calls, sender
     sender.send_what_is_due()
     assert left == [3]
     assert [attempts for _, attempts, _ in outbox(made)] == [0, 0]
-    with made[0].store.reading() as reader:
-        assert store_outbox.next_due(reader, "club") <= utc_now()
+    with made[0].store.reading() as db:
+        assert next_due(db, "club") <= utc_now()
 
 
 def test_what_a_wrong_clock_made_due_in_a_year_can_be_sent_now(

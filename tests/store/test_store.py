@@ -15,14 +15,13 @@ from hub.domain.identifiers import Identifier
 from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
 from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
 from hub.store import (
-    archive,
     attendances,
     captures,
     deliveries,
     events,
     migrations,
     outbox,
-    snapshot,
+    scratch,
     students,
 )
 from hub.store.apply import apply
@@ -54,6 +53,20 @@ def context(number=0):
 def count(store, table):
     with db_session:
         return store.database.select(f"SELECT count(*) FROM {table}")[0]
+
+
+def described(store, table):
+    """The columns of a table: type, and whether it may be NULL."""
+    with db_session:
+        cursor = store.database.get_connection().cursor()
+        if STORE == "sqlite":
+            cursor.execute(f"PRAGMA table_info({table})")
+            return {name: (kind, not required) for _, name, kind, required, *_ in cursor.fetchall()}
+        cursor.execute(
+            "SELECT column_name, data_type, is_nullable FROM information_schema.columns"
+            f" WHERE table_name = '{table}'"
+        )
+        return {name: (kind, null == "YES") for name, kind, null in cursor.fetchall()}
 
 
 def cut(cluster):
@@ -112,7 +125,7 @@ class TestMigrations:
 
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
-        modules = (students, events, attendances, deliveries, archive, captures, outbox, snapshot)
+        modules = (students, events, attendances, deliveries, captures, outbox, scratch)
         statements = [
             value
             for module in modules
@@ -136,6 +149,25 @@ class TestSchema:
                 cursor.execute(f"SELECT * FROM {entity._table_} WHERE 1 = 0")
                 columns = {column[0] for column in cursor.description}
             assert columns == set(entity._columns_), entity
+
+    def test_every_attribute_says_what_its_column_may_have(self, store):
+        kinds = {
+            "INTEGER": (int, 32), "integer": (int, 32), "BIGINT": (int, 64), "bigint": (int, 64),
+            "BOOLEAN": (bool, None), "boolean": (bool, None), "TEXT": (str, None), "text": (str, None),
+            "DATETIME": (datetime, None), "timestamp without time zone": (datetime, None),
+            "BLOB": (bytes, None), "bytea": (bytes, None),
+        }  # fmt: skip
+        for entity in store.database.entities.values():
+            for name, (kind, may_be_null) in described(store, entity._table_).items():
+                attribute = entity._adict_[name]
+                python, bits = kinds[kind]
+                if attribute.reverse is None:
+                    assert attribute.py_type is python, (entity, name)
+                if attribute.is_pk:
+                    continue  # SQLite says of a key that it may be NULL
+                if attribute.reverse is None and python is int:
+                    assert (attribute.converters[0].size or 32) == bits, (entity, name)
+                assert bool(attribute.nullable) is may_be_null, (entity, name)
 
     @pytest.mark.parametrize(
         ("table", "row"),
@@ -161,7 +193,7 @@ class TestSchema:
             apply(tx, [CheckIn(student="a1", event="M", at=NOW)], context())
             delivery = Delivery("d0", "s", NOW, {}, b"")
             deliveries.keep(tx, delivery, Settlement(Outcome.APPLIED, 200, "{}", 1), "k", None)
-            tx.run(archive.ADD_ATTEMPT, "d0", 1, NOW, "applied", 200, "{}", 1)
+            tx.run(deliveries.ADD_ATTEMPT, "d0", 1, NOW, "applied", 200, "{}", 1)
         texts = {
             "student_identifier": ["shown"],
             "event": ["event_type", "description", "location", "source", "metadata", "delivery"],

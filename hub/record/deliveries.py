@@ -1,0 +1,245 @@
+"""The kept deliveries: found again, in pages, with all their attempts."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from pony.orm import max as highest
+from pony.orm import select
+
+from hub.domain import subjects
+from hub.domain.delivery import Attempt, Delivery, Emptied, KeptDelivery, Outcome, delivery_id_at
+from hub.store.store import Entities
+
+_PAGE = 200
+_CLOCK_SLACK = timedelta(hours=1)
+"""How much earlier than its time of receipt a delivery's id may have been made, generously."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which kept deliveries: those for which everything holds that is given."""
+
+    outcomes: tuple[Outcome, ...] | None = None
+    status: int | None = None
+    source: str | None = None
+    since: datetime | None = None
+    students: tuple[str, ...] | None = None
+    events: tuple[str, ...] | None = None
+    with_body: bool = False
+    waiting: bool = False
+    upto: str | None = None
+
+
+def page(
+    db: Entities,
+    wanted: Wanted,
+    limit: int,
+    *,
+    before: str = "",
+    after: str = "",
+    bodies: bool = False,
+) -> list[KeptDelivery]:
+    """At most ``limit`` deliveries: the newest first, below the id ``before``; or, with ``after``, the
+    oldest first, above that id. Their headers and bodies are left out unless ``bodies`` are asked for.
+    """
+    query = _narrowed(_with_bodies(db) if bodies else _without_bodies(db), wanted)
+    if before:
+        query = query.where(lambda d: d.id < before)
+    if after:
+        query = query.where(lambda d: d.id > after)
+    return [_delivery(row) for row in query.order_by(1 if after else -1).limit(limit)]
+
+
+def every(
+    reading: Callable[[], AbstractContextManager[Entities]],
+    wanted: Wanted,
+    *,
+    after: str = "0",
+    bodies: bool = False,
+) -> Iterator[list[KeptDelivery]]:
+    """All the deliveries above the id ``after``, the oldest first, a page at a time; ``reading`` is asked
+    for each page, so that nothing is held open in between.
+    """
+    while True:
+        with reading() as db:
+            found = page(db, wanted, _PAGE, after=after, bodies=bodies)
+        yield found
+        if len(found) < _PAGE:
+            return
+        after = found[-1].delivery.id
+
+
+def find(db: Entities, identifier: str) -> KeptDelivery | None:
+    """The delivery with this id."""
+    found = _with_bodies(db).where(lambda d: d.id == identifier)
+    return next((_delivery(row) for row in found), None)
+
+
+def count(db: Entities, wanted: Wanted) -> int:
+    """How many deliveries there are."""
+    return int(_narrowed(_ids(db), wanted).count())
+
+
+def ids(db: Entities, wanted: Wanted, after: str) -> list[str]:
+    """The ids of all deliveries above the id ``after``, in no order."""
+    return list(_narrowed(_ids(db), wanted).where(lambda d: d.id > after))
+
+
+def students_of(db: Entities, names: Sequence[str]) -> list[str]:
+    """Whom the deliveries are about that are about one of ``names``, each combination once."""
+    return list(_about(select(d.students for d in db.Delivery), "students", names))
+
+
+def attempts(db: Entities, kept: KeptDelivery) -> list[Attempt]:
+    """Every attempt of a delivery; the first answered its sender."""
+    identifier = kept.delivery.id
+    rows = select(
+        (a.number, a.attempted_at, a.outcome, a.status, a.answer, a.duration)
+        for a in db.Attempt
+        if a.delivery.id == identifier
+    ).order_by(1)
+    found = [Attempt(row[0], row[1], Outcome(row[2]), *row[3:]) for row in rows]
+    return found or [kept.first_attempt]
+
+
+def waiting_for(db: Entities, names: Sequence[str]) -> list[str]:
+    """The ids of the deliveries that wait for one of ``names``, the oldest first."""
+    return list(select(d.id for d in db.Delivery if d.waiting in names).order_by(1))
+
+
+def waiting(db: Entities, after: str, limit: int) -> list[tuple[str, str]]:
+    """Deliveries that wait, oldest first, above the id ``after``: their ids and what they wait for."""
+    found = select((d.id, d.waiting) for d in db.Delivery if d.waiting is not None and d.id > after)
+    return list(found.order_by(1).limit(limit))
+
+
+def full_before(
+    db: Entities, cutoff: datetime, after: str, limit: int
+) -> list[tuple[str, datetime]]:
+    """Deliveries that have a body, above the id ``after`` and made before ``cutoff``: ids and times of
+    receipt, the oldest first.
+    """
+    upto = delivery_id_at(cutoff)
+    found = select(
+        (d.id, d.received_at)
+        for d in db.Delivery
+        if d.id > after and d.id < upto and d.emptied is None
+    )
+    return list(found.order_by(1).limit(limit))
+
+
+def newest(db: Entities) -> datetime | None:
+    """When the newest delivery was received."""
+    found = list(select((d.id, d.received_at) for d in db.Delivery).order_by(-1).limit(1))
+    return found[0][1] if found else None
+
+
+def last_id(db: Entities) -> str:
+    """The highest id of a delivery, or ''."""
+    return highest(d.id for d in db.Delivery) or ""
+
+
+def settled_later(db: Entities) -> dict[str, str]:
+    """The deliveries that were replayed, and what an id made at their last attempt would begin with."""
+    last = select((a.delivery.id, highest(a.attempted_at)) for a in db.Attempt if a.number > 1)
+    return {identifier: delivery_id_at(moment) for identifier, moment in last}
+
+
+def _ids(db: Entities) -> Any:
+    return select(d.id for d in db.Delivery)
+
+
+def _without_bodies(db: Entities) -> Any:
+    return select(
+        (
+            d.id,
+            d.source,
+            d.received_at,
+            d.outcome,
+            d.status,
+            d.answer,
+            d.duration,
+            d.waiting,
+            d.emptied,
+            highest(a.number for a in db.Attempt if a.delivery == d),
+        )
+        for d in db.Delivery
+    )
+
+
+def _with_bodies(db: Entities) -> Any:
+    return select(
+        (
+            d.id,
+            d.source,
+            d.received_at,
+            d.outcome,
+            d.status,
+            d.answer,
+            d.duration,
+            d.waiting,
+            d.emptied,
+            highest(a.number for a in db.Attempt if a.delivery == d),
+            d.headers,
+            d.body,
+        )
+        for d in db.Delivery
+    )
+
+
+def _narrowed(query: Any, wanted: Wanted) -> Any:
+    """A query of deliveries, called ``d`` in it, with the conditions that are wanted."""
+    if wanted.outcomes is not None:
+        outcomes = [outcome.value for outcome in wanted.outcomes]
+        query = query.where(lambda d: d.outcome in outcomes)
+    if wanted.status is not None:
+        status = wanted.status
+        query = query.where(lambda d: d.status == status)
+    if wanted.source is not None:
+        source = wanted.source
+        query = query.where(lambda d: d.source == source)
+    if wanted.since is not None:
+        since = wanted.since
+        # Ids sort by time; that bounds the search.
+        first = delivery_id_at(max(since, datetime(1970, 1, 2)) - _CLOCK_SLACK)
+        query = query.where(lambda d: d.id >= first and d.received_at >= since)
+    if wanted.students is not None:
+        query = _about(query, "students", wanted.students)
+    if wanted.events is not None:
+        query = _about(query, "events", wanted.events)
+    if wanted.with_body:
+        query = query.where(lambda d: d.emptied is None)
+    if wanted.upto is not None:
+        upto = wanted.upto
+        query = query.where(lambda d: d.id <= upto)
+    if wanted.waiting:
+        query = query.where(lambda d: d.waiting is not None)
+    return query
+
+
+def _about(query: Any, column: str, names: Sequence[str]) -> Any:
+    """The deliveries among whose students or events (``column``) one of the names is."""
+    lines = [subjects.joined([name]) for name in names]
+    one_of_them = " or ".join(f"lines[{number}] in d.{column}" for number in range(len(lines)))
+    return query.where(one_of_them, {}, {"lines": lines})
+
+
+def _delivery(row: Sequence[Any]) -> KeptDelivery:
+    identifier, source, received_at, outcome, status, answer, duration = row[:7]
+    waiting, emptied, attempts = row[7:10]
+    headers, body = (json.loads(row[10]), bytes(row[11])) if len(row) > 10 else ({}, b"")
+    return KeptDelivery(
+        Delivery(identifier, source, received_at, MappingProxyType(headers), body),
+        Outcome(outcome),
+        status,
+        answer,
+        duration,
+        waiting,
+        Emptied(emptied) if emptied else None,
+        attempts or 1,
+    )

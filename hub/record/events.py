@@ -1,0 +1,58 @@
+"""Events as the record knows them: by each of their names in deliveries (``hub.domain.subjects``)."""
+
+from pony.orm import select
+
+from hub.domain import subjects
+from hub.domain.identifiers import Identifier, is_number
+from hub.store.store import Entities
+
+_LARGEST_ID_DIGITS = 18
+
+
+def is_known(db: Entities, named: str | Identifier) -> bool:
+    """Whether an event has this name or identifier, and is not hidden."""
+    if isinstance(named, Identifier):
+        kind, value = named.kind, named.key
+        return bool(
+            db.EventIdentifier.exists(
+                lambda i: i.kind == kind and i.value == value and i.event.hidden_at is None
+            )
+        )
+    return bool(db.Event.exists(lambda e: e.name == named and e.hidden_at is None))
+
+
+def names(db: Entities, text: str) -> list[str]:
+    """All the names of the events that ``text`` means: an event's id, or a name, which several have."""
+    found = [subjects.event_name(text)]
+    events = _named(db, text)
+    if is_number(text) and len(text) <= _LARGEST_ID_DIGITS:
+        identifier = int(text)
+        for name in select(e.name for e in db.Event if e.id == identifier):
+            events.append(identifier)
+            if len(_named(db, name)) == 1:
+                found.append(subjects.event_name(name))
+    for event in events:
+        found += [subjects.event_name(str(event)), *_own_names(db, event)]
+    return list(dict.fromkeys(found))
+
+
+def names_of(db: Entities, event: int) -> list[str]:
+    """The names by which deliveries may have waited for the event with this id.
+
+    Not the id itself: who wrote one that the hub had not given out meant something else by it.
+    """
+    names = select(e.name for e in db.Event if e.id == event)
+    return [*(subjects.event_name(name) for name in names), *_own_names(db, event)]
+
+
+def _named(db: Entities, name: str) -> list[int]:
+    return list(select(e.id for e in db.Event if e.name == name))
+
+
+def _own_names(db: Entities, event: int) -> list[str]:
+    """The names that no other event has."""
+    own = select((i.id, i.kind, i.value) for i in db.EventIdentifier if i.event.id == event)
+    return [
+        subjects.row_name(event),
+        *(f"{kind}:{value}" for _, kind, value in own.order_by(1)),
+    ]

@@ -1,0 +1,140 @@
+"""The record as a whole: read to be compared with another, and to be copied."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pony.orm import exists, select
+
+from hub.record.students import label_of
+from hub.store.store import Entities
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A student or an event: how to show it, and what it is known by in any store."""
+
+    label: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """An attendance: its times, naive and in UTC, and the delivery that recorded it; ``source`` is None
+    where that one has no body any more.
+    """
+
+    checked_in_at: datetime
+    checked_out_at: datetime | None
+    delivery: str
+    source: str | None
+
+    @property
+    def times(self) -> tuple[datetime, datetime | None]:
+        """From when to when."""
+        return self.checked_in_at, self.checked_out_at
+
+
+def students(db: Entities) -> dict[int, Named]:
+    """The students that have identifiers, by id."""
+    found: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
+    every = select((i.id, i.student.id, i.kind, i.value, i.shown) for i in db.StudentIdentifier)
+    for _, student, *identifier in every.order_by(1):
+        found[student].append((identifier[0], identifier[1], identifier[2]))
+    return {
+        student: Named(
+            label_of((kind, shown) for kind, _, shown in own) or "",
+            tuple(f"{kind}:{value}" for kind, value, _ in own),
+        )
+        for student, own in found.items()
+    }
+
+
+def events(db: Entities) -> dict[int, Named]:
+    """The events, by id."""
+    keys: dict[int, list[str]] = defaultdict(list)
+    own = select((i.id, i.event.id, i.kind, i.value) for i in db.EventIdentifier)
+    for _, event, kind, value in own.order_by(1):
+        keys[event].append(f"{kind}:{value}")
+    found = {}
+    for event, name, start in select((e.id, e.name, e.starts_at) for e in db.Event):
+        label = f"{name} ({start:%Y-%m-%d %H:%M})"
+        found[event] = Named(label, (*keys[event], f"{start.isoformat()} {name}"))
+    return found
+
+
+def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:
+    """The attendances by student and event that deliveries up to the id ``until`` have recorded."""
+    with_a_body = select(
+        (a.id, d.source)
+        for a in db.Attendance
+        for d in db.Delivery
+        if d.id == a.delivery and d.emptied is None and a.delivery <= until
+    )
+    sources = dict(with_a_body)
+    every = select(
+        (a.id, a.student.id, a.event.id, a.checked_in_at, a.checked_out_at, a.delivery)
+        for a in db.Attendance
+        if a.delivery <= until
+    )
+    return {
+        (student, event): Attended(came, left, delivery, sources.get(identifier))
+        for identifier, student, event, came, left, delivery in every
+    }
+
+
+def events_made_by(db: Entities) -> dict[str, list[int]]:
+    """The ids of the events that each delivery has made, in order."""
+    made: dict[str, list[int]] = defaultdict(list)
+    for event, delivery in select((e.id, e.delivery) for e in db.Event).order_by(1):
+        made[delivery].append(event)
+    return made
+
+
+def changed(
+    db: Entities, sources: Sequence[str]
+) -> tuple[Mapping[int, datetime], Mapping[int, datetime]]:
+    """When the students, and the events, were last changed that no kept body tells the making of."""
+    students, events = (
+        dict(select((o.id, o.updated_at) for o in _underivable(db, entity, sources)))
+        for entity in (db.Student, db.Event)
+    )
+    return students, events
+
+
+def underivable(
+    db: Entities, sources: Sequence[str]
+) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """What no kept body of one of ``sources`` tells of: tables with rows by column, in the order in which
+    they refer to each other.
+    """
+    students = _underivable(db, db.Student, sources)
+    events = _underivable(db, db.Event, sources)
+    attendances = _underivable(db, db.Attendance, sources)
+    found = {
+        db.Student: students,
+        db.StudentIdentifier: select(i for i in db.StudentIdentifier if i.student in students),
+        db.Event: events,
+        db.EventIdentifier: select(i for i in db.EventIdentifier if i.event in events),
+        db.Attendance: attendances,
+        db.AttendanceIdentifier: select(
+            i for i in db.AttendanceIdentifier if i.attendance in attendances
+        ),
+    }
+    for entity, rows in found.items():
+        yield entity._table_, [row.to_dict() for row in rows]
+
+
+def _underivable(db: Entities, entity: Any, sources: Sequence[str]) -> Any:
+    sources = list(sources)
+    return select(
+        o
+        for o in entity
+        if not exists(
+            d
+            for d in db.Delivery
+            if d.id == o.delivery and d.emptied is None and d.source in sources
+        )
+    )

@@ -1,0 +1,86 @@
+"""Students as the record knows them: by each of their names in deliveries (``hub.domain.subjects``)."""
+
+from collections.abc import Iterable
+
+from pony.orm import select
+
+from hub.domain import subjects
+from hub.domain.identifiers import A_NUMBER, EMAIL, Identifier, student_identifier
+from hub.store.store import Entities
+
+
+def is_known(db: Entities, identifier: Identifier) -> bool:
+    """Whether a student has this identifier, and is not hidden."""
+    kind, value = identifier.kind, identifier.key
+    return bool(
+        db.StudentIdentifier.exists(
+            lambda i: i.kind == kind and i.value == value and i.student.hidden_at is None
+        )
+    )
+
+
+def row_of(db: Entities, text: str) -> int | None:
+    """The id of the student whom ``text`` means, hidden ones included.
+
+    ``text`` is an A-number, an e-mail, or another identifier as ``<kind>:<value>``.
+    """
+    return _owner(db, _meant(text))
+
+
+def names(db: Entities, text: str) -> list[str]:
+    """All the names of the student whom ``text`` means (as for ``row_of``); for one whom nobody knows
+    there is the one name.
+    """
+    identifier = _meant(text)
+    found = [subjects.student_name(identifier)]
+    owner = _owner(db, identifier)
+    if owner is not None:
+        found += names_of(db, owner)
+    return list(dict.fromkeys(found))
+
+
+def names_of(db: Entities, student: int) -> list[str]:
+    """All the names of the student with this id."""
+    own = _identifiers(db, student)
+    return [subjects.row_name(student), *(f"{kind}:{value}" for _, kind, value, _ in own)]
+
+
+def label(db: Entities, student: int) -> str | None:
+    """An identifier to call a student by; None for one who was forgotten."""
+    return label_of((kind, shown) for _, kind, _, shown in _identifiers(db, student))
+
+
+def label_of(identifiers: Iterable[tuple[str, str]]) -> str | None:
+    """The one of (kind, as shown) that a student is called by: the A-number, else the e-mail, else the
+    first, with its kind.
+    """
+    order = {A_NUMBER: 0, EMAIL: 1}
+    own = min(identifiers, key=lambda one: order.get(one[0], 2), default=None)
+    if own is None:
+        return None
+    kind, shown = own
+    return shown if kind in order else f"{kind}:{shown}"
+
+
+def _identifiers(db: Entities, student: int) -> list[tuple[int, str, str, str]]:
+    return list(
+        select(
+            (i.id, i.kind, i.value, i.shown)
+            for i in db.StudentIdentifier
+            if i.student.id == student
+        ).order_by(1)
+    )
+
+
+def _owner(db: Entities, identifier: Identifier) -> int | None:
+    """The id of the student whose the identifier is."""
+    kind, value = identifier.kind, identifier.key
+    owner: int | None = select(
+        i.student.id for i in db.StudentIdentifier if i.kind == kind and i.value == value
+    ).first()
+    return owner
+
+
+def _meant(text: str) -> Identifier:
+    kind, separator, value = text.partition(":")
+    return Identifier(kind, value) if separator else student_identifier(text)
