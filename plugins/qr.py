@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import click
-import jwt
 
 from hub import (
     SHARED_SECRET,
@@ -26,6 +25,11 @@ from hub import (
     payloads,
     setting,
 )
+
+try:
+    import jwt
+except ImportError:
+    raise ImportError("it needs PyJWT; pip install 'pyjwt>=2.13'") from None
 
 _AUDIENCE = "attendance-hub"
 _ALGORITHM = "HS256"

@@ -1,4 +1,7 @@
 import os
+import shutil
+from dataclasses import fields
+from functools import cache
 
 import hypothesis
 import pytest
@@ -8,6 +11,7 @@ from serving import Server
 
 from hub.config.settings import Settings
 from hub.hub import Hub
+from hub.plugin.loading import Plugins
 from hub.store.store import migrate
 
 hypothesis.settings.register_profile(
@@ -19,6 +23,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 STORE = os.environ.get("HUB_TEST_STORE", "sqlite")
+_OF_STORES = {"url", "empty_url", "cluster"}
+_OF_PLUGINS = ("plugins", "enable", "load_plugins", "without", "plugin")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What needs no store runs once, with those of SQLite."""
+    if STORE == "sqlite":
+        return
+    ours = [item for item in items if _OF_STORES & set(item.fixturenames)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(ours)])
+    items[:] = ours
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +54,7 @@ def cluster():
 def empty_url(request, tmp_path):
     """The URL of a store that does not exist yet, on the database that is being tested."""
     if STORE == "sqlite":
-        yield f"sqlite:///{tmp_path / 'hub.db'}"
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
     cluster = request.getfixturevalue("cluster")
     url = cluster.create()
@@ -47,10 +62,19 @@ def empty_url(request, tmp_path):
     cluster.drop(url)
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """The file of an SQLite store that has its tables: a copy takes a third of the time."""
+    file = tmp_path_factory.mktemp("template") / "hub.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
 def url(request, tmp_path):
     """The URL of a store that has its tables and nothing in them."""
     if STORE == "sqlite":
+        shutil.copy(request.getfixturevalue("template"), tmp_path / "hub.db")
         yield f"sqlite:///{tmp_path / 'hub.db'}"
         return
     cluster = request.getfixturevalue("cluster")
@@ -64,14 +88,26 @@ def make_hub(url):
     """Makes hubs over one store, with the settings given, and closes them."""
     made = []
 
-    def make(**settings):
-        hub = Hub(Settings(**{"database": url, **settings}))
-        made.append(hub)
-        return hub
+    def make(**given):
+        settings = Settings(**{"database": url, **given})
+        usual = all(
+            getattr(settings, field.name) == field.default
+            for field in fields(Settings)
+            if field.name in _OF_PLUGINS
+        )
+        plugins = usual_plugins(settings.time_zone) if usual else None
+        made.append(Hub(settings, plugins=plugins))
+        return made[-1]
 
     yield make
     for hub in made:
         hub.close()
+
+
+@cache
+def usual_plugins(time_zone):
+    """The built-in plugins, loaded once for all the hubs that have no others."""
+    return Plugins(Settings(time_zone=time_zone))
 
 
 @pytest.fixture
@@ -94,15 +130,44 @@ def rows(hub):
     return Rows(hub)
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A running hub for all tests that neither kill it nor mind each other's rows: one for each set of
+    options. Its store is SQLite, whatever is being tested: they are about HTTP.
+    """
+    servers = {}
+
+    def shared(*options, **environment):
+        key = options, tuple(environment.items())
+        if key not in servers:
+            folder = tmp_path_factory.mktemp("shared")
+            database = f"sqlite:///{folder / 'hub.db'}"
+            servers[key] = Server(database, *options, cwd=folder, environment=environment)
+        return servers[key]
+
+    yield shared
+    for server in servers.values():
+        server.stop()
+
+
 @pytest.fixture
 def serve(url, tmp_path):
     """Starts hubs as processes over one store, and stops them."""
+    yield from _servers(url, tmp_path)
+
+
+@pytest.fixture
+def serve_http(tmp_path):
+    """As ``serve``, over SQLite whatever is being tested: for tests that are about HTTP alone."""
+    yield from _servers(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path)
+
+
+def _servers(url, folder):
     servers = []
 
     def serve(*options, **arguments):
-        server = Server(url, *options, cwd=tmp_path, **arguments)
-        servers.append(server)
-        return server
+        servers.append(Server(url, *options, cwd=folder, **arguments))
+        return servers[-1]
 
     yield serve
     for server in servers:

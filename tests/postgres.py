@@ -87,18 +87,23 @@ class Cluster:
         return self._spare.pop() if self._spare else self.create("template_hub")
 
     def give(self, url):
-        self.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-            "WHERE application_name = 'attendance-hub'"
-        )
-        # Emptying is several times faster than making a database.
+        """Take a database back, emptied: that is several times faster than to make one."""
         tables = self.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = 'attendance-hub';"
+            # No table waits for another: whatever refers to a row goes too.
+            "SET session_replication_role = replica;"
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename <> 'schema_version'",
             url,
         )
-        names = ", ".join(name for (name,) in tables)
-        self.execute(f"TRUNCATE {names} RESTART IDENTITY", url)
+        names = [name for (name,) in tables]
+        # For a few rows DELETE takes a tenth of the time of TRUNCATE, which makes new files.
+        emptied = "".join(f"DELETE FROM {name};" for name in names)
+        restarted = (
+            "SELECT setval(sequence.oid, 1, false) FROM pg_class sequence WHERE relkind = 'S'"
+        )
+        self.execute(f"SET session_replication_role = replica; {emptied} {restarted}", url)
         self._spare.append(url)
 
     def drop(self, url):

@@ -5,12 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import STORE
 
 import hub
 from hub.store.store import Store
-
-pytestmark = pytest.mark.skipif(STORE != "sqlite", reason="it reads the code, and needs no store")
 
 HOUSE = Path(hub.__file__).parent
 

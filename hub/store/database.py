@@ -94,7 +94,7 @@ def bind(address: Address) -> Database:
         database.bind(address.dialect, *arguments, **options)
     except ImportError:
         raise SettingError(
-            "database: PostgreSQL needs its driver; pip install 'attendance-hub[postgres]'"
+            "database: PostgreSQL needs its driver; pip install psycopg2-binary"
         ) from None
     except SettingError:
         raise

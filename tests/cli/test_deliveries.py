@@ -254,4 +254,4 @@ def test_an_argument_that_is_not_utf_8_is_one_line(run, hub, arguments):
 def test_a_store_that_is_not_there_is_named_and_not_made(run, tmp_path, empty_url, arguments):
     (line,) = run(*arguments, "--database", empty_url, status=2)
     assert line.startswith("attendance-hub: database: there is no store at ")
-    assert list(tmp_path.glob("hub.db*")) == []
+    assert list(tmp_path.glob("empty.db*")) == []

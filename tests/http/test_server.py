@@ -38,8 +38,8 @@ def attendance(number, event="M"):
     return {"type": "attendance", "data": data}
 
 
-def test_the_start_says_what_the_hub_is(serve):
-    server = serve(environment={"WEBHOOK_SECRET": "hush"})
+def test_the_start_says_what_the_hub_is(serve_http):
+    server = serve_http(environment={"WEBHOOK_SECRET": "hush"})
     lines = "\n".join(server.lines)
     assert f"on {server.url}" in lines
     assert "database: " in lines
@@ -49,18 +49,18 @@ def test_the_start_says_what_the_hub_is(serve):
     assert "hush" not in lines
 
 
-def test_open_sources_are_warned_of_on_anything_but_loopback(serve):
-    server = serve("--host", "0.0.0.0")
+def test_open_sources_are_warned_of_on_anything_but_loopback(serve_http):
+    server = serve_http("--host", "0.0.0.0")
     warnings = [line for line in server.lines if line.startswith("warning: source")]
     assert len(warnings) == 3
     assert "unified is open, and anyone who reaches 0.0.0.0" in warnings[0]
 
 
-def test_a_failed_plugin_is_named_at_the_start(serve, tmp_path):
+def test_a_failed_plugin_is_named_at_the_start(serve_http, tmp_path):
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "bad.py").write_text("1/0")
-    server = serve("--plugins", str(folder), "--without", "onetap")
+    server = serve_http("--plugins", str(folder), "--without", "onetap")
     (line,) = [line for line in server.lines if line.startswith("plugin bad")]
     assert "is not loaded: ZeroDivisionError" in line
     assert (
@@ -68,8 +68,8 @@ def test_a_failed_plugin_is_named_at_the_start(serve, tmp_path):
     )
 
 
-def test_sigterm_ends_it_with_0_and_requests_in_flight_finish(serve):
-    server = serve()
+def test_sigterm_ends_it_with_0_and_requests_in_flight_finish(serve_http):
+    server = serve_http()
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     body = json.dumps(student(1)).encode()
     head = (
@@ -97,14 +97,14 @@ def test_sigterm_ends_it_with_0_and_requests_in_flight_finish(serve):
     assert server.stop() == 0
 
 
-def test_ctrl_c_ends_it_with_0(serve):
-    server = serve()
+def test_ctrl_c_ends_it_with_0(serve_http):
+    server = serve_http()
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(20) == 0
 
 
-def test_its_end_is_bounded(serve):
-    server = serve("--drain-timeout", "1", "--body-timeout", "3600")
+def test_its_end_is_bounded(serve_http):
+    server = serve_http("--drain-timeout", "1", "--body-timeout", "3600")
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     head = (
         f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
@@ -124,21 +124,21 @@ def test_its_end_is_bounded(serve):
         (["--host", "192.0.2.1"], "host, port: cannot listen on 192.0.2.1"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_sentence(url, options, sentence, tmp_path):
+def test_a_wrong_setting_stops_the_start_with_one_sentence(options, sentence, tmp_path):
     with pytest.raises(RuntimeError) as ended:
-        Server(url, *options, cwd=tmp_path)
+        Server(f"sqlite:///{tmp_path / 'hub.db'}", *options, cwd=tmp_path)
     assert "ended with 2" in str(ended.value)
     assert sentence in str(ended.value)
     assert "Traceback" not in str(ended.value)
 
 
-def test_a_port_that_is_taken_is_named(url, tmp_path):
+def test_a_port_that_is_taken_is_named(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError, match="cannot listen on 127.0.0.1"):
-            Server(url, "--port", str(port), cwd=tmp_path)
+            Server(f"sqlite:///{tmp_path / 'hub.db'}", "--port", str(port), cwd=tmp_path)
 
 
 def raw(port, data, timeout=20):
@@ -177,12 +177,12 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_bodies_arrive_whole_or_are_refused_on_every_server(serve, name):
+def test_bodies_arrive_whole_or_are_refused_on_every_server(serve_http, name):
     command = SERVERS[name]
     if command:
         program = shutil.which(command[0], path=sys.executable.rpartition("/")[0])
         command = [program, *command[1:]]
-    server = serve(command=command, environment={"HUB_BODY_LIMIT": "1000"})
+    server = serve_http(command=command, environment={"HUB_BODY_LIMIT": "1000"})
     status, answer = raw(server.port, chunked(BODY[:7], BODY[7:]))
     assert (status, answer["success"]) == (201, True)
     status, answer = raw(server.port, chunked(BODY, b" " * 1000))
@@ -195,15 +195,15 @@ def test_bodies_arrive_whole_or_are_refused_on_every_server(serve, name):
         assert session.post(server.url + UNIFIED, json=student(2), timeout=10).status_code == 201
 
 
-def test_a_body_that_never_arrives_is_408(serve):
-    server = serve("--body-timeout", "1")
+def test_a_body_that_never_arrives_is_408(serve_http):
+    server = serve_http("--body-timeout", "1")
     head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()
     status, answer = raw(server.port, head + b"{")
     assert (status, answer["error"]) == (408, "Request timeout")
 
 
-def test_connections_beyond_the_limit_are_503(serve):
-    server = serve("--connection-limit", "3")
+def test_connections_beyond_the_limit_are_503(serve_http):
+    server = serve_http("--connection-limit", "3")
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
     replies = []
 
@@ -236,12 +236,12 @@ def answered(connection):
 
 
 @pytest.mark.parametrize("before", ["nothing", "a plain request", "a body over the limit"])
-def test_a_request_that_offers_an_upgrade_keeps_its_body(serve, before):
+def test_a_request_that_offers_an_upgrade_keeps_its_body(shared, before):
     """Wherever it is cut in two, and whatever came before it on the connection."""
-    server = serve("--body-limit", "1000")
+    server = shared("--body-limit", "1000")
     places = [(b"Host", 0), (b"Upgrade,", 3), (b"Upgrade:", -1), (b"Upgrade:", 3), (b"h2c", 0)]
     places += [(b"{", 0), (b"{", 9), (b"POST", 0)]
-    for number, (text, offset) in enumerate(places):
+    for number, (text, offset) in enumerate(places, start=100 * len(before)):
         data = offer(number)
         cut = data.index(text) + offset
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
@@ -259,9 +259,9 @@ def test_a_request_that_offers_an_upgrade_keeps_its_body(serve, before):
     assert not [line for line in server.lines if "pgrade" in line]
 
 
-def test_no_body_behind_a_late_upgrade_is_taken_for_a_request(serve):
+def test_no_body_behind_a_late_upgrade_is_taken_for_a_request(shared):
     """Behind another request the offer is seen too late; the connection ends after the answer."""
-    server = serve()
+    server = shared()
     inner = f"GET {STATUS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     first = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
     second = (
@@ -282,37 +282,44 @@ def test_no_body_behind_a_late_upgrade_is_taken_for_a_request(serve):
     assert b"HTTP/1.1 200" not in answer
 
 
-def test_garbage_behind_a_request_does_not_take_its_answer(serve):
-    server = serve()
+def test_garbage_behind_a_request_does_not_take_its_answer(shared):
+    server = shared()
     head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     assert raw(server.port, head + BODY + b"BLAH\r\n\r\n")[0] == 201
 
 
-def test_malformed_http_is_answered_in_json(serve):
-    server = serve()
+def test_malformed_http_is_answered_in_json(shared):
+    server = shared()
     for data in (b"FOO / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"GET /\xff HTTP/1.1\r\n\r\n"):
         status, answer = raw(server.port, data)
         assert (status, answer["error"]) == (400, "Bad request")
 
 
-def test_a_head_that_never_ends_is_431(serve):
-    server = serve()
+def test_a_head_that_never_ends_is_431(shared):
+    server = shared()
     head = b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 70_000
     status, answer = raw(server.port, head)
     assert (status, answer["error"]) == (431, "Request head too large")
 
 
-def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
+@pytest.fixture(scope="session")
+def impatient(shared, tmp_path_factory):
+    """A shared hub that waits half a second for a head."""
+    folder = tmp_path_factory.mktemp("impatient")
+    (folder / "sitecustomize.py").write_text(
         "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
     )
-    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+    return shared(PYTHONPATH=str(folder))
+
+
+def test_a_head_that_never_arrives_ends_the_connection(impatient):
+    server = impatient
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
         assert silent.recv(10) == b""
     for part in (
         b"GET / HTTP/1.1\r\nHost",
         b"GET / HTTP/1.1\r\nUpgrade: x\r\n",
-        offer(1) + b"GET /",
+        offer(2) + b"GET /",
     ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
             slow.sendall(part)
@@ -321,11 +328,8 @@ def test_a_head_that_never_arrives_ends_the_connection(serve, tmp_path):
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 500, b"x" * 2_000_000])
-def test_a_connection_whose_body_was_refused_unread_does_not_stay_open(serve, tmp_path, sent):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
-    )
-    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+def test_a_connection_whose_body_was_refused_unread_does_not_stay_open(impatient, sent):
+    server = impatient
     head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head)
@@ -392,11 +396,8 @@ def test_a_signal_during_the_start_ends_it_with_0(url, tmp_path):
     assert process.returncode == 0
 
 
-def test_a_pipelined_request_may_take_its_time_for_its_body(serve, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import hub.http.protocol\nhub.http.protocol.HEAD_TIMEOUT = 0.5\n"
-    )
-    server = serve(environment={"PYTHONPATH": str(tmp_path)})
+def test_a_pipelined_request_may_take_its_time_for_its_body(impatient):
+    server = impatient
     head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head + BODY + head + BODY[:-5])
@@ -409,8 +410,8 @@ def test_a_pipelined_request_may_take_its_time_for_its_body(serve, tmp_path):
         assert answered(connection)[0] == 400
 
 
-def test_a_client_that_leaves_harms_nobody(serve):
-    server = serve()
+def test_a_client_that_leaves_harms_nobody(shared):
+    server = shared()
     head = f"POST {UNIFIED} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode()
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:

@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -25,9 +27,6 @@ from hub.scaffold.members import members
 from hub.scaffold.recognition import recognise
 from hub.wire.signatures import SCHEMES, HmacSha256, SharedSecret
 
-ONCE = pytest.mark.skipif(
-    os.environ.get("HUB_TEST_STORE") == "postgres", reason="it has no part of the store"
-)
 CAPTURES = Path(__file__).parent / "captures"
 SECRET = "It's a Secret to Everybody"
 REAL = (
@@ -57,17 +56,18 @@ def new(tmp_path, monkeypatch):
     return new
 
 
+def capture_of(name, folder, secret=SECRET):
+    """The options for a capture, signed where it has a place for a signature."""
+    contents = (CAPTURES / name).read_bytes()
+    file = folder / name
+    file.write_bytes(signed(contents, lambda body: b"1772388131." + body))
+    is_signed = secret and b"{signature}" in contents
+    return ["--from-capture", str(file), *(["--secret", secret] if is_signed else [])]
+
+
 @pytest.fixture
 def capture(tmp_path):
-    def capture(name, secret=SECRET):
-        """The options for a capture, signed where it has a place for a signature."""
-        contents = (CAPTURES / name).read_bytes()
-        file = tmp_path / name
-        file.write_bytes(signed(contents, lambda body: b"1772388131." + body))
-        is_signed = secret and b"{signature}" in contents
-        return ["--from-capture", str(file), *(["--secret", secret] if is_signed else [])]
-
-    return capture
+    return lambda name, secret=SECRET: capture_of(name, tmp_path, secret)
 
 
 def module_of(folder):
@@ -75,39 +75,75 @@ def module_of(folder):
     return path
 
 
-@ONCE
-@pytest.mark.parametrize("name", sorted(path.name for path in CAPTURES.iterdir()))
-def test_what_it_writes_passes_its_own_tests_and_tells_of_nobody(new, capture, tmp_path, name):
-    new("gate", *capture(name))
-    texts = {path: path.read_text() for path in (tmp_path / "gate").rglob("*") if path.is_file()}
-    assert not [path for path in texts if path.suffix not in (".py", ".json", ".toml", ".typed")]
-    for path, text in texts.items():
-        assert not [real for real in REAL if real in text], path
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
-        cwd=tmp_path / "gate", capture_output=True, text=True, timeout=120,
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory):
+    """A folder with a project for each capture, named after it, and one that is made without any."""
+    folder = tmp_path_factory.mktemp("projects")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for file in sorted(CAPTURES.iterdir()):
+            name = file.stem
+            done = CliRunner().invoke(main, ["new-source", name, *capture_of(file.name, folder)])
+            assert done.exit_code == 0, (done.output, done.exception)
+        assert CliRunner().invoke(main, ["new-source", "example"]).exit_code == 0
+    return folder
+
+
+def made(projects):
+    return sorted(file.parent for file in projects.glob("*/pyproject.toml"))
+
+
+def run(*command, folder, environment=None):
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    passed = re.search(r"^(\d+) passed in", done.stdout, re.MULTILINE)
-    assert passed, done.stdout[-2000:]
-    assert int(passed[1]) >= 16
 
 
-@ONCE
-@pytest.mark.parametrize("name", [*sorted(path.name for path in CAPTURES.iterdir()), None])
-def test_what_it_writes_is_formatted_linted_and_typed(
-    new, capture, tmp_path, tmp_path_factory, name
-):
-    new("gate", *(capture(name) if name else []))
-    # Beside a checkout that is not installed, mypy is told where the hub's types are.
-    root = Path(hub.__file__).parents[1]
-    is_installed = "site-packages" in str(root)
-    environment = {**os.environ, **({} if is_installed else {"MYPYPATH": str(root)})}
-    mypy = ["mypy", f"--cache-dir={tmp_path_factory.getbasetemp() / 'mypy'}"]
-    mypy += [] if is_installed else ["--follow-imports=silent"]
-    for command in (["ruff", "check"], ["ruff", "format", "--check"], mypy):
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path / "gate", env=environment, capture_output=True, text=True, timeout=300,
+@pytest.mark.xdist_group("projects")
+class TestWhatItWrites:
+    """Whatever was captured, nobody has to change a line."""
+
+    def test_it_tells_of_nobody(self, projects):
+        for project in made(projects):
+            for path in project.rglob("*"):
+                if path.is_file():
+                    assert path.suffix in (".py", ".json", ".toml", ".typed")
+                    text = path.read_text()
+                    assert not [real for real in REAL if real in text], path
+
+    def test_it_passes_its_own_tests(self, projects):
+        done = run(
+            "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist",
+            "--junit-xml=report.xml", folder=projects,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:]
+        report = ElementTree.parse(projects / "report.xml")
+        passed = Counter(case.get("classname").split(".")[0] for case in report.iter("testcase"))
+        assert set(passed) == {project.name for project in made(projects)}
+        assert min(passed.values()) >= 16
+
+    @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
+    def test_it_is_formatted_and_linted(self, projects, arguments):
+        done = run("ruff", *arguments, folder=projects)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_it_is_typed(self, projects):
+        folders = made(projects)
+        # Each says the same to mypy but its own files, so one run checks them all.
+        texts = [(project / "pyproject.toml").read_text() for project in folders]
+        settings = {re.sub(r"files = .*", "", text.partition("[tool.mypy]")[2]) for text in texts}
+        assert settings == {"\nstrict = true\n\n"}
+        # Beside a checkout that is not installed, mypy is told where the hub's types are.
+        root = Path(hub.__file__).parents[1]
+        is_installed = "site-packages" in str(root)
+        environment = {} if is_installed else {"MYPYPATH": str(root)}
+        done = run(
+            "mypy", f"--cache-dir={projects / 'mypy'}", f"--config-file={folders[0] / 'pyproject.toml'}",
+            *([] if is_installed else ["--follow-imports=silent"]),
+            *[str(path) for project in folders for path in project.rglob("*.py")],
+            folder=projects, environment=environment,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,5 +1,6 @@
 """The source ``qr``: ids, and tokens that the hub has issued."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -117,3 +118,10 @@ class TestTheCommand:
         assert "name a student or an event" in self.run().output
         assert "set HUB_PLUGIN_QR_KEY" in self.run("--event", "x", key=None).output
         assert self.run("--event", "x", HUB_ENABLE="").exit_code == 2
+
+
+def test_without_its_library_it_says_what_to_install(make_hub, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    monkeypatch.delitem(sys.modules, "hub_plugins.qr")
+    (failed,) = make_hub(enable=("qr",)).plugins.failed
+    assert failed.reason.startswith("ImportError: it needs PyJWT; pip install 'pyjwt>=2.13'")

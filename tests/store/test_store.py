@@ -501,7 +501,7 @@ class TestTrouble:
             raise ImportError
 
         monkeypatch.setattr("pony.orm.Database.bind", bind)
-        with pytest.raises(SettingError, match=r"pip install 'attendance-hub\[postgres\]'"):
+        with pytest.raises(SettingError, match="pip install psycopg2-binary"):
             Store.open("postgresql://hub@localhost/hub")
 
     @pytest.mark.parametrize(
