@@ -114,7 +114,7 @@ def event_identifier(identifier: str | float) -> str:
 
 
 def moment(value: str | float | None) -> datetime | None:
-    """A moment as ISO 8601 or seconds since 1970 have it; None where there is none."""
+    """A moment written as ISO 8601 or as seconds since 1970; None for no value."""
     if value is None or is_missing(value):
         return None
     return parse_timestamp(value) if isinstance(value, str) else parse_unix_seconds(value)

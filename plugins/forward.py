@@ -110,7 +110,7 @@ def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # such as a port that is no number
+    except ValueError:  # such as a port that is not a number
         return False
     is_plain = url.isascii() and url.isprintable() and " " not in url
     return is_whole and is_plain and parts.username is None and ".." not in (parts.hostname or "")
@@ -132,7 +132,7 @@ def register_targets(settings: Settings) -> Iterable[Target]:
             )
         if name not in settings.secrets:
             raise ValueError(
-                f"plugin.forward.secrets: there is none for {name}; set HUB_PLUGIN_FORWARD_SECRETS="
+                f"plugin.forward.secrets: there is no secret for {name}; set HUB_PLUGIN_FORWARD_SECRETS="
                 f"{name}=whsec_…, made with: openssl rand -base64 24"
             )
         try:

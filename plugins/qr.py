@@ -38,7 +38,9 @@ _SHORTEST_KEY = 32
 
 @dataclass(frozen=True)
 class Settings:
-    key: str = setting("Signs the tokens; without one there are none", "", secret=True)
+    key: str = setting(
+        "Signs the tokens; without a key no token is issued or accepted", "", secret=True
+    )
 
 
 def issue(
@@ -71,7 +73,7 @@ def claims_of(settings: Settings, payload: Mapping[str, Any]) -> Mapping[str, An
         if not isinstance(found.get("evt", ""), str):
             raise TypeError
     except (jwt.InvalidTokenError, TypeError, ValueError):
-        raise Unauthenticated("Invalid token", "It is none that this hub has issued") from None
+        raise Unauthenticated("Invalid token", "This hub has not issued it") from None
     return found
 
 

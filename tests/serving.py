@@ -29,6 +29,7 @@ class Server:
     """``attendance-hub serve``, or another command that serves a hub on ``port``."""
 
     def __init__(self, database, *options, command=None, cwd=None, environment=None):
+        self.database = database
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = command or [sys.executable, "-m", "hub", "serve", "--port", "{port}", *options]

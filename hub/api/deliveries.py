@@ -148,7 +148,7 @@ def _query(text: str, known: Sequence[str]) -> Query:
     query: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
         if name not in known:
-            use = f"Use {', '.join(known)}" if known else "There are none here"
+            use = f"Use {', '.join(known)}" if known else "This request takes no parameters"
             raise Refused(f"Unknown parameter: {name[:64]}", use)
         if name in query:
             raise Refused(f"Parameter {name} is given twice")

@@ -54,7 +54,7 @@ class Measured:
 
 
 def run(url: str, connections: int, seconds: float, allow_remote: bool = False) -> Measured:
-    """Drive the hub at ``url``. Raises SettingError for a URL that is none, or not on this machine."""
+    """Drive the hub at ``url``. Raises SettingError for what is not a URL, or not on this machine."""
     host, port = _address(url, allow_remote)
     return asyncio.run(_Bench(host, port).run(connections, seconds))
 

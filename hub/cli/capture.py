@@ -42,7 +42,7 @@ def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
     """What a capture has taken. Raises SettingError where there is none of this id."""
     with existing_store(settings.database) as store, store.reading() as db:
         if kept_captures.find(db, identifier) is None:
-            raise SettingError(f"capture: there is none with the id {identifier}")
+            raise SettingError(f"capture: there is no capture with the id {identifier}; see --list")
         return kept_captures.requests(db, identifier)
 
 

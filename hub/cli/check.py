@@ -99,7 +99,7 @@ def run(url: str, secret: str | None = None) -> list[Checked]:
     """Check the hub at ``url`` (its address, or any of its endpoints).
 
     With ``secret`` (the first line of it), the secure endpoint is checked too. Later checks use what
-    earlier ones made. Raises SettingError for a URL that is none.
+    earlier ones made. Raises SettingError for what is not a URL.
     """
     secret = next(iter((secret or "").splitlines()), None)
     client = _Client(url, secret)

@@ -232,11 +232,11 @@ def _secrets(text: str, origin: str) -> tuple[str, ...]:
 
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
-    """A warning for each variable that looks like a setting and is none."""
+    """A warning for each variable that looks like a misspelt setting."""
     known = {_PREFIX + entry.name.upper() for entry in settable(Settings)} | {_ADMIN_TOKEN}
     for variable in sorted(environment):
         own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX))
         if variable.startswith(_PREFIX) and not own:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
             if variable not in known and close:
-                yield f"{variable} is no setting; did you mean {close[0]}?"
+                yield f"{variable} is not a setting; did you mean {close[0]}?"

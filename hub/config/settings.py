@@ -39,8 +39,8 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class PluginSections:
-    """What is given to the plugins, each of which reads its own part (``hub.plugin.section``): tables by
-    plugin, the file that they are from, and the environment's ``HUB_PLUGIN_…``.
+    """The settings of the plugins: tables by plugin, the file that they are from, and the environment's
+    ``HUB_PLUGIN_…``. Each plugin reads its own part (``hub.plugin.section``).
     """
 
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ EMAIL = "email"
 CARD = "card"
 
 SINGLE = frozenset({A_NUMBER, EMAIL})
-"""The kinds of which a student has at most one, and whose case does not matter.
+"""A student has at most one identifier of each of these kinds; their case does not matter.
 
 An index of the table keeps the first; a new kind here needs a migration of it.
 """

@@ -47,7 +47,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def parse_unix_seconds(seconds: float) -> datetime:
-    """The moment ``seconds`` after 1970-01-01T00:00:00Z. Raises ValueError where there is none."""
+    """The moment ``seconds`` after 1970-01-01T00:00:00Z. Raises ValueError for one out of range."""
     try:
         return datetime.fromtimestamp(seconds, tz=UTC)
     except (OverflowError, OSError) as error:

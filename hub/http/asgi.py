@@ -121,9 +121,11 @@ class Adapter:
         return body
 
     def _expect(self, served: int) -> None:
-        """Expect, the next time, whoever was served now, and those who were served the time before:
-        senders who take turns in two batches may as well share one. After a wait in vain, only the
-        former, for a while.
+        """Set how many requests the next batch waits for, after a batch of ``served``.
+
+        It waits for as many as came in this batch and in the one before it together: senders who take
+        turns in two batches can share one. If fewer came than were waited for, it waits for some time
+        only for as many as came in the last batch.
         """
         if served < self._expected:
             self._modest = _MODEST_FOR

@@ -30,7 +30,7 @@ from hub.wire.signatures import (
 
 UNAUTHENTICATED = "unauthenticated"
 UNAVAILABLE = "unavailable"
-"""What is counted beside the outcomes of deliveries: requests of which nothing is kept."""
+"""What is counted beside the outcomes of deliveries: requests that are not kept."""
 
 
 class Counters:

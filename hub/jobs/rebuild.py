@@ -34,8 +34,10 @@ _SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEAT
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An attendance of which the record and the deliveries tell differently; None: of which they do
-    not tell. ``student`` and ``event`` are labels.
+    """An attendance that differs between the record and the deliveries.
+
+    ``recorded`` is None where the record does not have it, ``derived`` where no delivery tells of it.
+    ``student`` and ``event`` are labels.
     """
 
     student: str

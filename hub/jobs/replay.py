@@ -48,7 +48,7 @@ _HAS_NO_BODY = {
 class Replayed:
     """A replay: the delivery as it was before, the attempt's number, and what became of it.
 
-    ``number`` is None for a trial, of which nothing is kept.
+    ``number`` is None for a trial: nothing of it is kept.
     """
 
     before: KeptDelivery

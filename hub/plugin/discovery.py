@@ -33,7 +33,7 @@ class Found:
 def discover(settings: Settings) -> list[Found]:
     """The plugins that the settings let in, in order: built-ins, entry points, the folder, sorted.
 
-    Raises SettingError for the name of a plugin that there is not, and for a folder that is none.
+    Raises SettingError for the name of an unknown plugin, and for a folder that does not exist.
     """
     from hub_plugins import OPTIONAL
 

@@ -16,7 +16,7 @@ MAX_LIMIT = 500
 """The most deliveries in a page."""
 
 REPLAYABLE = (Outcome.REFUSED, Outcome.FAILED, Outcome.IGNORED)
-"""The outcomes of which a replay may make something better; the others are in the record."""
+"""The outcomes that a replay may improve; the others are in the record."""
 
 _WAITING = "waiting"
 _AGO = re.compile(r"([0-9]{1,6})([mhd])")
@@ -36,7 +36,7 @@ class Filters:
     waiting: bool = False
 
     def replayable(self) -> "Filters":
-        """These filters, narrowed to deliveries that a replay may make something better of."""
+        """These filters, narrowed to deliveries that a replay may improve."""
         asked = REPLAYABLE if self.outcomes is None else self.outcomes
         return replace(self, outcomes=tuple(one for one in asked if one in REPLAYABLE))
 

@@ -36,7 +36,7 @@ EXAMPLE = CapturedRequest(
     {},
     b'{"badge": "a12345678", "room": "Weekly Meeting", "scanned_at": "2026-03-01T18:02:11Z"}',
 )
-"""What a source takes of which nothing is known yet."""
+"""What a source takes as long as nothing is known of its sender."""
 
 _PYPROJECT = Template("""\
 [build-system]
@@ -114,7 +114,7 @@ def names_of(name: str) -> tuple[str, str]:
 
 
 def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str]) -> Project:
-    """What a project of this name has in it. Raises SettingError for a request that is no payload."""
+    """What a project of this name has in it. Raises SettingError for a request without a JSON object."""
     module, package = names_of(name)
     payloads = [payload_of(request, number) for number, request in enumerate(requests, start=1)]
     kind = _kind(payloads, requests)

@@ -39,7 +39,7 @@ def read_file(path: Path) -> CapturedRequest:
 
 
 def payload_of(request: CapturedRequest, number: int) -> dict[str, Any]:
-    """The JSON object that a request posts. Raises SettingError where it is none."""
+    """The JSON object that a request posts. Raises SettingError for anything else."""
     try:
         return parse(request.body)
     except Refused as refused:

@@ -78,7 +78,7 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
 
 
 def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
-    """Set the check-out time of an attendance; ignored where there is none."""
+    """Set the check-out time of an attendance; ignored where there is no attendance."""
     found = _find(tx, operation, context)
     if found is None:
         awaits = _awaited(tx, operation, context)
@@ -90,7 +90,7 @@ def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
 
 
 def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
-    """Move an attendance to the withdrawn ones; ignored where there is none."""
+    """Move an attendance to the withdrawn ones; ignored where there is no attendance."""
     found = _find(tx, operation, context)
     if found is None:
         awaits = _awaited(tx, operation, context)

@@ -9,7 +9,7 @@ EVENTS_MADE_NOW = "SELECT e.id, e.delivery FROM event e WHERE e.delivery = ? ORD
 RENUMBER_EVENT = "UPDATE event SET id = ? WHERE id = ?"
 _REFERRING_TO_EVENT = ("event_identifier", "attendance", "withdrawn_attendance")
 _REFERENCES = {"attendance": ("student", "event"), "attendance_identifier": ("attendance",)}
-"""By table, the others of which only some rows may have been copied."""
+"""By table, the tables that it refers to, and that may have been copied in part."""
 
 
 def give_ids(tx: Transaction, delivery: str, wanted: Sequence[int]) -> None:

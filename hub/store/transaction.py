@@ -28,7 +28,7 @@ class StatementNames:
         self._names: dict[str, str] = {}
 
     def on(self, connection: Any) -> dict[str, str]:
-        """The names by statement, on this connection; on another than the last there are none yet."""
+        """The names by statement on this connection; a new connection has no names yet."""
         if connection is not self._connection:
             self._connection, self._names = connection, {}
         return self._names

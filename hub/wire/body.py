@@ -14,7 +14,7 @@ _CHARSET = re.compile(r"\s*charset\s*=\s*\"?([^\s\";]*)\"?\s*")
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     """The body, of at most ``limit`` bytes. Nothing beyond the limit is read.
 
-    Raises PayloadTooLarge over the limit, Refused for a length that is none or does not hold.
+    Raises PayloadTooLarge over the limit, Refused for a length that is no number or not the body's.
     """
     length = environ.get("CONTENT_LENGTH") or ""
     if length:

@@ -87,7 +87,7 @@ class Schemas:
     def _contents(self, schema: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(schema, str):
             if schema not in self._shipped:
-                raise ValueError(f"its schema {schema} is none that the hub ships")
+                raise ValueError(f"the hub ships no schema {schema}")
             return self._shipped[schema]
         if isinstance(schema, Path):
             try:

@@ -132,7 +132,7 @@ def test_the_captures_of_a_store_that_is_not_there(tmp_path):
 
 
 def test_one_that_is_not_there_is_named(hub, command):
-    assert "capture: there is none with the id 7" in command("--show", "7", status=2)
+    assert "capture: there is no capture with the id 7" in command("--show", "7", status=2)
 
 
 def test_with_a_running_hub(serve, url):

@@ -102,10 +102,8 @@ def test_a_plugin_adds_a_command_and_replaces_none(run, tmp_path):
 
 class TestCheck:
     @pytest.fixture
-    def server(self, url, tmp_path):
-        server = Server(url, cwd=tmp_path, environment={"WEBHOOK_SECRET": "s"})
-        yield server
-        server.stop()
+    def server(self, shared):
+        return shared(WEBHOOK_SECRET="s")
 
     def test_a_hub_that_works_passes_as_often_as_one_likes(self, server, run):
         for _ in range(2):
@@ -121,20 +119,17 @@ class TestCheck:
         assert wrong.exit_code == 1
         assert "FAIL  secure: a signed delivery is accepted: expected 400, got 401" in wrong.output
 
-    def test_what_it_makes_is_recognised(self, server, run, url):
+    def test_what_it_makes_is_recognised(self, server, run):
         run("check", server.url)
-        hub = Hub(Settings(database=url))
+        hub = Hub(Settings(database=server.database))
         rows = Rows(hub)
         identifiers = [row["value"] for row in rows("StudentIdentifier")]
         assert all(value.startswith("check-") for value in identifiers)
         hub.close()
 
-    def test_a_hub_that_misbehaves_fails(self, url, tmp_path, run):
-        server = Server(url, "--without", "legacy", "--without", "onetap", cwd=tmp_path)
-        try:
-            result = run("check", server.url.removeprefix("http://"))
-        finally:
-            server.stop()
+    def test_a_hub_that_misbehaves_fails(self, shared, run):
+        server = shared("--without", "legacy", "--without", "onetap")
+        result = run("check", server.url.removeprefix("http://"))
         assert result.exit_code == 1
         assert "FAIL  legacy: an attendance is recorded: expected 201, got 404" in result.output
 

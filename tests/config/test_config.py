@@ -140,7 +140,7 @@ def test_a_named_file_must_be_there():
 
 def test_misspelt_variables_are_told_of():
     environment = {"HUB_PROT": "1", "HUB_REQUIRE_DB": "1", "HUB_PORT": "1", "HUB_SOURCE_A_X": "1"}
-    assert list(misspelt(environment)) == ["HUB_PROT is no setting; did you mean HUB_PORT?"]
+    assert list(misspelt(environment)) == ["HUB_PROT is not a setting; did you mean HUB_PORT?"]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,18 @@ def test_more_than_a_page_of_them(hub, client, rows, age, monkeypatch):
     assert empty_old_bodies(hub.store, 9, utc_now()) == 1
 
 
+def test_age_is_counted_from_the_receipt_not_from_the_id(hub, client, rows, age):
+    """An id is made before its request is received, a little or, where a clock was wrong, a lot."""
+    for _ in range(2):
+        client.post(LEGACY, {})
+    age(91, rows)
+    late = rows("Delivery")[1]["id"]
+    with hub.store.writing() as tx:
+        tx.run("UPDATE delivery SET received_at = ? WHERE id = ?", utc_now(), late)
+    assert empty_old_bodies(hub.store, 90, utc_now()) == 1
+    assert [row["emptied"] for row in rows("Delivery")] == ["retention", None]
+
+
 def test_one_that_was_forgotten_does_not_hide_the_older_ones(hub, client, rows, age):
     for _ in range(2):
         client.post(LEGACY, {})

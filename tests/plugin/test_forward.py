@@ -136,7 +136,10 @@ def test_a_url_that_is_not_there(forwarding, caplog):
         ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x:abc/"}, "club is no http:// or https:// URL"),
         ({"HUB_PLUGIN_FORWARD_URLS": "club=http://me:pw@x/"}, "club is no http:// or https:// URL"),
         ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x/päth"}, "club is no http:// or https:// URL"),
-        ({"HUB_PLUGIN_FORWARD_SECRETS": None}, "plugin.forward.secrets: there is none for club"),
+        (
+            {"HUB_PLUGIN_FORWARD_SECRETS": None},
+            "plugin.forward.secrets: there is no secret for club",
+        ),
         ({"HUB_PLUGIN_FORWARD_SECRETS": "club=$$$"}, "club: a Standard Webhooks secret is Base64"),
         ({"HUB_PLUGIN_FORWARD_SECRETS": "club=abcd"}, "club has less than 24 bytes; make one with"),
         ({"HUB_PLUGIN_FORWARD_SECRETS": f"x={SECRET}"}, "x is the name of no URL"),

@@ -332,6 +332,23 @@ class TestHooks:
         assert (reply.status, reply.error) == (400, "No events on Sundays")
         assert calls.student().status == 201
 
+    def test_what_a_veto_does_to_its_payload_nobody_else_sees(self, make):
+        spoiling = """
+            from hub import hookimpl
+
+            @hookimpl
+            def veto_delivery(payload):
+                assert payload == {"who": {"name": "Ada"}}
+                payload["who"]["name"] = payload["more"] = "spoilt"
+        """
+        told = source(
+            answer="lambda payload, results: (200, payload)",
+            normalize="lambda payload: [Ignore(reason='x')]",
+        )
+        client = Client(make(a=spoiling, b=spoiling, x=told))
+        reply = client.post("/api/webhook/x/", {"who": {"name": "Ada"}})
+        assert (reply.status, reply.json) == (200, {"who": {"name": "Ada"}})
+
     def test_the_first_to_be_asked_is_the_one_that_tries_first(self, make):
         text = """
             from hub import hookimpl

@@ -178,6 +178,28 @@ def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, 
     assert outbox(made) == []
 
 
+def test_what_a_hub_that_died_had_claimed_is_sent_by_another_after_a_while(
+    made, make_hub, calls, sender, clock
+):
+    calls.attend("a1")
+    (second,) = make_hub(plugins=made[0].settings.plugins).senders._senders
+
+    def die(check_in):
+        raise KeyboardInterrupt
+
+    seen = []
+    sender.target = replace(sender.target, send=die)
+    second.target = replace(second.target, send=seen.append)
+    with pytest.raises(KeyboardInterrupt):
+        sender.send_what_is_due()
+    assert second.send_what_is_due() > 0
+    assert seen == []
+    clock(minutes=3)
+    assert second.send_what_is_due() == 0.0
+    assert len(seen) == 1
+    assert outbox(made) == []
+
+
 def test_one_that_was_withdrawn_meanwhile_is_sent_all_the_same(made, calls, sender, sink):
     client = calls.client
     payload = {

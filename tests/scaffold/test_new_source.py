@@ -460,7 +460,7 @@ class TestFromTheHub:
         ("arguments", "said"),
         [
             (["--from-capture", "1"], "from-capture: capture 1 has taken no request yet"),
-            (["--from-capture", "7"], "capture: there is none with the id 7"),
+            (["--from-capture", "7"], "capture: there is no capture with the id 7"),
             (
                 ["--from-capture", "gone.json"],
                 "from-capture: gone.json cannot be read: No such file",

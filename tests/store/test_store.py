@@ -366,6 +366,27 @@ class TestTrouble:
         assert store._failed is False
         store.close()
 
+    def test_a_store_is_opened_anew_after_it_was_unavailable(self, store):
+        """A connection may have been made while the store could only be read."""
+        with db_session:
+            cursor = store.database.get_connection().cursor()
+            if STORE == "sqlite":
+                cursor.execute("PRAGMA query_only = ON")
+            else:
+                cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        with pytest.raises(StoreUnavailable), store.writing() as tx:
+            apply(tx, [student(1)], context())
+        store._unavailable_until = 0
+        with pytest.raises(StoreUnavailable, match="full"), store.writing() as tx:
+            apply(tx, [student(1)], context())
+            before = store.database.get_connection()
+            raise StoreUnavailable("the disk is full")
+        store._unavailable_until = 0
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+            assert store.database.get_connection() is not before
+        assert count(store, "student") == 1
+
     @sqlite_only
     def test_a_damaged_file_is_unavailable(self, url):
         store = Store.open(url)
