@@ -1,6 +1,8 @@
-"""A store that is thrown away: filled with rows of another one, so that both can be compared."""
+"""A store that is thrown away: filled with rows of another one to be compared with it, or emptied for
+the next trial. It is SQLite.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.store.transaction import Transaction
@@ -24,6 +26,14 @@ def give_ids(tx: Transaction, delivery: str, wanted: Sequence[int]) -> None:
         tx.run(RENUMBER_EVENT, other, own)
         for table in _REFERRING_TO_EVENT:
             tx.run(f"UPDATE {table} SET event = ? WHERE event = ?", other, own)
+
+
+def empty(tx: Transaction, tables: Iterable[str]) -> None:
+    """Delete all the rows of the tables, and have their ids begin at 1 again."""
+    tx.run("PRAGMA defer_foreign_keys = ON")
+    for table in tables:
+        tx.run(f"DELETE FROM {table}")
+    tx.run("DELETE FROM sqlite_sequence")
 
 
 def insert(tx: Transaction, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

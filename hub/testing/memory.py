@@ -28,6 +28,7 @@ from hub.intake.prepare import prepare
 from hub.plugin.discovery import Found, discover, in_file, in_module
 from hub.plugin.loading import Plugins
 from hub.record import tables
+from hub.store import scratch
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import MEMORY_URL
@@ -160,6 +161,11 @@ class MemoryHub:
         context = Context("before", utc_now(), "try", self.hub.settings.time_zone)
         with self.hub.store.writing() as tx:
             apply(tx, operations, context)
+
+    def empty(self) -> None:
+        """Take away all that it has recorded; the next ids are those of a new hub."""
+        with self.hub.store.writing() as tx, self.hub.store.reading() as db:
+            scratch.empty(tx, tables.names(db))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All the rows of a table, such as ``attendance``, by column, in the order of their ids."""

@@ -84,3 +84,12 @@ def test_the_plugin_of_pytest_is_there_for_a_stranger(pytester):
     counts = done.parseoutcomes()
     assert counts["passed"] > 16
     assert set(counts) == {"passed"}
+
+
+def test_the_package_has_the_names_that_it_tells_and_no_others():
+    import hub.testing
+
+    for name in hub.testing.__all__:
+        assert getattr(hub.testing, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = hub.testing.nothing
