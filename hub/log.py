@@ -14,13 +14,19 @@ _FRAMES = 4
 
 def configure(level: str) -> None:
     """Send the hub's log, and its server's warnings, to standard error."""
-    # What no line shows is not looked up for each (the logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level="WARNING")
     logging.getLogger("hub").setLevel(level.upper())
+
+
+def look_up_less() -> None:
+    """Look up nothing for a line that the hub's lines do not show (the logging HOWTO, "Optimization").
+
+    For a process that is the hub's own: another server's lines may show it.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
 class _Formatter(logging.Formatter):

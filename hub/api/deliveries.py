@@ -1,7 +1,7 @@
 """The API of the kept deliveries, under ``/api/deliveries/``: search, show, replay.
 
-Only who has the admin token may use it; without a configured one it is not there. It never runs on the
-thread that takes check-ins (``hub.http.asgi``).
+It needs the admin token. If none is configured, the API is off. It never runs on the thread that takes
+check-ins (``Route.lane``).
 """
 
 import logging
@@ -142,8 +142,8 @@ def _turned_away(environ: Mapping[str, Any], refused: Refused) -> None:
 
 
 def _query(text: str, known: Sequence[str]) -> Query:
-    """The parameters of a request. Raises Refused for one that there is not, or that is there twice:
-    a misspelt filter would match everything.
+    """The parameters of a request. Raises Refused for an unknown or a repeated one: a misspelt filter
+    would match everything.
     """
     query: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):

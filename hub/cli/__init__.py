@@ -1,4 +1,4 @@
-"""The command line: ``attendance-hub serve``, ``migrate``, ``config``, ``check`` and ``bench``."""
+"""The command line ``attendance-hub``; ``main`` has all its commands."""
 
 from hub.cli.main import main
 

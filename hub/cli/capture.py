@@ -24,8 +24,8 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
     base = (url or _address(settings)).rstrip("/")
     yield f"capture {identifier}, open until {_moment(expires_at)}:"
     yield f"  {base}{PATH}/{token}/"
-    yield "Have the system post there. What it posts is kept with its headers and its persons until"
-    yield f"{_moment(expires_at + KEPT_FOR)}, and recorded nowhere. Then:"
+    yield "Let the system post there. The hub records nothing of it, and keeps the requests, with the"
+    yield f"personal data in them, until {_moment(expires_at + KEPT_FOR)}. Then:"
     yield f"  attendance-hub new-source NAME --from-capture {identifier}"
 
 
@@ -42,7 +42,10 @@ def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
     """What a capture has taken. Raises SettingError where there is none of this id."""
     with existing_store(settings.database) as store, store.reading() as db:
         if kept_captures.find(db, identifier) is None:
-            raise SettingError(f"capture: there is no capture with the id {identifier}; see --list")
+            raise SettingError(
+                f"capture: there is no capture with the id {identifier}; "
+                "list them with: attendance-hub capture --list"
+            )
         return kept_captures.requests(db, identifier)
 
 

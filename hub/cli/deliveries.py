@@ -82,7 +82,7 @@ def show(delivery: str, as_json: bool, config_file: str | None, **options: Any) 
 @deliveries.command("replay")
 @click.argument("ids", nargs=-1, metavar="[DELIVERY]...")
 @_filter_options
-@click.option("--waiting", is_flag=True, help="All whose student or event has appeared.")
+@click.option("--waiting", is_flag=True, help="All whose student or event exists now.")
 @click.option("--dry-run", is_flag=True, help="Tell what would become of each, and change nothing.")
 @setting_options("database", "plugins", "without", "time_zone")
 def replay_(
@@ -90,8 +90,8 @@ def replay_(
 ) -> None:
     """Attempt deliveries again: those named, or all that match and are not in the record.
 
-    With --dry-run each is tried on its own, as if the others were not. The exit status is 1 where one
-    of them was refused or failed again.
+    With --dry-run each is tried on its own, as if the others were not. The exit status is 1 if one
+    of them was not applied.
     """
     from hub.hub import Hub
 
@@ -99,7 +99,7 @@ def replay_(
     configuration = load(settings, config_file).settings
     wanted = search.filters(filters, configuration.time_zone)
     if bool(ids) + waiting + (not wanted.is_empty) != 1:
-        raise Refused("Name deliveries, or give filters such as --status, or --waiting")
+        raise Refused("Use one of these: ids of deliveries, filters such as --status, or --waiting")
     hub = Hub(configuration, create_store=False)
     try:
         total = len(ids)

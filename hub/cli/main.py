@@ -97,7 +97,7 @@ main.add_command(deliveries)
 def plugins(config_file: str | None, **options: Any) -> None:
     """List the plugins: version, origin, hooks and sources, and why one is not loaded.
 
-    The exit status is 1 where one is not.
+    The exit status is 1 if one is not.
     """
     from hub.cli.plugins import report
     from hub.plugin.loading import Plugins
@@ -120,7 +120,7 @@ def plugins(config_file: str | None, **options: Any) -> None:
 @click.argument("plugin")
 @click.argument("fixtures", type=click.Path(path_type=Path))
 @click.option("--source", help="The source to post to, if the plugin has several.")
-@click.option("--accept", is_flag=True, help="Write what became of each as what is expected.")
+@click.option("--accept", is_flag=True, help="Save the results as the expected ones.")
 @click.option("--config", "config_file", metavar="FILE", help="TOML file with settings.")
 def try_(
     plugin: str, fixtures: Path, source: str | None, accept: bool, config_file: str | None
@@ -175,7 +175,7 @@ def capture(
     metavar="TARGET",
     help="Send at once what failed or was given up for a target.",
 )
-@click.option("--discard", metavar="TARGET", help="Send nothing of what there is for a target.")
+@click.option("--discard", metavar="TARGET", help="Delete what waits for a target.")
 @setting_options("database", "plugins", "enable", "load_plugins", "without")
 def outbox(again: str | None, discard: str | None, config_file: str | None, **options: Any) -> None:
     """Show what still has to be sent on to each target, and what was given up."""
@@ -223,20 +223,18 @@ def new_source(
 
 
 @main.command()
-@click.option(
-    "--dry-run", is_flag=True, help="Show the differences and change nothing; needed as yet."
-)
+@click.option("--dry-run", is_flag=True, help="Required: rebuild only shows the differences.")
 @setting_options("database", "plugins", "without", "time_zone")
 def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
-    """Derive the attendances anew from all kept deliveries, and show what would be different.
+    """Derive the attendances again from all kept deliveries, and show the differences.
 
-    The plugins are those of now: after a plugin's bug is mended, this shows what it did. The exit status
-    is 1 where something is different.
+    It uses the plugins as they are now. After a plugin's bug is mended, this shows what the bug did. The
+    exit status is 1 if something is different.
     """
     from hub.cli.rebuild import rebuild as run
 
     if not dry_run:
-        raise SettingError("rebuild: say --dry-run; as yet it can only show the differences")
+        raise SettingError("rebuild: add --dry-run; it only shows the differences")
     run(load(options, config_file).settings)
 
 
@@ -258,7 +256,7 @@ def forget(student: str, yes: bool, config_file: str | None, **options: Any) -> 
 @click.argument("url")
 @click.option("--secret", envvar="WEBHOOK_SECRET", help="Check the secure endpoint too, signed.")
 def check(url: str, secret: str | None) -> None:
-    """Check the hub at URL, as the guide's test scripts do: a line for each check.
+    """Try the hub at URL with a few deliveries: a line for each check.
 
     It makes a student, two events and attendances with names of its own that nothing else has.
     """

@@ -37,13 +37,12 @@ def run(
         requests, candidates = [EXAMPLE], []
     project = plan(name, requests, candidates)
     if secrets and captures and project.draft.scheme is OPEN:
-        found = (
-            ", ".join(project.draft.suspicious) or "anything, as no header looks like a signature"
-        )
+        found = ", ".join(project.draft.suspicious)
+        said = f"it does not fit {found}" if found else "no header looks like a signature"
         raise SettingError(
-            f"secret: what was given does not fit {found}; is it the system's, and the body what was "
-            "sent, byte by byte? A file has to have the request's headers, too. Without --secret, the "
-            "source is written open to anyone"
+            f"secret: {said}; is it the system's, and is the body byte by byte what was sent? A file "
+            "must have the request's headers, too. If the system does not sign, leave out --secret; then "
+            "anyone may post"
         )
     place = folder or Path(name)
     tried = write(project, place, settings)
@@ -93,7 +92,7 @@ def _understood(project: Project) -> Iterator[str]:
         yield f"{role}: /{'/'.join(member.path)}"
         if role in (Role.TIME, Role.EVENT_START):
             if (form := member.moment or "") and member.other_form:
-                yield f"  read as {form}; it may as well be {member.other_form}"
+                yield f"  read as {form}; it could also be {member.other_form}"
             if not member.has_zone:
                 yield "  without an offset, so it is in the hub's time_zone"
     if draft.kind is not None:
@@ -109,7 +108,10 @@ def _understood(project: Project) -> Iterator[str]:
             yield "a card's number: give cards to students with the source cards (docs/built-ins.md)"
         else:
             kind = f"{project.module}_person"
-            yield f"no student has an identifier of the kind {kind} yet: until then all is 404"
+            yield (
+                f"no student has an identifier of the kind {kind} yet; until one has, every check-in is "
+                "answered 404"
+            )
 
 
 def _signature(project: Project, had_secrets: bool) -> str:
@@ -123,4 +125,4 @@ def _signature(project: Project, had_secrets: bool) -> str:
     if not found:
         return "signature: none was found, so anyone who reaches the hub may post"
     said = "no configured secret fits it" if had_secrets else "it is not checked"
-    return f"signature: {found} may be one, {said}, so anyone may post; say --secret"
+    return f"signature: {found} may be one, {said}, so anyone may post; use --secret"

@@ -27,6 +27,8 @@ def run(settings: Settings, again: str | None, discard: str | None) -> Iterator[
                 if discard:
                     outbox.discard(tx, discard)
             found = _counts(store)
+    if not known and not found:
+        yield "no targets"
     for name in dict.fromkeys([*known, *found]):
         own = found.get(name, Waiting())
         undeclared = "" if name in known else "; no plugin declares this target now"

@@ -13,7 +13,7 @@ from hub.http.app import Application
 from hub.http.server import ENDING, listen
 from hub.http.server import serve as serve_http
 from hub.hub import Hub, require_lasting
-from hub.log import configure
+from hub.log import configure, look_up_less
 from hub.version import __version__
 
 
@@ -24,6 +24,7 @@ def serve(configuration: Configuration) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     settings = configuration.settings
     configure(settings.log_level)
+    look_up_less()
     for warning in misspelt(os.environ):
         click.echo(f"warning: {warning}", err=True)
     require_lasting(settings)

@@ -99,9 +99,7 @@ class Settings:
     enable: tuple[str, ...] = _setting(
         (), readers.words, "Built-in plugins that are off otherwise: cards, forms, qr, forward"
     )
-    load_plugins: tuple[str, ...] = _setting(
-        (), readers.words, "The only plugins that are loaded; without any, all are"
-    )
+    load_plugins: tuple[str, ...] = _setting((), readers.words, "Load only these plugins")
     without: tuple[str, ...] = _setting((), readers.words, "Plugins that are not loaded")
     log_level: str = _setting(
         "info",

@@ -161,7 +161,7 @@ def new_delivery_id() -> str:
 
 
 def delivery_id_at(moment: datetime) -> str:
-    """What every id made at or after ``moment`` (naive, UTC) is above, and every one before is below."""
+    """A text that sorts between the ids made before ``moment`` (naive, UTC) and those made from it on."""
     milliseconds = (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
     return f"{max(0, milliseconds):012x}"
 

@@ -47,8 +47,8 @@ class Identifier:
     def key(self) -> str:
         """The value in the form that is compared.
 
-        A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are. Of
-        a card's number, readers differ in the case of the digits, and in what they put between.
+        A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are.
+        Card readers differ in the case of digits and in separators, so neither counts.
         """
         if self.kind == CARD:
             return self.value.translate(_SEPARATORS).lower()
@@ -65,8 +65,8 @@ class Identifier:
 
 
 def student_identifier(named: str | Identifier) -> Identifier:
-    """The identifier that a sender means by text: an e-mail if it has an ``@``, else an A-number. One
-    that is an identifier already is that.
+    """The identifier that a sender means by text: an e-mail if it has an ``@``, else an A-number. An
+    Identifier is returned as it is.
     """
     if isinstance(named, Identifier):
         return named

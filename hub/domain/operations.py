@@ -171,10 +171,10 @@ class HideEvent(Operation):
 class CheckIn(Operation):
     """A student attends an event, from ``at`` (None: the time of receipt).
 
-    Without a student or an event, those are meant that an operation of this delivery saved before.
-    A second check-in is refused, or answered with the first where ``repeatable``. An unknown student
-    or event is refused, or the operation ignored where ``lenient``. ``identifiers`` name the
-    attendance itself, for a later ``CheckOut`` or ``Withdraw``.
+    Without a student or an event, it uses the one that an earlier operation of this delivery saved.
+    A second check-in is refused, or answered like the first if ``repeatable``. An unknown student or
+    event is refused, or the operation is ignored if ``lenient``. ``identifiers`` name the attendance
+    itself, for a later ``CheckOut`` or ``Withdraw``.
     """
 
     student: str | Identifier | None = None

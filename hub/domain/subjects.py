@@ -42,12 +42,12 @@ def event_name(named: str | Identifier) -> str:
 
 
 def awaited_student(named: str | Identifier) -> str:
-    """What a delivery waits for that names an unknown student."""
+    """What a delivery with an unknown student waits for."""
     return f"student {student_name(named)}"
 
 
 def awaited_event(named: str | Identifier) -> str:
-    """What a delivery waits for that names an unknown event."""
+    """What a delivery with an unknown event waits for."""
     return f"event {event_name(named)}"
 
 

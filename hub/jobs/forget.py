@@ -98,7 +98,7 @@ def _remove(
 
 
 def _all_names(db: Entities, named: str) -> list[str]:
-    """The student's names of now, and those of before that are in deliveries and nobody's now.
+    """The student's current names, and former ones that are in deliveries and that nobody has now.
 
     Raises Refused where ``named`` is nobody's now, and was one of a student who has another.
     """

@@ -48,8 +48,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What came out: the differences, and how many deliveries were derived, were not because they have
-    no body or no plugin, and failed.
+    """The differences, and how many deliveries were derived, were left out because they have no body or
+    no plugin, and failed.
     """
 
     differences: tuple[Difference, ...]
@@ -164,8 +164,8 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """When students and events were last changed that were copied, as they are now: what was said of
-    them under an earlier name or identifier cannot be derived.
+    """The last change of each copied student and event. What was said of them before, under another name
+    or identifier, cannot be derived.
     """
 
     students: Mapping[int, datetime]

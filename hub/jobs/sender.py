@@ -59,9 +59,9 @@ class Senders:
             sender.wake()
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:
-        """By target: what this hub has sent and failed to send since it started, what the store had, when
-        the target last looked, to be sent and given up, and for how many seconds the target has been
-        busy with one.
+        """By target: how many this hub has sent, and failed to send, since it started; how many the store
+        had to send, and had given up, when the target last looked; and for how many seconds it has been
+        sending one.
         """
         return {sender.target.name: sender.counters() for sender in self._senders}
 

@@ -183,7 +183,7 @@ class _Appeared:
 
 
 class _Clock:
-    """Whether the clock is to be believed where belief empties bodies.
+    """Whether the clock is reliable enough to empty old bodies by it.
 
     It is doubted for a day after it has jumped, and where it makes even the newest delivery old.
     """

@@ -54,7 +54,7 @@ def require_section(returned: Any, function: Callable[..., Any]) -> None:
 
 
 def several(returned: Any, kind: type, function: Callable[..., Any]) -> Iterable[Any]:
-    """What a hook that declares values of a kind gave. Raises PluginError where it is not several."""
+    """The values of a kind that a hook declares. Raises PluginError for anything but several of them."""
     if returned is None:
         return ()
     if not isinstance(returned, Iterable):
@@ -66,7 +66,7 @@ def several(returned: Any, kind: type, function: Callable[..., Any]) -> Iterable
 
 
 def require_hooks(plugin: object, callers: Iterable[Any]) -> None:
-    """Raise PluginError where a plugin implements a hook that there is not, wraps one, or has none."""
+    """Raise PluginError for a plugin that implements an unknown hook, wraps a hook, or has no hook."""
     callers = list(callers)
     unknown = sorted(caller.name for caller in callers if not caller.has_spec())
     if unknown:

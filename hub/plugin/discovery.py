@@ -73,7 +73,7 @@ def in_file(file: Path) -> Found:
 
 
 def in_module(module: ModuleType) -> Found:
-    """The plugin that a module is that has been imported; the last part of its name is its name."""
+    """An imported module as a plugin; its name is the last part of the module's."""
     name = module.__name__.rpartition(".")[2]
     return Found(name, module.__file__ or module.__name__, "", lambda: module)
 

@@ -124,7 +124,7 @@ class _Observer:
             return {**self._counts, "waiting": self._queue.qsize()}
 
     def look(self) -> None:
-        """Leave a thread alone that hangs, and start another."""
+        """Abandon a thread that hangs, and start another."""
         with self._lock:
             worker = self._worker
             delivery = worker.hangs_on() if worker is not None else None

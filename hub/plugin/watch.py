@@ -9,7 +9,7 @@ SLOW = 0.1
 
 
 def tell_if_slow(plugin: str, what: str, seconds: float, on: str = "") -> None:
-    """Name a plugin in the log that is too slow for the way of a request, ``on`` a delivery."""
+    """Log that a plugin was too slow while a request waited. ``on`` names the delivery."""
     if seconds > SLOW:
         said = f"{what} took {seconds:.2f} s{on}; while it does so for one request, all others wait"
         _log.warning("plugin %s: %s", plugin, said)

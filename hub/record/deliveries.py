@@ -91,7 +91,7 @@ def ids(db: Entities, wanted: Wanted, after: str) -> list[str]:
 
 
 def students_of(db: Entities, names: Sequence[str]) -> list[str]:
-    """Whom the deliveries are about that are about one of ``names``, each combination once."""
+    """The students of the deliveries that are about one of ``names``, each combination once."""
     return list(_about(select(d.students for d in db.Delivery), "students", names))
 
 

@@ -39,7 +39,7 @@ def names(db: Entities, text: str) -> list[str]:
 def names_of(db: Entities, event: int) -> list[str]:
     """The names by which deliveries may have waited for the event with this id.
 
-    Not the id itself: who wrote one that the hub had not given out meant something else by it.
+    Not its id: a sender that used the id before the event existed meant another event.
     """
     names = select(e.name for e in db.Event if e.id == event)
     return [*(subjects.event_name(name) for name in names), *_own_names(db, event)]

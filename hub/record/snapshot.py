@@ -96,7 +96,7 @@ def events_made_by(db: Entities) -> dict[str, list[int]]:
 def changed(
     db: Entities, sources: Sequence[str]
 ) -> tuple[Mapping[int, datetime], Mapping[int, datetime]]:
-    """When the students, and the events, were last changed that no kept body tells the making of."""
+    """The last change of each student, and of each event, whose creation is in no kept body."""
     students, events = (
         dict(select((o.id, o.updated_at) for o in _underivable(db, entity, sources)))
         for entity in (db.Student, db.Event)

@@ -73,7 +73,7 @@ def _identifiers(db: Entities, student: int) -> list[tuple[int, str, str, str]]:
 
 
 def _owner(db: Entities, identifier: Identifier) -> int | None:
-    """The id of the student whose the identifier is."""
+    """The id of the student who has the identifier."""
     kind, value = identifier.kind, identifier.key
     owner: int | None = select(
         i.student.id for i in db.StudentIdentifier if i.kind == kind and i.value == value

@@ -62,6 +62,9 @@ packages = ["$package"]
 [tool.setuptools.package-data]
 $package = ["*.json", "py.typed"]
 
+[tool.pytest.ini_options]
+testpaths = ["."]
+
 [tool.ruff]
 line-length = 160
 
@@ -103,8 +106,8 @@ def names_of(name: str) -> tuple[str, str]:
     module = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(module) or module == "test":
         raise SettingError(
-            f"name: {name!r} cannot be one; use lower-case letters and digits, and - or _ between, "
-            "beginning with a letter, and no word of Python"
+            f"name: {name!r} is not a valid name; use lower-case letters and digits, - or _ between "
+            "them, a letter first, and no keyword of Python"
         )
     if name in _TAKEN:
         raise SettingError(

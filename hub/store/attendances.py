@@ -104,7 +104,9 @@ def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
 def _find_and_insert(
     tx: Transaction, operation: CheckIn, moment: datetime, context: Context
 ) -> tuple[StudentRecord | None, EventRecord | None, int | None]:
-    """The student, the event, and the new attendance's id; None for what is not there, or was before."""
+    """The student, the event, and the new attendance's id. None for what is missing, and for an
+    attendance that existed before.
+    """
     new = (
         moment,
         context.source_of(operation),

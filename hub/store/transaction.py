@@ -21,7 +21,7 @@ class Statement(str):
 
 
 class StatementNames:
-    """What the statements are called that were prepared on a thread's connection."""
+    """The names of the statements that were prepared on a thread's connection."""
 
     def __init__(self) -> None:
         self._connection: Any = None
@@ -83,7 +83,7 @@ class Transaction:
         self.run("RELEASE SAVEPOINT delivery")
 
     def overwrite_what_is_deleted(self) -> None:
-        """Have the file itself not tell what this connection deletes from here on."""
+        """From here on, overwrite in SQLite's file what this connection deletes."""
         if self._is_sqlite:
             self.rows("PRAGMA secure_delete = ON")
 

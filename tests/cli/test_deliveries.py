@@ -161,7 +161,7 @@ class TestReplay:
     )
     def test_all_is_not_meant_by_accident(self, run, arguments):
         (line,) = run("deliveries", "replay", *arguments, status=2)
-        assert line.startswith("attendance-hub: Name deliveries, or give filters")
+        assert line.startswith("attendance-hub: Use one of these: ids of deliveries")
 
     def test_an_unknown_id_among_others_is_a_line_and_stops_nothing(self, run, waiting):
         lines = run("deliveries", "replay", "nothing", waiting, status=1)
@@ -209,7 +209,7 @@ class TestRebuild:
 
     def test_it_is_dry_and_says_so(self, run):
         (line,) = run("rebuild", status=2)
-        assert line.startswith("attendance-hub: rebuild: say --dry-run")
+        assert line.startswith("attendance-hub: rebuild: add --dry-run")
 
 
 class TestForget:

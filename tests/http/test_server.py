@@ -193,6 +193,8 @@ def test_bodies_arrive_whole_or_are_refused_on_every_server(serve_http, name):
             assert (big.status_code, big.json()["error"]) == (413, "Payload too large")
             assert session.get(server.url + STATUS, timeout=10).status_code == 200
         assert session.post(server.url + UNIFIED, json=student(2), timeout=10).status_code == 201
+    server.stop()
+    assert not [line for line in server.lines if "Traceback" in line or "Logging error" in line]
 
 
 def test_a_body_that_never_arrives_is_408(serve_http):
