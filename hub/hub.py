@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 class Hub:
     """One hub: its plugins, its endpoints, its store, and what it does by itself. Several may live side
-    by side in a process. ``plugins`` are other ones than the settings would find.
+    by side in a process. ``plugins`` replace those that the settings would load.
 
     It knows no HTTP: ``routes`` are what a server answers with (``hub.http.app``). Raises SettingError,
     StoreUnavailable or StoreVersionError where it cannot start.
@@ -61,7 +61,7 @@ class Hub:
         self.senders.start()
 
     def close(self, seconds: float = 5) -> None:
-        """Let the observers finish, for at most ``seconds``, and close this thread's connection."""
+        """End the threads, waiting at most ``seconds`` for each kind; close this thread's connection."""
         self._ending.set()
         self.upkeep.close(seconds)
         self.senders.close(seconds)

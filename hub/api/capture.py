@@ -41,7 +41,6 @@ class CaptureApi:
             if self._store.in_batch:
                 raise
             return answers.unavailable()
-        _log.info("captured request %d of capture %d", capture.requests + 1, capture.id)
         return answers.answer(
             202,
             {
@@ -64,4 +63,8 @@ class CaptureApi:
             if capture.requests >= MOST_REQUESTS:
                 raise CaptureFull(MOST_REQUESTS)
             captures.keep(tx, capture.id, now, headers_of(environ), body)
+            number = capture.requests + 1
+            tx.when_committed(
+                lambda: _log.info("captured request %d of capture %d", number, capture.id)
+            )
         return capture

@@ -117,7 +117,7 @@ class DeliveriesApi:
         trial = _is_trial(query)
         with self._store.reading() as db:
             wanted = filters.replayable().wanted(db, with_body=True)
-            found = deliveries.page(db, wanted, limit, after=cursor or "0")
+            found = deliveries.page(db, wanted, limit, after=cursor, oldest_first=True)
         done: list[dict[str, Any]] = []
         for kept in found:
             try:

@@ -42,7 +42,9 @@ class StatusPages:
         """The page of the whole hub, and one for each source. Plugins add to the former only."""
         yield Route("GET", PATH, self._hub, lane="status")
         for endpoint in self._endpoints:
-            yield Route("GET", f"{endpoint.path}status", partial(self._source, endpoint))
+            yield Route(
+                "GET", f"{endpoint.path}status", partial(self._source, endpoint), lane="status"
+            )
 
     def _hub(self, environ: Mapping[str, Any]) -> Answer:
         return self._page(

@@ -22,6 +22,7 @@ An index of the table keeps the first; a new kind here needs a migration of it.
 MAX_IDENTIFIER_LENGTH = 254
 """The longest identifier, in characters: that of an e-mail address (RFC 5321, 4.5.3.1)."""
 
+_LARGEST_ID_DIGITS = 18
 _SEPARATORS = str.maketrans("", "", " :.-\t\r\n")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@(?:[^\s@.\x00-\x1f\x7f]+\.)+[^\s@.\x00-\x1f\x7f]+")
 
@@ -77,6 +78,11 @@ def is_email(text: str) -> bool:
     """Whether ``text``, without blanks around it, has the form of an e-mail address."""
     stripped = text.strip()
     return len(stripped) <= MAX_IDENTIFIER_LENGTH and _EMAIL.fullmatch(stripped) is not None
+
+
+def event_id(text: str) -> int | None:
+    """The id of an event that a sender may mean by text; None where it can only be a name."""
+    return int(text) if is_number(text) and len(text) <= _LARGEST_ID_DIGITS else None
 
 
 def is_number(text: str) -> bool:

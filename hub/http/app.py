@@ -10,9 +10,10 @@ import bottle
 from hub.api.route import Route
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
-from hub.errors import FAULTS, StoreConflict, StoreUnavailable
+from hub.errors import FAULTS
 from hub.intake import answers
 from hub.intake.answers import Answer
+from hub.intake.request import DELIVERY_ID
 from hub.log import log_fault
 from hub.store.store import Store
 
@@ -20,8 +21,8 @@ StartResponse = Callable[..., Any]
 
 
 class Application:
-    """Answers with ``routes``. ``store`` tells whether a request is one of a batch; the settings, which
-    origins' pages may read the answers.
+    """Answers with ``routes``. ``store`` tells whether a batch is open, ``settings`` which origins' pages
+    may read the answers.
     """
 
     def __init__(self, routes: Iterable[Route], store: Store, settings: Settings) -> None:
@@ -34,12 +35,10 @@ class Application:
         try:
             body: Iterable[bytes] = self._bottle(environ, start_response)
             return body
-        except (StoreConflict, StoreUnavailable):
-            raise  # only out of a batch, which tries again without
         except FAULTS as error:
             if self.store.in_batch:
-                raise
-            delivery = new_delivery_id()
+                raise  # the batch is undone, and each request goes again alone
+            delivery = environ.get(DELIVERY_ID) or new_delivery_id()
             log_fault(f"delivery {delivery} failed", error)
             made = answers.failure(delivery).body.encode()
             headers = [
@@ -69,8 +68,7 @@ class Application:
         response.set_header("Content-Type", "application/json")
         for name, value in made.headers.items():
             response.set_header(name, value)
-        if self._origins:
-            self._add_cors()
+        self._add_cors()
         return made.body.encode()
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:

@@ -131,7 +131,8 @@ class Adapter:
             self._modest = _MODEST_FOR
         others = 0 if self._modest else self._last
         self._modest = max(0, self._modest - 1)
-        self._expected = min(served + others, len(self._connections) or _LARGEST_BATCH)
+        most = min(len(self._connections) or _LARGEST_BATCH, _LARGEST_BATCH)
+        self._expected = min(served + others, most)
         self._last = served
 
     def _tick(self) -> None:

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:
     """An answer with ``body`` as JSON. Raises ValueError or TypeError for what JSON cannot tell."""
-    return Answer(status, _ENCODER.encode(body), headers)
+    return Answer(status, _ENCODER.encode(body if type(body) is dict else dict(body)), headers)
 
 
 def refusal(refused: Refused) -> Answer:

@@ -21,7 +21,7 @@ _PAUSE = 0.01
 """Seconds, and more with each try, to let the other writer end."""
 
 Made = TypeVar("Made")
-Attempt = Callable[[Transaction, Prepared], Made]
+Work = Callable[[Transaction, Prepared], Made]
 """What is done in the transaction; called anew with each try."""
 
 
@@ -34,19 +34,20 @@ def commit(
     endpoint: Endpoint,
     delivery: Delivery,
     prepared: Prepared,
-    attempt: Attempt[Made],
+    work: Work[Made],
     *,
     trial: bool = False,
 ) -> Made:
-    """What ``attempt`` returns, once it is on the disk; of a ``trial`` nothing is kept.
+    """What ``work`` returns, once it is on the disk. Nothing of a ``trial`` is kept.
 
-    Where another writer came first, it is tried again; after a fault too, as a delivery that failed, so
-    that the fault is kept. Raises StoreUnavailable, what ``attempt`` refuses, and a fault of keeping a
-    fault. Inside a batch, whatever is raised is let through at once, for the batch to be undone.
+    It is tried again if another writer came first. After a fault it is tried again as a delivery that
+    failed, so that the fault is kept. Raises StoreUnavailable, what ``work`` refuses, and a second fault,
+    where even that could not be kept. Inside a batch, whatever is raised is let through at once, for the
+    batch to be undone.
     """
     for number in range(_TRIES):
         try:
-            return _once(store, prepared, attempt, trial)
+            return _once(store, prepared, work, trial)
         except (Refused, StoreUnavailable):
             raise
         except StoreConflict:
@@ -57,16 +58,16 @@ def commit(
             if store.in_batch or prepared.failed:
                 raise
             what = f"plugin {endpoint.plugin}: delivery {delivery.id} to {endpoint.source.name}"
-            log_fault(f"{what} failed in the store", error)
+            log_fault(f"{what} failed in the transaction", error)
             prepared = prepared.as_failed()
     raise StoreUnavailable("other writers always came first; try again")
 
 
-def _once(store: Store, prepared: Prepared, attempt: Attempt[Made], trial: bool) -> Made:
+def _once(store: Store, prepared: Prepared, work: Work[Made], trial: bool) -> Made:
     made: list[Made] = []
     try:
         with store.writing() as tx:
-            made.append(attempt(tx, prepared))
+            made.append(work(tx, prepared))
             if trial:
                 raise _Undo
     except _Undo:

@@ -13,10 +13,11 @@ from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
 from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
-from hub.errors import SettingError
+from hub.errors import PluginError, Refused, SettingError
+from hub.plugin.checks import place_of
 from hub.plugin.discovery import usual_answer
 from hub.plugin.loading import Plugins
-from hub.plugin.source import Answer, Source
+from hub.plugin.source import Source, StatusAndBody
 from hub.wire.signatures import (
     OPEN,
     SCHEMES,
@@ -30,7 +31,9 @@ from hub.wire.signatures import (
 
 UNAUTHENTICATED = "unauthenticated"
 UNAVAILABLE = "unavailable"
-"""What is counted beside the outcomes of deliveries: requests that are not kept."""
+"""What is counted beside the outcomes of deliveries: requests without a right credential, and those that
+the store could not take.
+"""
 
 
 class Counters:
@@ -70,23 +73,31 @@ class Endpoint:
     authentication: Authentication
     secrets: tuple[str, ...] = field(repr=False)
     counters: Counters
-    usual_answer: Callable[[Sequence[Result]], Answer]
+    usual_answer: Callable[[Sequence[Result]], StatusAndBody]
 
     @property
     def path(self) -> str:
         """The URL path, with its trailing slash."""
         return f"/api/webhook/{self.source.path}/"
 
-    def answer(self, payload: Any, results: Sequence[Result]) -> Answer:
+    def answer(self, payload: Any, results: Sequence[Result]) -> StatusAndBody:
         """The status and the body of success: the source's own, else the usual one.
 
-        Raises ValueError for a status that is none of success with a body.
+        Raises PluginError where the source refuses, or gives a status that is no success with a body.
         """
         own = self.source.answer
-        made = own(payload, results) if own is not None and results else None
-        status, body = made or self.usual_answer(results)
-        if not 200 <= status < 300 or status == 204:
-            raise ValueError(f"the source's answer has the status {status}")
+        if own is None or not results:
+            return self.usual_answer(results)
+        try:
+            status, body = own(payload, results) or self.usual_answer(results)
+        except Refused:
+            raise PluginError(
+                f"{place_of(own)} refused what was applied already; raise hub.Refused in normalize"
+            ) from None
+        if not 200 <= status < 300 or status in (204, 205):
+            raise PluginError(
+                f"{place_of(own)} gave the status {status}; give one such as 200 or 201"
+            )
         return status, body
 
     @property

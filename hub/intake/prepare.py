@@ -1,6 +1,6 @@
 """Before the store: a delivery's body becomes a payload, and the payload operations.
 
-It is pure, so a delivery whose transaction had to be undone goes the same way again.
+It does not touch the store, so a delivery whose transaction had to be undone goes the same way again.
 """
 
 import time
@@ -22,7 +22,7 @@ from hub.wire.validation import validate
 class Prepared(NamedTuple):
     """A delivery before the store: its operations, or why there are none.
 
-    ``own_key`` is what its source, by the payload, calls it.
+    ``own_key`` is the key that its source's ``delivery_key`` derived.
     """
 
     payload: Any = None

@@ -123,7 +123,7 @@ def _all_names(db: Entities, named: str) -> list[str]:
 def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]) -> set[str]:
     """Ids of the deliveries that name the student, or in whose text one of the names stands."""
     with store.reading() as db:
-        found = set(kept_deliveries.ids(db, Wanted(students=tuple(names)), "0"))
+        found = set(kept_deliveries.ids(db, Wanted(students=tuple(names)), ""))
     for page in kept_deliveries.every(store.reading, Wanted(), bodies=True):
         found |= set(_among(page, names))
         progress(len(page))

@@ -34,10 +34,10 @@ def operations_of(given: Any, function: Callable[..., Any]) -> tuple[Operation, 
     return operations
 
 
-def require_sentence(returned: Any, function: Callable[..., Any]) -> None:
-    """Raise PluginError unless ``function`` returned a sentence that refuses, or None."""
+def require_sentence(returned: Any, function: Callable[..., Any]) -> str | None:
+    """What ``function`` returned, if it is a sentence that refuses, or None. Else raises PluginError."""
     if returned is None or (isinstance(returned, str) and returned.strip()):
-        return
+        return returned
     raise PluginError(
         f"{place_of(function)} returned {kind_of(returned)}; "
         "return a sentence to refuse the delivery, or None to let it pass"
@@ -50,7 +50,7 @@ def require_section(returned: Any, function: Callable[..., Any]) -> None:
         raise PluginError(
             f"{place_of(function)} returned {kind_of(returned)}; return a mapping, or None"
         )
-    json.dumps(returned, allow_nan=False).encode()
+    json.dumps(dict(returned or {}), allow_nan=False, ensure_ascii=False).encode()
 
 
 def several(returned: Any, kind: type, function: Callable[..., Any]) -> Iterable[Any]:

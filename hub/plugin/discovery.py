@@ -13,7 +13,7 @@ from types import ModuleType
 from hub.config.settings import Settings
 from hub.domain.records import Result
 from hub.errors import SettingError
-from hub.plugin.source import Answer
+from hub.plugin.source import StatusAndBody
 from hub.version import __version__
 
 GROUP = "attendance_hub"
@@ -59,11 +59,11 @@ def switched_off(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def usual_answer() -> Callable[[Sequence[Result]], Answer]:
+def usual_answer() -> Callable[[Sequence[Result]], StatusAndBody]:
     """What answers for a source that has no ``answer`` of its own: the sentences of the guide."""
     from hub_plugins import guide
 
-    answer: Callable[[Sequence[Result]], Answer] = guide.answer
+    answer: Callable[[Sequence[Result]], StatusAndBody] = guide.answer
     return answer
 
 

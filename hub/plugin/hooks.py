@@ -1,10 +1,10 @@
-"""Calling the plugins: a method for each hook, and no plugin able to harm another."""
+"""Calling the plugins' hooks, so that no plugin can harm another."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -89,10 +89,11 @@ class Hooks:
         for implementation in self._of("veto_delivery"):
             # Each its own copy: what one does to it, no other sees.
             own = copy.deepcopy(payload)
-            sentence = self._watched(implementation, delivery, payload=own)
+            sentence = self._watched(
+                "veto_delivery", implementation, require_sentence, delivery, payload=own
+            )
             if sentence is not None:
-                refused: str = sentence
-                return refused
+                return str(sentence)
         return None
 
     def amend(self, delivery: Delivery, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
@@ -101,7 +102,9 @@ class Hooks:
         Raises Refused where a plugin does, HookFailed for anything else.
         """
         for implementation in self._of("amend_operations"):
-            amended = self._watched(implementation, delivery, operations=operations)
+            amended = self._watched(
+                "amend_operations", implementation, _amended, delivery, operations=operations
+            )
             if amended is not None:
                 operations = amended
         return operations
@@ -130,7 +133,7 @@ class Hooks:
             took = time.perf_counter() - started
             tell_if_slow(implementation.plugin_name, "status_section", took)
             if section is not None:
-                sections[implementation.plugin_name] = section
+                sections[implementation.plugin_name] = dict(section)
         return sections
 
     def register_commands(self, group: click.Group) -> None:
@@ -157,19 +160,27 @@ class Hooks:
         arguments["settings"] = section.values if section else None
         return implementation.function(*[arguments[name] for name in implementation.argnames])
 
-    def _watched(self, implementation: Any, delivery: Delivery, **arguments: Any) -> Any:
-        """Call a hook that keeps a request waiting; what it returns is a sentence or operations."""
-        plugin, hook = implementation.plugin_name, implementation.function.__name__
+    def _watched(
+        self,
+        hook: str,
+        implementation: Any,
+        checked: Callable[[Any, Any], Any],
+        delivery: Delivery,
+        **arguments: Any,
+    ) -> Any:
+        """Call a hook that keeps a request waiting; what it returns, as ``checked`` has it."""
+        plugin = implementation.plugin_name
         started = time.perf_counter()
         try:
             returned = self._call(implementation, delivery=delivery, **arguments)
-            if hook == "amend_operations" and returned is not None:
-                returned = operations_of(returned, implementation.function)
-            if hook == "veto_delivery":
-                require_sentence(returned, implementation.function)
+            returned = checked(returned, implementation.function)
         except Refused:
             raise
         except FAULTS as error:
             raise HookFailed(plugin, hook) from error
         tell_if_slow(plugin, hook, time.perf_counter() - started, f" on delivery {delivery.id}")
         return returned
+
+
+def _amended(returned: Any, function: Any) -> tuple[Operation, ...] | None:
+    return None if returned is None else operations_of(returned, function)

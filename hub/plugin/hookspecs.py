@@ -43,7 +43,7 @@ def amend_operations(
 
 @hookspec
 def delivery_committed(delivery: CommittedDelivery, settings: Any) -> None:
-    """Observe a delivery that is on the disk. Called on a thread of its own, after the answer."""
+    """Observe a delivery that is on the disk. Called on a thread of its own, after the commit."""
 
 
 @hookspec

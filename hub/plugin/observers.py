@@ -1,4 +1,4 @@
-"""Observers: plugins that see committed deliveries, off the answer's way and out of each other's."""
+"""Observers: plugins that see committed deliveries, each on a thread of its own."""
 
 from __future__ import annotations
 

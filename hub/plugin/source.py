@@ -1,4 +1,4 @@
-"""A source: one system that posts webhooks, described by data and one pure function."""
+"""A source: one system that posts webhooks, described by data and pure functions."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from hub.wire.signatures import Authentication
 Schema = str | Path | Mapping[str, Any]
 """A JSON Schema (draft 2020-12): itself, the path of its file, or the ``$id`` of one the hub ships."""
 
-Answer = tuple[int, Mapping[str, Any]]
+StatusAndBody = tuple[int, Mapping[str, Any]]
 """The HTTP status and the JSON body of an answer."""
 
 _PATH = re.compile(r"[a-z0-9_-]+(?:/[a-z0-9_-]+)*")
@@ -36,8 +36,8 @@ class Source:
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
-    answer: the status and body of success, for a payload and what the store did of it; None, or no
-        function, for the sentences of the guide.
+    answer: the status and body of success, for a payload and what the store did of it, if it did
+        anything; None, or no function, for the sentences of the guide.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Source:
     kind: Callable[[Any], str] | None = None
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
-    answer: Callable[[Any, Sequence[Result]], Answer | None] | None = None
+    answer: Callable[[Any, Sequence[Result]], StatusAndBody | None] | None = None
     schemas: Mapping[str, Schema] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -42,24 +42,25 @@ def page(
     *,
     before: str = "",
     after: str = "",
+    oldest_first: bool = False,
     bodies: bool = False,
 ) -> list[KeptDelivery]:
-    """At most ``limit`` deliveries: the newest first, below the id ``before``; or, with ``after``, the
-    oldest first, above that id. Their headers and bodies are left out unless ``bodies`` are asked for.
+    """At most ``limit`` deliveries, the newest or the oldest first: below the id ``before``, above the id
+    ``after``. Their headers and bodies are left out unless ``bodies`` are asked for.
     """
     query = _narrowed(_with_bodies(db) if bodies else _without_bodies(db), wanted)
     if before:
         query = query.where(lambda d: d.id < before)
     if after:
         query = query.where(lambda d: d.id > after)
-    return [_delivery(row) for row in query.order_by(1 if after else -1).limit(limit)]
+    return [_delivery(row) for row in query.order_by(1 if oldest_first else -1).limit(limit)]
 
 
 def every(
     reading: Callable[[], AbstractContextManager[Entities]],
     wanted: Wanted,
     *,
-    after: str = "0",
+    after: str = "",
     bodies: bool = False,
 ) -> Iterator[list[KeptDelivery]]:
     """All the deliveries above the id ``after``, the oldest first, a page at a time; ``reading`` is asked
@@ -67,7 +68,7 @@ def every(
     """
     while True:
         with reading() as db:
-            found = page(db, wanted, _PAGE, after=after, bodies=bodies)
+            found = page(db, wanted, _PAGE, after=after, oldest_first=True, bodies=bodies)
         yield found
         if len(found) < _PAGE:
             return

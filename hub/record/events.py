@@ -3,10 +3,8 @@
 from pony.orm import select
 
 from hub.domain import subjects
-from hub.domain.identifiers import Identifier, is_number
+from hub.domain.identifiers import Identifier, event_id
 from hub.store.store import Entities
-
-_LARGEST_ID_DIGITS = 18
 
 
 def is_known(db: Entities, named: str | Identifier) -> bool:
@@ -22,11 +20,10 @@ def is_known(db: Entities, named: str | Identifier) -> bool:
 
 
 def names(db: Entities, text: str) -> list[str]:
-    """All the names of the events that ``text`` means: an event's id, or a name, which several have."""
+    """Every name of the events that ``text`` (an id or a name) may mean."""
     found = [subjects.event_name(text)]
     events = _named(db, text)
-    if is_number(text) and len(text) <= _LARGEST_ID_DIGITS:
-        identifier = int(text)
+    if (identifier := event_id(text)) is not None:
         for name in select(e.name for e in db.Event if e.id == identifier):
             events.append(identifier)
             if len(_named(db, name)) == 1:

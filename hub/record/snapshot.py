@@ -107,8 +107,8 @@ def changed(
 def underivable(
     db: Entities, sources: Sequence[str]
 ) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """What no kept body of one of ``sources`` tells of: tables with rows by column, in the order in which
-    they refer to each other.
+    """The rows whose delivery has no body, or came to none of ``sources``: by table, those first that
+    others refer to, each row by column.
     """
     students = _underivable(db, db.Student, sources)
     events = _underivable(db, db.Event, sources)

@@ -13,8 +13,7 @@ BY_TOKEN = """
         (SELECT count(*) FROM captured_request r WHERE r.capture = c.id) AS requests
     FROM capture c WHERE c.token = ?"""
 KEEP = """
-    INSERT INTO captured_request (capture, received_at, headers, body) VALUES (?, ?, ?, ?)
-    RETURNING id"""
+    INSERT INTO captured_request (capture, received_at, headers, body) VALUES (?, ?, ?, ?)"""
 REMOVE_REQUEST = "DELETE FROM captured_request WHERE id = ?"
 REMOVE_REQUESTS = """
     DELETE FROM captured_request
@@ -38,10 +37,10 @@ def by_token(tx: Transaction, token: str) -> Capture | None:
 
 def keep(
     tx: Transaction, capture: int, received_at: datetime, headers: Mapping[str, str], body: bytes
-) -> int:
-    """Keep a request; its id."""
+) -> None:
+    """Keep a request."""
     told = json.dumps(dict(headers), ensure_ascii=False)
-    return tx.insert(KEEP, capture, received_at, told, body)
+    tx.run(KEEP, capture, received_at, told, body)
 
 
 def remove_request(tx: Transaction, identifier: int) -> None:

@@ -62,7 +62,7 @@ def keep(
 ) -> None:
     """Keep a delivery with what became of it.
 
-    With a key, the database refuses a second row of it (StoreConflict, when another hub was first).
+    With a key, the database refuses a second row of it.
     """
     tx.run(
         KEEP,

@@ -3,7 +3,7 @@
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from hub.domain.identifiers import Identifier, is_number
+from hub.domain.identifiers import Identifier, event_id, is_number
 from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
 from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, to_utc
@@ -41,8 +41,6 @@ UPDATE = """
 HIDE = "UPDATE event SET hidden_at = ?, updated_at = ? WHERE id = ?"
 ADD_IDENTIFIER = "INSERT INTO event_identifier (kind, value, shown, event) VALUES (?, ?, ?, ?)"
 
-_LARGEST_ID_DIGITS = 18
-
 
 def find(
     tx: Transaction, named: str | Identifier, near: datetime, context: Context
@@ -72,8 +70,8 @@ def _by_number_or_identifier(
     if isinstance(named, Identifier):
         row = tx.row(BY_IDENTIFIER, named.kind, named.key)
         return record(tx, row, context) if row and not row[-1] else None
-    if is_number(named) and len(named) <= _LARGEST_ID_DIGITS:
-        row = tx.row(BY_ID, int(named))
+    if (identifier := event_id(named)) is not None:
+        row = tx.row(BY_ID, identifier)
         return record(tx, row, context) if row else None
     return None
 

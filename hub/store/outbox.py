@@ -36,8 +36,8 @@ class Due:
     attempts: int
 
 
-def add(tx: Transaction, targets: Sequence[str], results: Sequence[Result], now: datetime) -> bool:
-    """Have the check-ins that the results made sent to the targets; whether there are any."""
+def add(tx: Transaction, targets: Sequence[str], results: Sequence[Result], now: datetime) -> None:
+    """Have the check-ins that the results made sent to the targets."""
     made = [
         result.attendance.id
         for result in results
@@ -48,7 +48,6 @@ def add(tx: Transaction, targets: Sequence[str], results: Sequence[Result], now:
     for attendance in made:
         for target in targets:
             tx.run(ADD, target, attendance, now)
-    return bool(made)
 
 
 def claim(tx: Transaction, target: str, now: datetime, until: datetime, most: int) -> list[Due]:

@@ -282,6 +282,15 @@ def test_a_normalize_that_raises_is_500_for_its_source_and_kept(make, caplog):
         {"delivery_key": "lambda payload: 1 / 0"},
         {"answer": "lambda payload, results: 1 / 0", "normalize": "lambda p: [Ignore(reason='x')]"},
         {
+            "preamble": "from hub import Refused\ndef refuse(*_): raise Refused('no')",
+            "answer": "refuse",
+            "normalize": "lambda p: [Ignore(reason='x')]",
+        },
+        {
+            "answer": "lambda payload, results: (204, {})",
+            "normalize": "lambda p: [Ignore(reason='x')]",
+        },
+        {
             "answer": "lambda payload, results: (200, {'x': object()})",
             "normalize": "lambda p: [Ignore(reason='x')]",
         },
@@ -290,7 +299,8 @@ def test_a_normalize_that_raises_is_500_for_its_source_and_kept(make, caplog):
 def test_whatever_a_source_gets_wrong_is_500_and_kept(make, arguments):
     from hubtest import Rows
 
-    hub = make(x=source(**arguments))
+    arguments = dict(arguments)
+    hub = make(x=source(arguments.pop("preamble", ""), **arguments))
     reply = Client(hub).post("/api/webhook/x/", {})
     assert (reply.status, reply.error) == (500, "Internal server error")
     assert [row["outcome"] for row in Rows(hub)("Delivery")] == ["failed"]
@@ -317,7 +327,41 @@ def test_several_operations_are_all_applied_or_none(make, rows):
     assert client.post("/api/webhook/x/", {"who": "a1"}).status == 201
 
 
+def test_an_answer_may_be_any_mapping(make):
+    text = source(
+        "from types import MappingProxyType",
+        answer="lambda payload, results: (200, MappingProxyType({'x': 1}))",
+        normalize="lambda payload: [Ignore(reason='x')]",
+    )
+    reply = Client(make(x=text)).post("/api/webhook/x/", {})
+    assert (reply.status, reply.json) == (200, {"x": 1})
+
+
 class TestHooks:
+    def test_a_function_of_another_name_is_checked_and_named_as_its_hook(self, make, caplog):
+        text = """
+            from hub import hookimpl
+
+            @hookimpl(specname="veto_delivery")
+            def look_at_it():
+                return 5
+        """
+        assert Calls(Client(make(odd=text))).student().status == 500
+        assert "plugin odd: veto_delivery failed on delivery " in caplog.text
+
+    def test_a_section_of_the_status_page_may_be_any_mapping_that_is_text(self, make, caplog):
+        text = """
+            from types import MappingProxyType
+            from hub import hookimpl
+
+            @hookimpl
+            def status_section():
+                return MappingProxyType({"doors": "%s"})
+        """
+        page = Client(make(well=text % "3", worse=text % "\\ud800")).get(STATUS)
+        assert (page.status, page.json["sections"]) == (200, {"well": {"doors": "3"}})
+        assert "plugin worse: status_section failed" in caplog.text
+
     def test_a_veto_refuses_with_the_plugins_sentence(self, make):
         text = """
             from hub import hookimpl

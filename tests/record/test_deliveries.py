@@ -46,10 +46,11 @@ def keep(store):
 def found(store):
     def found(limit=50, before="", after="", **wanted):
         with store.reading() as db:
-            page = deliveries.page(db, Wanted(**wanted), limit, before=before, after=after)
+            way = {"before": before, "after": after, "oldest_first": bool(after)}
+            page = deliveries.page(db, Wanted(**wanted), limit, **way)
             if not (before or after):
                 assert deliveries.count(db, Wanted(**wanted)) == len(page)
-                ids = deliveries.ids(db, Wanted(**wanted), "0")
+                ids = deliveries.ids(db, Wanted(**wanted), "")
                 assert sorted(ids, reverse=True) == [one.delivery.id for one in page]
         return [int((one.delivery.received_at - START).total_seconds() // 3600) for one in page]
 
