@@ -5,12 +5,14 @@ import inspect
 import json
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from hubtest import UNIFIED, Calls, Client
 
+import hub
 from hub.cli import main
 from hub.config.settings import Settings, default_of, settable
 from hub.plugin import hookspecs
@@ -188,6 +190,15 @@ class TestExamplesOfHooks:
         load("register_commands")
         monkeypatch.chdir(tmp_path)
         assert CliRunner().invoke(main, ["doors"]).output == "north, south\n"
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\| `(\w+)`.* \| `", PLUGINS, re.MULTILINE))
+def test_the_table_of_operations_has_their_defaults(name):
+    row = re.search(rf"^\| `{name}`.*? \| (.*) \|$", PLUGINS, re.MULTILINE)[1]
+    told = dict(re.findall(r"`(\w+)=([^`]+)`", row))
+    for entry in fields(getattr(hub, name)):
+        if entry.name in told:
+            assert entry.default == ast.literal_eval(told[entry.name]), entry.name
 
 
 def test_every_released_version_is_in_the_changelog():

@@ -239,6 +239,9 @@ class TestFaults:
         assert "RuntimeError" in caplog.text
         assert "Ada" not in caplog.text
 
+    def test_an_answer_is_text_in_utf_8(self, calls):
+        assert "José".encode() in calls.student(first_name="José").body
+
     def test_a_fault_outside_of_a_delivery_is_500_too(self, hub, client, monkeypatch):
         monkeypatch.setattr(hub.store, "is_reachable", None)
         reply = client.get(STATUS)

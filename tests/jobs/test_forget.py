@@ -170,3 +170,35 @@ def test_a_student_who_changes_meanwhile_is_looked_at_again(hub, client, calls, 
     monkeypatch.setattr(module, "_about", late)
     forget(hub.store, "s1234")
     assert "two@example.edu" not in everything(rows)
+
+
+def test_what_arrives_while_the_others_are_searched_is_forgotten_too(
+    hub, client, calls, rows, monkeypatch
+):
+    from hub.jobs import forget as module
+
+    calls.student("ab12")
+    search = module._about
+
+    def slow(*arguments):
+        found = search(*arguments)
+        client.post(UNIFIED, {"type": "student", "data": {"note": "ab12 was here"}})
+        return found
+
+    monkeypatch.setattr(module, "_about", slow)
+    forget(hub.store, "ab12")
+    assert "ab12" not in everything(rows)
+
+
+def test_a_captured_request_that_is_no_text_goes_too(hub, calls, rows):
+    from hub.domain.timestamps import utc_now
+    from hub.store import captures
+
+    now = utc_now()
+    with hub.store.writing() as tx:
+        capture = captures.open_(tx, "digest", now, now)
+        for body in (b"\xff", b"a\0b", b"nobody", b'{"who": "ab12"}'):
+            captures.keep(tx, capture, now, {}, body)
+    done = forget(hub.store, "ab12")
+    assert (done.student, done.attendances, done.deliveries) == (False, 0, 3)
+    assert [bytes(row["body"]) for row in rows("CapturedRequest")] == [b"nobody"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -176,6 +177,41 @@ def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, 
     sender.send_what_is_due()
     assert reentered[1] > 0
     assert outbox(made) == []
+
+
+def test_a_target_gets_its_own_and_leaves_the_others_theirs(make_hub, tmp_path):
+    code = CODE.replace(
+        'yield hub.Target(name="club", send=send)',
+        'yield hub.Target(name="club", send=send)\n    yield hub.Target(name="wall", send=send)',
+    )
+    (tmp_path / "two.py").write_text(code)
+    made = make_hub(plugins=str(tmp_path))
+    calls = Calls(Client(made))
+    calls.event()
+    for student in ("a1", "a2"):
+        calls.student(student)
+        calls.attend(student)
+    club, wall = made.senders._senders
+    seen = []
+    club.target = replace(club.target, send=lambda check_in: seen.append(check_in.attendance.id))
+    assert club.send_what_is_due() == 0.0
+    assert seen == [1, 2]
+    assert [target for target, _, _ in outbox([made])] == ["wall", "wall"]
+    assert wall.send_what_is_due() == 0.0
+    assert outbox([made]) == []
+
+
+def test_it_is_sent_again_as_often_and_as_late_as_is_told():
+    page = (Path(__file__).parents[2] / "docs" / "built-ins.md").read_text("utf-8")
+    assert "after 5 s, 30 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 hours" in page
+    hours = [timedelta(hours=number) for number in (2, 5, 10, 14, 20, 24)]
+    short = [
+        timedelta(seconds=5),
+        timedelta(seconds=30),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+    ]
+    assert list(hub.jobs.sender.SCHEDULE) == short + hours
 
 
 def test_what_a_hub_that_died_had_claimed_is_sent_by_another_after_a_while(

@@ -12,7 +12,13 @@ from pony.orm import db_session
 
 from hub.domain.delivery import Delivery, Outcome, Settlement
 from hub.domain.identifiers import Identifier
-from hub.domain.operations import CheckIn, CreateStudent, SaveEvent, SaveStudent
+from hub.domain.operations import (
+    CheckIn,
+    CreateStudent,
+    SaveEvent,
+    SaveStudent,
+    UpdateStudent,
+)
 from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
 from hub.store import (
     attendances,
@@ -221,6 +227,29 @@ class TestSchema:
                 (result,) = apply(tx, [saved], context())
         assert result.student.a_number == "A1"
         assert count(store, "student_identifier") == 2
+
+    def test_saving_an_event_again_keeps_what_is_not_given(self, store):
+        room = (Identifier("room", "7"),)
+        told = {"description": "Bring a pen", "location": "Room 7"}
+        with store.writing() as tx:
+            apply(tx, [SaveEvent(identifiers=room, name="M", starts_at=NOW, **told)], context())
+            for again in ({}, {"update": True}, {"description": "No pen", "update": True}):
+                (saved,) = apply(
+                    tx, [SaveEvent(identifiers=room, name="M", starts_at=NOW, **again)], context()
+                )
+                told["description"] = again.get("description", told["description"])
+                assert (saved.event.description, saved.event.location) == tuple(told.values())
+            (saved,) = apply(tx, [SaveEvent(identifiers=room, name="N", starts_at=NOW)], context())
+        assert (saved.event.name, saved.change.value) == ("M", "unchanged")
+
+    def test_an_identifier_is_shown_as_it_was_written_last(self, store):
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+            for written in ("A1", "a1", "A1"):
+                named = Identifier("a_number", written)
+                update = UpdateStudent(find=(named,), identifiers=(named,))
+                (updated,) = apply(tx, [update], context())
+                assert updated.student.a_number == written
 
     @sqlite_only
     def test_a_commit_of_sqlite_is_on_the_disk(self, store):
