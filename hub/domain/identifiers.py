@@ -82,7 +82,8 @@ def is_email(text: str) -> bool:
 
 def event_id(text: str) -> int | None:
     """The id of an event that a sender may mean by text; None where it can only be a name."""
-    return int(text) if is_number(text) and len(text) <= _LARGEST_ID_DIGITS else None
+    is_id = text.isascii() and text.isdigit() and len(text) <= _LARGEST_ID_DIGITS
+    return int(text) if is_id else None
 
 
 def is_number(text: str) -> bool:

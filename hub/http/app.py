@@ -68,7 +68,8 @@ class Application:
         response.set_header("Content-Type", "application/json")
         for name, value in made.headers.items():
             response.set_header(name, value)
-        self._add_cors()
+        if self._origins:
+            self._add_cors()
         return made.body.encode()
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:

@@ -47,7 +47,13 @@ def commit(
     """
     for number in range(_TRIES):
         try:
-            return _once(store, prepared, work, trial)
+            with store.writing() as tx:
+                made = work(tx, prepared)
+                if trial:
+                    raise _Undo
+            return made
+        except _Undo:
+            return made
         except (Refused, StoreUnavailable):
             raise
         except StoreConflict:
@@ -61,15 +67,3 @@ def commit(
             log_fault(f"{what} failed in the transaction", error)
             prepared = prepared.as_failed()
     raise StoreUnavailable("other writers always came first; try again")
-
-
-def _once(store: Store, prepared: Prepared, work: Work[Made], trial: bool) -> Made:
-    made: list[Made] = []
-    try:
-        with store.writing() as tx:
-            made.append(work(tx, prepared))
-            if trial:
-                raise _Undo
-    except _Undo:
-        pass
-    return made[0]
