@@ -127,6 +127,18 @@ def test_what_has_no_body_is_taken_as_it_stands(hub, calls, client, rebuild, row
     assert (rebuilt.differences, rebuilt.underivable) == ((), upto)
 
 
+def test_a_replayed_delivery_without_a_body_is_taken_as_it_stands(hub, calls, client, rebuild):
+    late = client.post(LEGACY, {"student_identifier": "a1", "event_identifier": "Weekly Meeting"})
+    calls.student("a1")
+    calls.event()
+    hub.replays.replay(late.headers["x-delivery-id"])
+    with hub.store.writing() as tx:
+        deliveries.empty(tx, late.headers["x-delivery-id"], Emptied.RETENTION)
+    rebuilt = rebuild()
+    assert (rebuilt.differences, rebuilt.derived) == ((), 2)
+    assert (rebuilt.underivable, rebuilt.failed) == (1, 0)
+
+
 def test_a_forgotten_student_is_no_difference(hub, calls, client, rebuild):
     calls.student("a1")
     calls.event()

@@ -1,5 +1,6 @@
 """Targets: every committed check-in is sent on, at least once, whatever happens meanwhile."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -199,6 +200,17 @@ def test_a_target_gets_its_own_and_leaves_the_others_theirs(make_hub, tmp_path):
     assert [target for target, _, _ in outbox([made])] == ["wall", "wall"]
     assert wall.send_what_is_due() == 0.0
     assert outbox([made]) == []
+
+
+def test_it_tells_for_how_long_it_has_been_sending(calls, sender):
+    calls.attend("a1")
+    told = []
+    send = lambda check_in: told.append(sender.counters()["sending_for"])  # noqa: E731
+    sender.target = replace(sender.target, send=send)
+    sender.send_what_is_due()
+    assert told == [0]
+    sender._busy = sender._busy or (time.monotonic() - 7, 1)
+    assert sender.counters()["sending_for"] == 7
 
 
 def test_it_is_sent_again_as_often_and_as_late_as_is_told():

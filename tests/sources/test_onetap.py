@@ -529,3 +529,19 @@ def test_delivery_keys_differ_by_event_participant_and_time():
     assert len(keys) == 4
     assert delivery_key(changed(participant={"checkInDate": None})) is None
     assert delivery_key(fixture(f"onetap/profile.created__{DOCUMENTED}")) is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "status"),
+    [
+        ({"id": "x"}, 200),
+        ({"id": "x", "name": " "}, 200),
+        ({"id": "x", "name": "Bo Example"}, 201),
+        ({"id": "x", "email": "bo@example.edu"}, 201),
+        ({"email": "bo@example.edu"}, 200),
+    ],
+)
+def test_a_profile_is_recorded_if_it_tells_more_than_one_id(post, rows, profile, status):
+    reply = post({"event": "profile.created", "data": profile})
+    assert (reply.status, rows.count("Student")) == (status, int(status == 201))
+    assert reply.json["success"] is True

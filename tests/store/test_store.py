@@ -416,6 +416,19 @@ class TestTrouble:
             assert store.database.get_connection() is not before
         assert count(store, "student") == 1
 
+    def test_a_store_that_took_nothing_is_healthy_only_once_it_does(self, store, monkeypatch):
+        def gone(stack):
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_begin", gone)
+            with pytest.raises(StoreUnavailable), store.writing():
+                pass
+            store._unavailable_until = 0
+            assert not store.is_reachable()
+        store._unavailable_until = 0
+        assert store.is_reachable()
+
     @sqlite_only
     def test_a_damaged_file_is_unavailable(self, url):
         store = Store.open(url)
