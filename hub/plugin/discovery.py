@@ -60,10 +60,10 @@ def switched_off(settings: Settings) -> tuple[str, ...]:
 
 
 def usual_answer() -> Callable[[Sequence[Result]], StatusAndBody]:
-    """What answers for a source that has no ``answer`` of its own: the sentences of the guide."""
-    from hub_plugins import guide
+    """What answers for a source that has no ``answer`` of its own: what the built-in sources say."""
+    from hub_plugins import success
 
-    answer: Callable[[Sequence[Result]], StatusAndBody] = guide.answer
+    answer: Callable[[Sequence[Result]], StatusAndBody] = success.answer
     return answer
 
 

@@ -37,7 +37,7 @@ class Source:
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
     answer: the status and body of success, for a payload and what the store did of it, if it did
-        anything; None, or no function, for the sentences of the guide.
+        anything; None, or no function, for the usual answer (``hub_plugins.success``).
     """
 
     name: str

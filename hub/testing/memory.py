@@ -27,7 +27,7 @@ from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
 from hub.plugin.discovery import Found, discover, in_file, in_module
 from hub.plugin.loading import Plugins
-from hub.record import tables
+from hub.record import dump
 from hub.store import scratch
 from hub.store.apply import apply
 from hub.store.context import Context
@@ -165,15 +165,15 @@ class MemoryHub:
     def empty(self) -> None:
         """Take away all that it has recorded; the next ids are those of a new hub."""
         with self.hub.store.writing() as tx, self.hub.store.reading() as db:
-            scratch.empty(tx, tables.names(db))
+            scratch.empty(tx, dump.names(db))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All the rows of a table, such as ``attendance``, by column, in the order of their ids."""
         with self.hub.store.reading() as db:
-            if table not in tables.names(db):
-                known = ", ".join(tables.names(db))
+            if table not in dump.names(db):
+                known = ", ".join(dump.names(db))
                 raise SettingError(f"rows: there is no table {table}; there are {known}")
-            return tables.rows(db, table)
+            return dump.rows(db, table)
 
 
 @contextmanager
