@@ -7,7 +7,7 @@ from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.plugin.loading import Plugins
-from hub.record.outbox import Waiting, counts
+from hub.record.pending import Waiting, counts
 from hub.store import outbox
 from hub.store.store import Store
 

@@ -18,7 +18,7 @@ from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, NotDelivered
 from hub.log import log_fault
 from hub.plugin.target import Target
-from hub.record.outbox import Waiting, check_in, counts, next_due
+from hub.record.pending import Waiting, check_in, counts, next_due
 from hub.store import outbox
 from hub.store.outbox import Due
 from hub.store.store import Store

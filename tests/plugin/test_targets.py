@@ -15,7 +15,7 @@ from hub.cli import main
 from hub.domain.timestamps import utc_now
 from hub.errors import StoreUnavailable
 from hub.jobs.forget import forget
-from hub.record.outbox import next_due
+from hub.record.pending import next_due
 
 CODE = """
 import hub

@@ -1,4 +1,4 @@
-"""What still has to be sent on: how much for each target, and a check-in as it is now."""
+"""What is still to be sent on: how much for each target, and a check-in as it is now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
