@@ -263,6 +263,23 @@ class TestAdapter:
         with pytest.raises(ZeroDivisionError):
             self.call(adapted(hub), [(self.scope(), [self.body(b"{}")])])
 
+    def test_what_may_be_slow_has_a_thread_and_nothing_else_shares_it(self, make_hub):
+        lanes = adapted(make_hub(admin_token="0123456789abcdef"))._lanes
+        status, deliveries = lanes.of(STATUS), lanes.of("/api/deliveries/")
+        assert None not in (status, deliveries)
+        assert status is not deliveries
+        for path in (STATUS.rstrip("/"), f"{UNIFIED}status", f"{UNIFIED}status/"):
+            assert lanes.of(path) is status
+        for path in ("", "/", "/01a2", "/01a2/", "/01a2/replay", "/replay/"):
+            assert lanes.of(f"/api/deliveries{path}") is deliveries
+        for path in (
+            UNIFIED,
+            "/api/webhook/statusboard/",
+            "/api/deliveriesboard",
+            "/api/capture/x",
+        ):
+            assert lanes.of(path) is None
+
     def test_who_was_served_last_is_expected_again(self, hub):
         """In one batch or in two; and nobody who did not come."""
         adapter = adapted(hub, connections=range(16))
