@@ -31,8 +31,10 @@ def pytest_collection_modifyitems(config, items):
     """What needs no store runs once, with those of SQLite."""
     if STORE == "sqlite":
         return
-    ours = [item for item in items if _OF_STORES & set(item.fixturenames)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(ours)])
+    ours, others = [], []
+    for item in items:
+        (ours if _OF_STORES & set(item.fixturenames) else others).append(item)
+    config.hook.pytest_deselected(items=others)
     items[:] = ours
 
 

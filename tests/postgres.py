@@ -91,8 +91,6 @@ class Cluster:
         tables = self.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE application_name = 'attendance-hub';"
-            # No table waits for another: whatever refers to a row goes too.
-            "SET session_replication_role = replica;"
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename <> 'schema_version'",
             url,
@@ -103,6 +101,7 @@ class Cluster:
         restarted = (
             "SELECT setval(sequence.oid, 1, false) FROM pg_class sequence WHERE relkind = 'S'"
         )
+        # In any order: no reference is looked at meanwhile.
         self.execute(f"SET session_replication_role = replica; {emptied} {restarted}", url)
         self._spare.append(url)
 

@@ -36,44 +36,47 @@ def next_due(db: Entities, target: str) -> datetime | None:
 
 def check_in(db: Entities, identifier: int, zone: tzinfo) -> CommittedCheckIn | None:
     """The check-in that a row tells to send, as it is now; None if it is not to be sent any more."""
-    row = db.Outbox.get(id=identifier)
+    attendance = select(o.attendance for o in db.Outbox if o.id == identifier).first()
+    if attendance is None:
+        return None
+    current = select(a for a in db.Attendance if a.id == attendance)
+    withdrawn = select(w for w in db.WithdrawnAttendance if w.attendance == attendance)
+    row = _told(current) or _told(withdrawn)
     if row is None:
         return None
-    attendance = row.attendance
-    attended = db.Attendance.get(id=attendance)
-    attended = attended or db.WithdrawnAttendance.get(attendance=attendance)
-    if attended is None:
-        return None
+    delivery, source, came, left, *about = row
+    student, (event, name, starts_at, *members) = about[:6], about[6:]
     return CommittedCheckIn(
-        id=f"msg_{attended.delivery}_{attendance}",
-        delivery=attended.delivery,
-        source=attended.source,
-        student=_student(attended.student),
-        event=_event(attended.event, zone),
-        attendance=AttendanceRecord(attendance, attended.checked_in_at, attended.checked_out_at),
+        id=f"msg_{delivery}_{attendance}",
+        delivery=delivery,
+        source=source,
+        student=StudentRecord(*student),
+        event=EventRecord(event, name, starts_at, calendar_date(starts_at, zone), *members),
+        attendance=AttendanceRecord(attendance, came, left),
     )
 
 
-def _student(student: Any) -> StudentRecord:
-    shown = {one.kind: one.shown for one in student.identifiers if one.kind in (A_NUMBER, EMAIL)}
-    return StudentRecord(
-        student.id,
-        student.first_name,
-        student.last_name,
-        student.is_admin,
-        shown.get(A_NUMBER),
-        shown.get(EMAIL),
-    )
-
-
-def _event(event: Any, zone: tzinfo) -> EventRecord:
-    return EventRecord(
-        event.id,
-        event.name,
-        event.starts_at,
-        calendar_date(event.starts_at, zone),
-        event.event_type,
-        event.points,
-        event.description,
-        event.location,
-    )
+def _told(attended: Any) -> Any:
+    """What is told of an attendance, in one query: itself, its student, its event."""
+    return select(
+        (
+            a.delivery,
+            a.source,
+            a.checked_in_at,
+            a.checked_out_at,
+            a.student.id,
+            a.student.first_name,
+            a.student.last_name,
+            a.student.is_admin,
+            max(i.shown for i in a.student.identifiers if i.kind == A_NUMBER),
+            max(i.shown for i in a.student.identifiers if i.kind == EMAIL),
+            a.event.id,
+            a.event.name,
+            a.event.starts_at,
+            a.event.event_type,
+            a.event.points,
+            a.event.description,
+            a.event.location,
+        )
+        for a in attended
+    ).first()
