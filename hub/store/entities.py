@@ -66,6 +66,7 @@ def define(db: Database) -> None:
         value = Required(str, autostrip=False)
         shown = Required(str, autostrip=False)
         event = Required(Event)
+        hidden_at = Optional(datetime, precision=6)
         composite_key(kind, value)
 
     class Attendance(db.Entity):  # type: ignore[name-defined,misc]
@@ -116,6 +117,8 @@ def define(db: Database) -> None:
         duration = Required(int)
         idempotency_key = Optional(str, nullable=True, autostrip=False)
         body_digest = Optional(str, nullable=True)
+        key_attempt = Optional(int)
+        key_holder = Optional(str, nullable=True)
         students = Optional(str, autostrip=False)
         events = Optional(str, autostrip=False)
         waiting = Optional(str, nullable=True, autostrip=False)
@@ -158,3 +161,14 @@ def define(db: Database) -> None:
         attempts = Required(int)
         due_at = Optional(datetime, precision=6)
         composite_key(target, attendance)
+
+    class Forgetting(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "forgetting"
+        id = PrimaryKey(int, auto=True, size=64)
+        asked_at = Required(datetime, precision=6)
+        names = Optional(str, autostrip=False)
+        upto = Optional(str)
+        looked_upto = Optional(str)
+        emptied = Required(int)
+        claimed_until = Required(datetime, precision=6)
+        ended_at = Optional(datetime, precision=6)

@@ -1,4 +1,4 @@
-"""The store's schema, as ordered steps. Each runs once, in a transaction, under a lock.
+"""The store's schema, as ordered steps. Those that a store lacks run in one transaction, under a lock.
 
 A step is never changed once it is released; a change of the schema is a new step at the end. A
 statement serves both dialects; ``{id}``, ``{moment}`` and ``{bytes}`` stand for their column types.
@@ -6,7 +6,7 @@ statement serves both dialects; ``{id}``, ``{moment}`` and ``{bytes}`` stand for
 
 import sqlite3
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from pony.orm import Database, db_session
 
@@ -159,10 +159,35 @@ STEPS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX outbox_due ON outbox (target, due_at)",
     ),
+    (
+        "ALTER TABLE schema_version ADD COLUMN readable_from INTEGER",
+        "ALTER TABLE delivery ADD COLUMN key_attempt INTEGER",
+        "ALTER TABLE delivery ADD COLUMN key_holder TEXT",
+        "ALTER TABLE event_identifier ADD COLUMN hidden_at {moment}",
+        """CREATE TABLE forgetting (
+            id {id},
+            asked_at {moment} NOT NULL,
+            names TEXT NOT NULL,
+            upto TEXT NOT NULL,
+            looked_upto TEXT NOT NULL,
+            emptied INTEGER NOT NULL,
+            claimed_until {moment} NOT NULL,
+            ended_at {moment}
+        )""",
+    ),
 )
 
 LATEST = len(STEPS)
 """The schema version that this hub works with."""
+
+READABLE_FROM = LATEST
+"""The oldest version whose hubs may go on with a store of this one: what they do to it is still right.
+
+A step that only adds what older hubs may leave out keeps this number; any other raises it.
+"""
+
+_KNOWS_READABLE_FROM = 5
+"""The step from which a store tells who may use it."""
 
 _TYPES = {
     "SQLite": {
@@ -180,51 +205,90 @@ _TYPES = {
 _LOCK = 7_346_151
 
 
-def current_version(database: Database) -> int | None:
+class Version(NamedTuple):
+    """A store's schema: its version, and the oldest one whose hubs may use it as well."""
+
+    number: int
+    readable_from: int
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this hub may use the store as it is."""
+        return self.readable_from <= LATEST <= self.number
+
+
+def current_version(database: Database) -> Version | None:
     """The version of the store's schema; None for a store that has none yet."""
     with db_session:
-        return _version(database.get_connection().cursor(), database.provider.dialect)
+        cursor = database.get_connection().cursor()
+        number = _version(cursor, database.provider.dialect)
+        if number is None:
+            return None
+        if number < _KNOWS_READABLE_FROM:
+            return Version(number, number)
+        cursor.execute(READABLE_FROM_NOW)
+        row: tuple[int] = cursor.fetchone()
+        return Version(number, row[0])
+
+
+READABLE_FROM_NOW = "SELECT max(coalesce(readable_from, version)) FROM schema_version"
+"""The oldest version whose hubs may use a store; a row that does not say so means itself."""
+
+SET_READABLE_FROM = "UPDATE schema_version SET readable_from = {}"
+
+
+def has_nothing(database: Database) -> bool:
+    """Whether a store with an older schema holds nothing yet: its first migration was cut short."""
+    with db_session:
+        cursor = database.get_connection().cursor()
+        for table in ("student", "event", "delivery"):
+            cursor.execute(_table_exists(table, database.provider.dialect))
+            if cursor.fetchone() is None:
+                continue
+            cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
+            if cursor.fetchone() is not None:
+                return False
+        return True
 
 
 def migrate(database: Database, address: Address) -> list[int]:
     """Apply the steps that the store lacks, and tell their numbers. Safe to run from several
-    processes at once.
+    processes at once. They are one transaction: a migration that dies leaves the store as it was.
     """
     if address.dialect == "sqlite" and not address.in_memory:
         _use_write_ahead_log(address)
-    applied = []
-    for number, statements in enumerate(STEPS, start=1):
-        if _apply(database, number, statements):
-            applied.append(number)
-    return applied
-
-
-def _apply(database: Database, number: int, statements: tuple[str, ...]) -> bool:
     dialect = database.provider.dialect
     with db_session(ddl=True):
         cursor = database.get_connection().cursor()
         if dialect == "PostgreSQL":
+            # The time limits are for check-ins.
+            cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
         version = _version(cursor, dialect)
         if version is None:
             cursor.execute("CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)")
-        if (version or 0) >= number:
-            return False
-        for statement in statements:
-            cursor.execute(statement.format(**_TYPES[dialect]))
-        cursor.execute(f"INSERT INTO schema_version (version) VALUES ({number})")
-    return True
+        applied = list(range((version or 0) + 1, len(STEPS) + 1))
+        for number in applied:
+            for statement in STEPS[number - 1]:
+                cursor.execute(statement.format(**_TYPES[dialect]))
+            cursor.execute(f"INSERT INTO schema_version (version) VALUES ({number})")
+        if applied:
+            cursor.execute(SET_READABLE_FROM.format(READABLE_FROM))
+    return applied
+
+
+def _table_exists(table: str, dialect: str) -> str:
+    if dialect == "SQLite":
+        return f"SELECT name FROM sqlite_master WHERE type = 'table' AND name = '{table}'"
+    # Not to_regclass: it may answer from a cache that is older than the lock.
+    return (
+        "SELECT 1 FROM pg_catalog.pg_tables "
+        f"WHERE schemaname = current_schema() AND tablename = '{table}'"
+    )
 
 
 def _version(cursor: Any, dialect: str) -> int | None:
-    tables = (
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
-        if dialect == "SQLite"
-        # Not to_regclass: it may answer from a cache that is older than the lock.
-        else "SELECT 1 FROM pg_catalog.pg_tables "
-        "WHERE schemaname = current_schema() AND tablename = 'schema_version'"
-    )
-    cursor.execute(tables)
+    cursor.execute(_table_exists("schema_version", dialect))
     if cursor.fetchone() is None:
         return None
     cursor.execute("SELECT coalesce(max(version), 0) FROM schema_version")

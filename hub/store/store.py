@@ -69,9 +69,12 @@ class Store:
                 version = migrations.current_version(database)
                 if version is None and not create:
                     raise SettingError(f"database: there is no store at {address.shown}")
-                if version is None:
+                is_new = version is None or (
+                    version.number < migrations.LATEST and migrations.has_nothing(database)
+                )
+                if is_new:
                     _migrate(database, address)
-                else:
+                elif version is not None:
                     _require_version(version, address)
                 define(database)
                 database.generate_mapping(check_tables=True, create_tables=False)
@@ -254,8 +257,9 @@ def migrate(url: str) -> list[int]:
     try:
         with _translated():
             version = migrations.current_version(database)
-            if version is not None and version > migrations.LATEST:
+            if version is not None and version.number > migrations.LATEST:
                 _require_version(version, address)
+                return []
             return _migrate(database, address)
     finally:
         database.disconnect()
@@ -272,16 +276,16 @@ def _migrate(database: Database, address: Address) -> list[int]:
         ) from error
 
 
-def _require_version(version: int, address: Address) -> None:
-    wanted = migrations.LATEST
-    if version < wanted:
+def _require_version(version: migrations.Version, address: Address) -> None:
+    found, wanted = version.number, migrations.LATEST
+    if found < wanted:
         raise StoreVersionError(
-            f"The store {address.shown} has schema version {version}, this hub needs {wanted}; "
+            f"The store {address.shown} has schema version {found}, this hub needs {wanted}; "
             "run: attendance-hub migrate"
         )
-    if version > wanted:
+    if not version.is_usable:
         raise StoreVersionError(
-            f"The store {address.shown} has schema version {version}, this hub knows {wanted}; "
+            f"The store {address.shown} has schema version {found}, this hub knows {wanted}; "
             "install the newer attendance-hub that made it"
         )
 
