@@ -4,6 +4,7 @@ HubError
 ├── Refused                  400  the request cannot be taken as it is
 │   ├── InvalidPayload       400  it is not JSON, or not what the source's schema describes
 │   ├── Unauthenticated      401  its signature is missing or wrong
+│   ├── FromElsewhere        403  a page of another site has a browser send it
 │   ├── NotFound             404  it names a student or an event that the hub does not know
 │   ├── RequestTimeout       408  its body did not arrive in time
 │   ├── KeyReused            409  its idempotency key came before, with another body
@@ -71,6 +72,18 @@ class Unauthenticated(Refused):
     """A credential is missing, malformed, wrong or outside its time tolerance."""
 
     status = 401
+
+
+class FromElsewhere(Refused):
+    """A browser says that a page of another site has it send this."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Requests from pages of other sites are not taken",
+            "Send the payload as application/json, and list the page's origin in allowed_origins",
+        )
 
 
 class NotFound(Refused):

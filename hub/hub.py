@@ -1,6 +1,5 @@
 """One hub, put together: the one place that knows all the parts, and hands each what it needs."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,17 +12,16 @@ from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
-from hub.intake.endpoint import endpoints, unknown_sources
+from hub.intake.endpoint import endpoints, require_known_sources
 from hub.intake.webhooks import Webhooks
 from hub.jobs.replay import Replays
+from hub.jobs.secrets import SecretFiles
 from hub.jobs.sender import Senders
 from hub.jobs.upkeep import Upkeep
 from hub.plugin.loading import Plugins
 from hub.plugin.observers import Observers
 from hub.store.database import parse_address
 from hub.store.store import Store
-
-_log = logging.getLogger(__name__)
 
 
 class Hub:
@@ -40,8 +38,7 @@ class Hub:
         self.settings = settings
         self.plugins = plugins or Plugins(settings)
         self.endpoints = endpoints(self.plugins, settings)
-        for name in unknown_sources(self.endpoints, settings):
-            _log.warning("sources.%s is configured, and no plugin declares such a source", name)
+        require_known_sources(self.endpoints, self.plugins, settings)
         self.store = Store.open(settings.database, create_store)
         hooks, targets = self.plugins.hooks, self.plugins.targets
         names = [target.name for target in targets]
@@ -52,6 +49,7 @@ class Hub:
         )
         self.upkeep = Upkeep(self.store, self.replays, settings)
         self.webhooks = Webhooks(self.store, hooks, names, self._committed, settings)
+        self.secrets = SecretFiles(self.endpoints)
         self._ending = threading.Event()
         self.routes = tuple(self._routes())
 
@@ -59,10 +57,12 @@ class Hub:
         """Begin what a hub does by itself; in the process that serves, after a server has forked it."""
         self.upkeep.start()
         self.senders.start()
+        self.secrets.start()
 
     def close(self, seconds: float = 5) -> None:
         """End the threads, waiting at most ``seconds`` for each kind; close this thread's connection."""
         self._ending.set()
+        self.secrets.close(seconds)
         self.upkeep.close(seconds)
         self.senders.close(seconds)
         self.observers.close(seconds)

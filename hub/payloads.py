@@ -41,18 +41,16 @@ def create_student(data: Object, payload: Object) -> CreateStudent:
 def update_student(data: Object, payload: Object) -> UpdateStudent:
     """``type: student, action: update``. Raises InvalidPayload where it names no student."""
     given = present(data)
-    find: list[Identifier] = []
+    email = Identifier(EMAIL, given["email"]) if "email" in given else None
+    named = email
     if "student_identifier" in given:
-        find.append(student_identifier(given["student_identifier"]))
-    if "email" in given:
-        find.append(Identifier(EMAIL, given["email"]))
-    if not find:
+        named = student_identifier(given["student_identifier"])
+    if named is None:
         raise InvalidPayload("student_identifier or email is required")
-    # An e-mail that only names the student is no new one, if another stands beside it.
-    names_by_email = len(find) == 2 and find[0].kind == EMAIL
+    # By one alone: nobody's identity is taken by a typing error in the A-number.
     return UpdateStudent(
-        find=tuple(find),
-        identifiers=tuple(find[1:] if names_by_email else find),
+        find=(named,),
+        identifiers=(email or named,),
         first_name=given.get("first_name"),
         last_name=given.get("last_name"),
         is_admin=given.get("is_admin"),

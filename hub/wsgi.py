@@ -3,6 +3,7 @@
 """
 
 import atexit
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ from hub.config.settings import Settings
 from hub.http.app import Application, StartResponse
 from hub.hub import Hub, require_lasting
 from hub.log import configure
+
+_log = logging.getLogger(__name__)
 
 
 class _Served:
@@ -28,8 +31,11 @@ class _Served:
 def create_app(settings: Settings | None = None) -> _Served:
     """A hub as a WSGI application. Raises SettingError, StoreUnavailable or StoreVersionError."""
     if settings is None:
-        settings = load().settings
+        configuration = load()
+        settings = configuration.settings
         configure(settings.log_level)
+        for warning in configuration.warnings:
+            _log.warning("%s", warning)
     require_lasting(settings)
     hub = Hub(settings)
     atexit.register(hub.close)

@@ -105,7 +105,8 @@ def _registered(payload: Object) -> Iterator[Operation]:
 
 
 def _undone(payload: Object) -> Iterator[Operation]:
-    yield Withdraw(**_Parts(payload).attendance())
+    parts = _Parts(payload)
+    yield Withdraw(**parts.attendance(), at=parts.sent_at)
 
 
 def _profile_saved(payload: Object) -> Iterator[Operation]:

@@ -68,7 +68,7 @@ def test_the_table_of_settings_is_the_settings():
             [
                 f"`{entry.name}`",
                 f"`HUB_{entry.name.upper()}`",
-                "none" if default in ("", ()) else f"`{default}`",
+                "none" if default in ("", (), None) else f"`{default}`",
                 entry.metadata["about"] + unit,
             ]
         )

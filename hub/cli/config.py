@@ -34,4 +34,4 @@ def _shown(name: str, value: Any) -> str:
         return parse_address(value).shown
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
-    return str(value) or "none"
+    return "none" if value in ("", None) else str(value)

@@ -38,4 +38,4 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 def _default(entry: Any) -> str:
     value = default_of(entry)
-    return str(value) if value not in ("", ()) else "none"
+    return str(value) if value not in ("", (), None) else "none"

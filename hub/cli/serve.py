@@ -1,14 +1,14 @@
 """``attendance-hub serve``: start a hub, say what it is, and serve it until it is told to end."""
 
 import ipaddress
-import os
 import signal
 import socket
 import sys
+from urllib.parse import urlsplit
 
 import click
 
-from hub.config.load import Configuration, misspelt
+from hub.config.load import Configuration
 from hub.http.app import Application
 from hub.http.server import ENDING, listen
 from hub.http.server import serve as serve_http
@@ -22,13 +22,17 @@ def serve(configuration: Configuration) -> None:
     # Before the server has its own handlers, a signal ends the start.
     for number in ENDING:
         signal.signal(number, lambda *_: sys.exit(0))
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = configuration.settings
     configure(settings.log_level)
     look_up_less()
-    for warning in misspelt(os.environ):
+    for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
     require_lasting(settings)
     hub = Hub(settings)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: hub.secrets.read_again())
     with listen(settings.host, settings.port) as listener:
         _introduce(hub, listener)
         hub.start()
@@ -49,11 +53,22 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
         click.echo(f"target {target.name}: every check-in is sent on to it")
     for failed in hub.plugins.failed:
         click.echo(f"plugin {failed.name} ({failed.origin}) is not loaded: {failed.reason}")
-    if not ipaddress.ip_address(host.split("%")[0]).is_loopback:
-        for endpoint in hub.endpoints:
-            if endpoint.is_open:
-                click.echo(
-                    f"warning: source {endpoint.source.name} is open, and anyone who reaches "
-                    f"{host}:{port} may post to it; require a signature for it",
-                    err=True,
-                )
+    public = hub.settings.public_url
+    if is_loopback(host) and (not public or is_loopback(urlsplit(public).hostname or "")):
+        return
+    reached = public or f"{host}:{port}"
+    for endpoint in hub.endpoints:
+        if endpoint.is_open:
+            click.echo(
+                f"warning: source {endpoint.source.name} is open, and anyone who reaches {reached} may "
+                "post to it; require a signature for it, or set require_authentication",
+                err=True,
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    try:
+        return ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:  # a name
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")

@@ -23,10 +23,11 @@ _SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, and for each, by its dotted name, where its value came from."""
+    """The settings; for each, by its dotted name, where its value came from; and what looks wrong."""
 
     settings: Settings
     origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def load(
@@ -44,7 +45,7 @@ def load(
     reading.file(*_toml(file))
     reading.environment(environment)
     reading.options(options or {})
-    return reading.done()
+    return replace(reading.done(), warnings=tuple(unknown_variables(environment)))
 
 
 class _Reading:
@@ -78,7 +79,13 @@ class _Reading:
             isinstance(one, dict) for one in tables.values()
         ):
             raise SettingError(f"plugin in {path}: it must be a table of tables, [plugin.<name>]")
-        by_key = {source_key(name): table for name, table in tables.items()}
+        by_key: dict[str, Any] = {}
+        for name, table in tables.items():
+            if source_key(name) in by_key:
+                raise SettingError(
+                    f"plugin.{name} in {path}: it is there twice; - and _ are the same"
+                )
+            by_key[source_key(name)] = table
         self._plugins = replace(self._plugins, tables=by_key, file=path)
 
     def _source_table(self, name: str, table: Any, path: str) -> None:
@@ -104,8 +111,8 @@ class _Reading:
         if secrets := _secrets(environment.get(_SECRET, ""), _SECRET):
             self._values["webhook_secret"] = secrets
             self._origins["webhook_secret"] = _SECRET
-        if token := environment.get(_ADMIN_TOKEN, "").strip():
-            self._admin_token(token)
+        if token := environment.get(_ADMIN_TOKEN, ""):
+            self._admin_token(token.strip())
         own = {k: v for k, v in environment.items() if k.startswith(_PLUGIN_PREFIX)}
         self._plugins = replace(self._plugins, environment=own)
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
@@ -119,6 +126,8 @@ class _Reading:
                 self._source_variable(variable, value, names)
 
     def _admin_token(self, token: str) -> None:
+        if not token:
+            raise SettingError(f"{_ADMIN_TOKEN}: it is blank; unset it, or give a token")
         if not token.isascii() or not token.isprintable() or " " in token:
             raise SettingError(f"{_ADMIN_TOKEN}: it must be ASCII without blanks")
         if len(token) < _SHORTEST_TOKEN:
@@ -176,14 +185,24 @@ class _Reading:
         if not path:
             return
         try:
-            found = _secrets(Path(path).read_text("utf-8"), path)
-        except (OSError, UnicodeDecodeError):
-            raise SettingError(f"{prefix}secret_file: {path} cannot be read as text") from None
-        if not found:
-            raise SettingError(f"{prefix}secret_file: {path} has no secret; write one a line")
-        values[name] = (*values.get(name, ()), *found)
+            found = secrets_in(path)
+        except SettingError as error:
+            raise SettingError(f"{prefix}secret_file: {error}") from None
+        values["environment_secrets"] = values.get(name, ())
+        values[name] = (*values["environment_secrets"], *found)
         origin = self._origins.get(prefix + name)
         self._origins[prefix + name] = f"{origin} and {path}" if origin else path
+
+
+def secrets_in(path: str) -> tuple[str, ...]:
+    """The secrets in a file, one a line. Raises SettingError, which names the file."""
+    try:
+        found = _secrets(Path(path).read_text("utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        raise SettingError(f"{path} cannot be read as text") from None
+    if not found:
+        raise SettingError(f"{path} has no secret; write one a line")
+    return found
 
 
 def source_key(name: str) -> str:
@@ -228,15 +247,24 @@ def _secrets(text: str, origin: str) -> tuple[str, ...]:
         text.encode()
     except UnicodeEncodeError:  # bytes of the environment that are not UTF-8
         raise SettingError(f"{origin}: its secrets must be UTF-8") from None
-    return tuple(line.strip("\r") for line in text.split("\n") if line.strip())
+    lines = [line.strip("\r") for line in text.split("\n")]
+    for line in filter(None, lines):
+        if not line.strip():
+            raise SettingError(f"{origin}: a secret of blanks; write one that nobody guesses")
+        if "\0" in line:
+            raise SettingError(f"{origin}: a secret has a NUL byte; is the file text?")
+    return tuple(filter(None, lines))
 
 
-def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
-    """A warning for each variable that looks like a misspelt setting."""
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each variable that looks like a setting and is none.
+
+    Those of plugins are looked at when the plugins are loaded.
+    """
     known = {_PREFIX + entry.name.upper() for entry in settable(Settings)} | {_ADMIN_TOKEN}
     for variable in sorted(environment):
         own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX))
-        if variable.startswith(_PREFIX) and not own:
-            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
-            if variable not in known and close:
-                yield f"{variable} is not a setting; did you mean {close[0]}?"
+        if variable.startswith(_PREFIX) and not own and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            yield f"{variable} is not a setting{meant}"

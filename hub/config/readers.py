@@ -11,8 +11,13 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+_MOST_HOURS = 876_000
+_ADDRESS = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#]*)?"
+)
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _ORIGIN = re.compile(r"https?://[^/\s]+")
 
 
@@ -27,10 +32,10 @@ def whole_number(least: int, most: int) -> Callable[[Any], int]:
     """A whole number from ``least`` to ``most``."""
 
     def read(value: Any) -> int:
-        try:
-            number = int(value) if isinstance(value, str) else value
-        except ValueError:
-            number = None
+        number = value
+        if isinstance(value, str):
+            # int() reads the digits of every script, and underscores.
+            number = int(value) if _WHOLE.fullmatch(value.strip()) else None
         if type(number) is not int or not least <= number <= most:
             raise ValueError(f"it must be a whole number from {least} to {most}")
         return number
@@ -41,11 +46,28 @@ def whole_number(least: int, most: int) -> Callable[[Any], int]:
 def number(value: Any) -> float:
     """A number."""
     try:
-        found = float(value) if isinstance(value, str | int | float) else None
+        is_plain = not isinstance(value, str) or (value.isascii() and "_" not in value)
+        found = float(value) if isinstance(value, str | int | float) and is_plain else None
     except ValueError:
         found = None
     if found is None or isinstance(value, bool) or not math.isfinite(found):
         raise ValueError("it must be a number")
+    return found
+
+
+def hours(value: Any) -> float:
+    """A number of hours, from 0 to a hundred years."""
+    found = number(value)
+    if not 0 <= found <= _MOST_HOURS:
+        raise ValueError(f"it must be a number of hours from 0 to {_MOST_HOURS}")
+    return found
+
+
+def web_address(value: Any) -> str:
+    """The address of a web site, such as ``https://hub.example.edu``, as its users have it."""
+    found = text(value).rstrip("/")
+    if not found.isascii() or not _ADDRESS.fullmatch(found):
+        raise ValueError("it must be an address such as https://hub.example.edu")
     return found
 
 

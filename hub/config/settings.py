@@ -33,8 +33,12 @@ class SourceSettings:
         readers.choice("body", "timestamp.body"),
         "What an onetap signature is made over",
     )
+    check_in_window: float | None = _setting(
+        None, readers.hours, "As the hub's check_in_window, for this source", "hours"
+    )
     secret_file: str = _setting("", readers.text, "File with the source's secrets, one a line")
     secrets: tuple[str, ...] = _secret("The source's secrets, one a line; environment only")
+    environment_secrets: tuple[str, ...] = _secret("Those of the secrets that are in no file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,33 @@ class Settings:
     keep_bodies: int = _setting(
         90, readers.whole_number(1, 36_500), "How long the bodies of deliveries are kept", "days"
     )
+    keep_refused: int = _setting(
+        10_485_760,
+        readers.whole_number(0, 1 << 40),
+        "How much of what an open source refuses is kept: for each source and day, and as much again of "
+        "second check-ins and of check-ins of unknown students or events",
+        "bytes",
+    )
+    check_in_window: float | None = _setting(
+        None,
+        readers.hours,
+        "How far from a check-in an event of its name may start; none: the nearest, however far",
+        "hours",
+    )
+    same_event_within: float = _setting(
+        2, readers.hours, "How far apart two starts of one name may be, to be one event", "hours"
+    )
     apply_waiting: bool = _setting(
         False,
         readers.boolean,
         "Whether a check-in of an unknown student or event is applied when that one appears",
     )
+    require_authentication: bool = _setting(
+        False,
+        readers.boolean,
+        "Whether every source is closed: one that is open then requires the scheme webhook",
+    )
+    public_url: str = _setting("", readers.web_address, "Address of the hub as its senders have it")
     allowed_origins: tuple[str, ...] = _setting(
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
@@ -112,6 +138,7 @@ class Settings:
     webhook_secret: tuple[str, ...] = _secret(
         "Secrets for every source without its own, one a line; WEBHOOK_SECRET in the environment"
     )
+    environment_secrets: tuple[str, ...] = _secret("Those of webhook_secret that are in no file")
     admin_token: str = _secret(
         "Opens the API of the kept deliveries; HUB_ADMIN_TOKEN in the environment", default=""
     )

@@ -82,10 +82,9 @@ def is_email(text: str) -> bool:
 
 def event_id(text: str) -> int | None:
     """The id of an event that a sender may mean by text; None where it can only be a name."""
-    is_id = text.isascii() and text.isdigit() and len(text) <= _LARGEST_ID_DIGITS
-    return int(text) if is_id else None
+    return int(text) if is_number(text) and len(text) <= _LARGEST_ID_DIGITS else None
 
 
 def is_number(text: str) -> bool:
-    """Whether ``text`` is all ASCII digits, and so may be the id of an event."""
-    return text.isascii() and text.isdigit()
+    """Whether ``text`` may be an event's id: ASCII digits, the first no zero (rooms are called 001)."""
+    return text.isascii() and text.isdigit() and text[0] != "0"

@@ -147,7 +147,9 @@ class UpdateEvent(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveEvent(Operation):
-    """Find the event by an identifier, else by name and calendar date, or create it; never refused.
+    """Find the event by an identifier, else the one of this name that starts about then (the setting
+    ``same_event_within``), else the one of this name and calendar date that no such identifier names; or
+    create it. Never refused.
 
     With ``update``, its name, start, description and location are changed to these.
     """
@@ -162,7 +164,10 @@ class SaveEvent(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HideEvent(Operation):
-    """Hide an event from look-ups. No attendance is lost; creating or saving it again shows it."""
+    """Hide an event from look-ups. No attendance is lost; creating or saving it again shows it.
+
+    Of several identifiers of one kind, only the last one that is hidden hides the event.
+    """
 
     event: str | Identifier
 
@@ -201,11 +206,15 @@ class CheckOut(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw(Operation):
-    """Take an attendance back and keep its history. Found as for ``CheckOut``; ignored where absent."""
+    """Take an attendance back and keep its history, at ``at`` (None: the time of receipt).
+
+    It is found as for ``CheckOut``; where there is none, the operation is ignored.
+    """
 
     attendance: Identifier | None = None
     student: str | Identifier | None = None
     event: str | Identifier | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ and ``#<id>`` for the row that was found or made. Many names are kept as one tex
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from hub.domain.identifiers import Identifier, student_identifier
@@ -24,6 +25,9 @@ from hub.domain.operations import (
     Withdraw,
 )
 from hub.domain.records import Result
+
+NEAR = "event within:"
+"""How that begins what a delivery waits for that names events of which none is near."""
 
 _Names = Callable[[Any], Iterable[str]]
 
@@ -49,6 +53,20 @@ def awaited_student(named: str | Identifier) -> str:
 def awaited_event(named: str | Identifier) -> str:
     """What a delivery with an unknown event waits for."""
     return f"event {event_name(named)}"
+
+
+def awaited_event_near(name: str, begin: datetime, end: datetime) -> str:
+    """What a delivery waits for that names an event by its name, and none of it starts near."""
+    return f"{NEAR}{begin.isoformat()}/{end.isoformat()} {name}"
+
+
+def is_near(awaited: str) -> tuple[str, datetime, datetime] | None:
+    """The name, and from when to when it must start, if a delivery waits for such an event."""
+    if not awaited.startswith(NEAR):
+        return None
+    span, _, name = awaited.removeprefix(NEAR).partition(" ")
+    begin, _, end = span.partition("/")
+    return name, datetime.fromisoformat(begin), datetime.fromisoformat(end)
 
 
 def row_name(row: int) -> str:

@@ -48,7 +48,9 @@ def decide(
     try:
         if prepared.refused is not None:
             raise prepared.refused
-        context = Context(delivery.id, delivery.received_at, endpoint.source.label, zone)
+        context = Context(
+            delivery.id, delivery.received_at, endpoint.source.label, zone, endpoint.nearness
+        )
         results = apply(tx, prepared.operations, context)
     except Refused as refused:
         waiting = refused.awaits if isinstance(refused, NotFound) else None

@@ -1,21 +1,25 @@
 """An endpoint: a source as it is configured, with its validators and its counters."""
 
+import difflib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from jsonschema.protocols import Validator
 
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
+from hub.domain.nearness import Nearness
 from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
 from hub.errors import PluginError, Refused, SettingError
+from hub.intake.secrets import Secrets
 from hub.plugin.checks import place_of
-from hub.plugin.discovery import usual_answer
+from hub.plugin.discovery import built_ins, usual_answer
 from hub.plugin.loading import Plugins
 from hub.plugin.source import Source, StatusAndBody
 from hub.wire.signatures import (
@@ -28,6 +32,8 @@ from hub.wire.signatures import (
     WhenSigned,
     signing_timestamp,
 )
+
+_log = logging.getLogger(__name__)
 
 UNAUTHENTICATED = "unauthenticated"
 UNAVAILABLE = "unavailable"
@@ -71,9 +77,15 @@ class Endpoint:
     source: Source
     validators: Mapping[str, Validator]
     authentication: Authentication
-    secrets: tuple[str, ...] = field(repr=False)
+    secret: Secrets = field(repr=False)
     counters: Counters
     usual_answer: Callable[[Sequence[Result]], StatusAndBody]
+    nearness: Nearness
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What the authentication checks with, now."""
+        return self.secret.now
 
     @property
     def path(self) -> str:
@@ -125,37 +137,57 @@ def endpoints(plugins: Plugins, settings: Settings) -> tuple[Endpoint, ...]:
     )
 
 
-def unknown_sources(found: tuple[Endpoint, ...], settings: Settings) -> list[str]:
-    """The sources that are configured and that no plugin declares."""
-    names = {source_key(endpoint.source.name) for endpoint in found}
-    return sorted(name for name in settings.sources if source_key(name) not in names)
+def require_known_sources(
+    found: tuple[Endpoint, ...], plugins: Plugins, settings: Settings
+) -> None:
+    """Raise SettingError for a source that is configured and that no plugin declares: who misspells it
+    leaves the one that was meant open. A warning, where a plugin that is not loaded may declare it.
+    """
+    names = {source_key(endpoint.source.name) for endpoint in found} | built_ins()
+    for name in sorted(name for name in settings.sources if source_key(name) not in names):
+        close = difflib.get_close_matches(source_key(name), names, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        what = f"sources.{name}: no plugin declares such a source{meant}"
+        if not plugins.may_be_incomplete:
+            raise SettingError(what)
+        _log.warning("%s", what)
 
 
 def _endpoint(
     plugin: str, source: Source, validators: Mapping[str, Validator], settings: Settings
 ) -> Endpoint:
     own = settings.sources.get(source_key(source.name), SourceSettings())
+    if settings.require_authentication:
+        signature = "" if isinstance(SCHEMES.get(own.signature), Open) else own.signature
+        own = replace(own, signature=signature, required=True)
     authentication = _authentication(source, own)
-    if own.secrets and isinstance(authentication, Open):
-        raise SettingError(
-            f"sources.{source.name}.secrets: nothing checks them; set its signature, or required"
-        )
-    secrets = own.secrets or settings.webhook_secret
-    for secret in secrets:
+    given = own if own.secrets else settings
+    now = own.secrets or settings.webhook_secret
+    for secret in now:
         try:
             authentication.check_secret(secret)
         except ValueError as error:
             raise SettingError(f"sources.{source.name}: {error}") from None
-    return Endpoint(plugin, source, validators, authentication, secrets, Counters(), usual_answer())
+    secrets = Secrets(
+        now, given.environment_secrets, given.secret_file, authentication.check_secret
+    )
+    window = settings.check_in_window if own.check_in_window is None else own.check_in_window
+    nearness = Nearness(
+        None if window is None else timedelta(hours=window),
+        timedelta(hours=settings.same_event_within),
+    )
+    return Endpoint(
+        plugin, source, validators, authentication, secrets, Counters(), usual_answer(), nearness
+    )
 
 
 def _authentication(source: Source, own: SourceSettings) -> Authentication:
     name = f"sources.{source.name}"
     scheme = SCHEMES[own.signature] if own.signature else source.authenticate
-    if isinstance(scheme, Open) and own.required:
-        if own.signature:
-            raise SettingError(f"{name}.signature: none cannot be required; name a scheme")
-        scheme = WEBHOOK_SIGNATURE
+    if isinstance(scheme, Open) and own.signature and (own.required or own.secrets):
+        raise SettingError(f"{name}.signature: none cannot be required; name a scheme")
+    if isinstance(scheme, Open) and (own.required or own.secrets):
+        scheme = WEBHOOK_SIGNATURE  # who gives a source a secret wants it to be checked
     weaker = own.required is False or isinstance(scheme, Open)
     if weaker and not isinstance(source.authenticate, Open):
         setting = "required" if own.required is False else "signature"

@@ -22,6 +22,7 @@ from hub.errors import (
 )
 from hub.intake import answers
 from hub.intake.answers import Answer
+from hub.intake.browsers import Browsers
 from hub.intake.commit import commit
 from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
@@ -61,6 +62,7 @@ class Webhooks:
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
+        self._browsers = Browsers(settings.public_url, settings.allowed_origins)
 
     def handle(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> Answer:
         """The answer to a request, given as a WSGI environ (PEP 3333), with its delivery id.
@@ -73,6 +75,7 @@ class Webhooks:
         received_at = utc_now()
         headers = headers_of(environ)
         try:
+            self._browsers.require_own(environ["REQUEST_METHOD"], headers)
             body = read_body(environ, self._body_limit)
             _authenticate(endpoint, headers, body, received_at)
         except Refused as refused:

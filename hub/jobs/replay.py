@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from hub.domain import subjects
 from hub.domain.delivery import (
     CommittedDelivery,
     Emptied,
@@ -215,6 +216,8 @@ def _answers_for_key(kept: KeptDelivery, key: Key, outcome: Outcome) -> bool:
 def _has_appeared(db: Entities, awaited: str) -> bool:
     """Whether the student or the event that a delivery waits for is known now."""
     what, _, name = awaited.partition(" ")
+    if (near := subjects.is_near(awaited)) is not None:
+        return events.is_near(db, *near)
     kind, _, value = name.partition(":")
     if what == "student":
         return students.is_known(db, Identifier(kind, value))

@@ -121,6 +121,8 @@ class Upkeep:
             for what, row in named:
                 own = students if what == "student" else events
                 awaited += [f"{what} {name}" for name in own.names_of(db, row)]
+                if what == "event" and (event := events.named_and_starting(db, row)) is not None:
+                    awaited += deliveries.waiting_near(db, *event)
             return deliveries.waiting_for(db, awaited)
 
     def _retention(self) -> float:

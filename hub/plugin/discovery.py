@@ -30,6 +30,20 @@ class Found:
     load: Callable[[], object]
 
 
+def built_ins() -> frozenset[str]:
+    """The names of the built-in plugins, and of the sources that they declare, loaded or not."""
+    from hub_plugins import BUILT_INS, OPTIONAL
+
+    return frozenset((*BUILT_INS, *OPTIONAL))
+
+
+def has_left_out(settings: Settings) -> bool:
+    """Whether the settings leave out a plugin that is none of the built-in ones."""
+    loaded = {one.name for one in discover(settings)}
+    others = [*_entry_points(), *_folder(settings.plugins)]
+    return any(one.name not in loaded for one in others)
+
+
 def discover(settings: Settings) -> list[Found]:
     """The plugins that the settings let in, in order: built-ins, entry points, the folder, sorted.
 

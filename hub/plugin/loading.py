@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from hub.config.load import source_key
 from hub.config.settings import Settings
 from hub.errors import FAULTS, PluginError
 from hub.plugin.checks import kind_of, probe
-from hub.plugin.discovery import Found, discover, switched_off
+from hub.plugin.discovery import Found, discover, has_left_out, switched_off
 from hub.plugin.hooks import Hooks
-from hub.plugin.section import Section, read
+from hub.plugin.section import PREFIX, Section, read
 from hub.plugin.source import Source
 from hub.plugin.target import Target
 from hub.wire.validation import Schemas
@@ -49,7 +49,10 @@ class Failed:
 
 
 class Plugins:
-    """The plugins of one hub: those that are given, or all that the settings let in, in that order."""
+    """The plugins of one hub: those that are given, or all that the settings let in, in that order.
+
+    ``may_be_incomplete``: whether one that is not loaded may declare further sources.
+    """
 
     def __init__(self, settings: Settings, given: Iterable[Found] | None = None) -> None:
         self.hooks = Hooks()
@@ -61,9 +64,9 @@ class Plugins:
         found = discover(settings) if given is None else list(given)
         for one in found:
             self._load(one)
-        known = {source_key(name) for name in (*(one.name for one in found), *settings.without)}
-        for name in sorted(set(settings.plugin.tables) - known) if given is None else ():
-            _log.warning("[plugin.%s] is configured, and no such plugin is loaded", name)
+        self.may_be_incomplete = given is not None or bool(self.failed) or has_left_out(settings)
+        if given is None:
+            self._warn_of_what_is_unknown(found)
 
     @property
     def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:
@@ -75,6 +78,17 @@ class Plugins:
     def targets(self) -> list[Target]:
         """The targets of all plugins, in order."""
         return [target for plugin in self.loaded for target in plugin.targets]
+
+    def _warn_of_what_is_unknown(self, found: Sequence[Found]) -> None:
+        """Sections of plugins that are not loaded, and variables of no plugin's setting."""
+        known = {source_key(one.name) for one in found}
+        for name in sorted(set(self._settings.tables) - known):
+            _log.warning("[plugin.%s] is configured, and no such plugin is loaded", name)
+        variables = {name for plugin in self.loaded for name in plugin.section.variables}
+        prefixes = tuple(f"{PREFIX}{source_key(failed.name)}_".upper() for failed in self.failed)
+        for variable in sorted(set(self._settings.environment) - variables):
+            if not (prefixes and variable.startswith(prefixes)):
+                _log.warning("%s is no setting of a plugin that is loaded", variable)
 
     def _load(self, found: Found) -> None:
         try:

@@ -14,6 +14,8 @@ from hub.config.load import source_key
 from hub.config.settings import PluginSections
 from hub.errors import PluginError
 
+PREFIX = "HUB_PLUGIN_"
+
 _READERS: Mapping[Any, Callable[[Any], Any]] = {
     str: readers.text,
     int: readers.whole_number(-(2**53), 2**53),
@@ -37,10 +39,13 @@ def setting(about: str, default: Any = MISSING, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A plugin's settings, and where each came from. ``values`` is None where it declares none."""
+    """A plugin's settings, where each came from, and the variables that may give one. ``values`` is None
+    where it declares none.
+    """
 
     values: Any = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
 
     def described(self) -> Iterator[tuple[str, str, str]]:
         """Name, value and origin of each setting, secrets masked."""
@@ -76,7 +81,8 @@ def read(plugin: object, name: str, given: PluginSections) -> Section:
         elif entry.default is MISSING and entry.default_factory is MISSING:
             variable = _variable(name, entry)
             raise PluginError(f"plugin.{name}.{entry.name} is not set; set it, or {variable}")
-    return Section(declared(**values), origins)
+    variables = frozenset(_variable(name, entry) for entry in entries.values())
+    return Section(declared(**values), origins, variables)
 
 
 def _given(
@@ -107,7 +113,7 @@ def _value(kind: Any, entry: Field[Any], name: str, value: Any, origin: str) -> 
 
 
 def _variable(name: str, entry: Field[Any]) -> str:
-    return f"HUB_PLUGIN_{source_key(name)}_{entry.name}".upper()
+    return f"{PREFIX}{source_key(name)}_{entry.name}".upper()
 
 
 def _shown(entry: Field[Any], value: Any) -> str:

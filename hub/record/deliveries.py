@@ -113,6 +113,19 @@ def waiting_for(db: Entities, names: Sequence[str]) -> list[str]:
     return list(select(d.id for d in db.Delivery if d.waiting in names).order_by(1))
 
 
+def waiting_near(db: Entities, name: str, starts_at: datetime) -> list[str]:
+    """What those deliveries wait for that wait for an event of this name near a moment, such as this."""
+    prefix = subjects.NEAR
+    found = select(d.waiting for d in db.Delivery if d.waiting.startswith(prefix))
+    return [
+        awaited
+        for awaited in found
+        if (near := subjects.is_near(awaited)) is not None
+        and near[0] == name
+        and near[1] <= starts_at <= near[2]
+    ]
+
+
 def waiting(db: Entities, after: str, limit: int) -> list[tuple[str, str]]:
     """Deliveries that wait, oldest first, above the id ``after``: their ids and what they wait for."""
     found = select((d.id, d.waiting) for d in db.Delivery if d.waiting is not None and d.id > after)

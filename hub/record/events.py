@@ -1,5 +1,7 @@
 """Events as the record knows them: by each of their names in deliveries (``hub.domain.subjects``)."""
 
+from datetime import datetime
+
 from pony.orm import select
 
 from hub.domain import subjects
@@ -17,6 +19,28 @@ def is_known(db: Entities, named: str | Identifier) -> bool:
             )
         )
     return bool(db.Event.exists(lambda e: e.name == named and e.hidden_at is None))
+
+
+def is_near(db: Entities, name: str, begin: datetime, end: datetime) -> bool:
+    """Whether an event of this name starts from ``begin`` to ``end``, and is not hidden."""
+    return bool(
+        db.Event.exists(
+            lambda e: (
+                e.name == name
+                and e.starts_at >= begin
+                and e.starts_at <= end
+                and e.hidden_at is None
+            )
+        )
+    )
+
+
+def named_and_starting(db: Entities, event: int) -> tuple[str, datetime] | None:
+    """The name of the event with this id, and when it starts."""
+    found: tuple[str, datetime] | None = select(
+        (e.name, e.starts_at) for e in db.Event if e.id == event
+    ).first()
+    return found
 
 
 def names(db: Entities, text: str) -> list[str]:

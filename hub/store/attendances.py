@@ -7,7 +7,7 @@ from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import to_utc
-from hub.errors import Refused
+from hub.errors import NotFound, Refused
 from hub.store import events, students
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
@@ -50,8 +50,9 @@ DROP = "DELETE FROM attendance WHERE id = ?"
 
 def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
     """Record an attendance. The database's unique key decides who was first."""
-    moment = _moment(operation.at, context)
-    student, event, made = _find_and_insert(tx, operation, moment, context)
+    near = _near(operation.at, context)
+    moment = near.replace(microsecond=0) if operation.at is None else near
+    student, event, made = _find_and_insert(tx, operation, near, moment, context)
     if student is None:
         named = operation.student or ""
         awaits = subjects.awaited_student(named) if named else None
@@ -59,11 +60,10 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
             return context.ignored(operation, "The student is not known yet", awaits)
         raise students.unknown(named, awaits)
     if event is None:
-        called = operation.event or ""
-        awaits = _awaited_event(called)
+        unknown = _unknown_event(tx, operation.event or "", near, context)
         if operation.lenient:
-            return context.ignored(operation, "The event is not known yet", awaits)
-        raise events.unknown(called, awaits)
+            return context.ignored(operation, "The event is not known yet", unknown.awaits)
+        raise unknown
     if made is not None:
         attendance, change = AttendanceRecord(made, moment, None), Change.CREATED
     else:
@@ -83,7 +83,8 @@ def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
     if found is None:
         awaits = _awaited(tx, operation, context)
         return context.ignored(operation, "There is no attendance to check out of", awaits)
-    moment = _moment(operation.at, context)
+    near = _near(operation.at, context)
+    moment = near.replace(microsecond=0) if operation.at is None else near
     tx.run(CHECK_OUT, moment, found.id)
     left = AttendanceRecord(found.id, found.checked_in_at, moment)
     return context.result(operation, Change.UPDATED, attendance=left)
@@ -102,7 +103,7 @@ def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
 
 
 def _find_and_insert(
-    tx: Transaction, operation: CheckIn, moment: datetime, context: Context
+    tx: Transaction, operation: CheckIn, near: datetime, moment: datetime, context: Context
 ) -> tuple[StudentRecord | None, EventRecord | None, int | None]:
     """The student, the event, and the new attendance's id. None for what is missing, and for an
     attendance that existed before.
@@ -114,25 +115,24 @@ def _find_and_insert(
         context.delivery,
     )
     named, called = operation.student, operation.event
-    if tx.inserts_in_queries and named is not None and events.is_name(called):
+    in_one = tx.inserts_in_queries and context.nearness.window is None
+    if in_one and named is not None and events.is_name(called):
         who = student_identifier(named)
-        near = (called, moment, called, moment, moment, moment)
-        row = tx.row(FIND_AND_INSERT, who.kind, who.key, *near, *new)
+        nearest = (called, near, called, near, near, near)
+        row = tx.row(FIND_AND_INSERT, who.kind, who.key, *nearest, *new)
         assert row is not None
         student = students.record(row[:6]) if row[0] is not None else None
         event = events.record(tx, row[6:13], context) if row[6] is not None else None
         return student, event, row[13]
     student = _student(tx, operation, context)
-    event = _event(tx, operation, moment, context) if student else None
+    event = _event(tx, operation, near, context) if student else None
     made = tx.row(INSERT, student.id, event.id, *new) if student and event else None
     return student, event, made[0] if made else None
 
 
-def _moment(given: datetime | None, context: Context) -> datetime:
-    """The moment in UTC; the time of receipt, in whole seconds, where none is given."""
-    if given is None:
-        return context.received_at.replace(microsecond=0)
-    return to_utc(given, context.zone)
+def _near(given: datetime | None, context: Context) -> datetime:
+    """The moment in UTC, as it was sent; the time of receipt where none was."""
+    return context.received_at if given is None else to_utc(given, context.zone)
 
 
 def _student(
@@ -159,7 +159,7 @@ def _find(
         row = tx.row(BY_IDENTIFIER, operation.attendance.kind, operation.attendance.key)
     if row is None:
         student = _student(tx, operation, context)
-        event = _event(tx, operation, context.received_at, context)
+        event = _event(tx, operation, _near(operation.at, context), context)
         if student and event:
             row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
     return _record(tx, row) if row else None
@@ -174,18 +174,22 @@ def _awaited(tx: Transaction, operation: CheckOut | Withdraw, context: Context) 
         return None
     if students.find(tx, named) is None:
         return subjects.awaited_student(named)
-    if events.find(tx, called, context.received_at, context) is None:
-        return _awaited_event(called)
+    near = _near(operation.at, context)
+    if events.find(tx, called, near, context) is None:
+        return _unknown_event(tx, called, near, context).awaits
     return None
 
 
-def _awaited_event(called: str | Identifier) -> str | None:
-    """What a delivery waits for that names an unknown event. Not for a number: an event that is given
-    this id one day is not the one that was meant.
+def _unknown_event(
+    tx: Transaction, called: str | Identifier, near: datetime, context: Context
+) -> NotFound:
+    """The refusal of what names an unknown event, and what it waits for. Not for a number: an event that
+    is given this id one day is not the one that was meant.
     """
     if not called or (isinstance(called, str) and not events.is_name(called)):
-        return None
-    return subjects.awaited_event(called)
+        return events.unknown(called)
+    refusal = events.not_near(tx, called, near, context) if isinstance(called, str) else None
+    return refusal or events.unknown(called, subjects.awaited_event(called))
 
 
 def _record(tx: Transaction, row: Row) -> AttendanceRecord:

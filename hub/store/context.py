@@ -4,19 +4,21 @@ import json
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
+from hub.domain.nearness import Nearness
 from hub.domain.operations import Operation
 from hub.domain.records import Change, EventRecord, Result, StudentRecord
 
 
 class Context(NamedTuple):
-    """One delivery: its id, when it came (naive, UTC), its source's label, and the hub's time zone;
-    and the student and the event that its operations have saved so far.
+    """One delivery: its id, when it came (naive, UTC), its source's label, the hub's time zone, and how
+    near an event must be; and the student and the event that its operations have saved so far.
     """
 
     delivery: str
     received_at: datetime
     label: str
     zone: tzinfo
+    nearness: Nearness = Nearness()
     student: StudentRecord | None = None
     event: EventRecord | None = None
 

@@ -3,10 +3,12 @@
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from hub.domain import subjects
 from hub.domain.identifiers import Identifier, event_id, is_number
+from hub.domain.nearness import around
 from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
 from hub.domain.records import Change, EventRecord, Result
-from hub.domain.timestamps import calendar_date, to_utc
+from hub.domain.timestamps import calendar_date, format_utc, to_utc
 from hub.errors import NotFound, Refused
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
@@ -22,8 +24,11 @@ NEAREST = Statement(f"""
     SELECT * FROM (SELECT {_COLUMNS} FROM event e
         WHERE e.name = ? AND e.starts_at > ? AND e.hidden_at IS NULL
         ORDER BY e.starts_at LIMIT 1) AS after""")
+BY_NAME_BETWEEN = f"""
+    SELECT {_COLUMNS}, e.hidden_at IS NOT NULL FROM event e
+    WHERE e.name = ? AND e.starts_at >= ? AND e.starts_at <= ?"""
 BY_IDENTIFIER = f"""
-    SELECT {_COLUMNS}, e.hidden_at IS NOT NULL
+    SELECT {_COLUMNS}, i.hidden_at IS NOT NULL, e.hidden_at IS NOT NULL
     FROM event_identifier i JOIN event e ON e.id = i.event WHERE i.kind = ? AND i.value = ?"""
 BY_NAME_AND_START = f"""
     SELECT {_COLUMNS}, e.hidden_at IS NOT NULL FROM event e WHERE e.name = ? AND e.starts_at = ?"""
@@ -39,6 +44,9 @@ UPDATE = """
     UPDATE event SET name = ?, starts_at = ?, event_type = ?, points = ?, description = ?,
         location = ?, hidden_at = NULL, updated_at = ? WHERE id = ?"""
 HIDE = "UPDATE event SET hidden_at = ?, updated_at = ? WHERE id = ?"
+HIDE_IDENTIFIER = "UPDATE event_identifier SET hidden_at = ? WHERE kind = ? AND value = ?"
+SHOWN_OF_KIND = """
+    SELECT 1 FROM event_identifier WHERE event = ? AND kind = ? AND hidden_at IS NULL LIMIT 1"""
 ADD_IDENTIFIER = "INSERT INTO event_identifier (kind, value, shown, event) VALUES (?, ?, ?, ?)"
 
 
@@ -47,7 +55,8 @@ def find(
 ) -> EventRecord | None:
     """The event that ``named`` names, unless hidden.
 
-    Of several with the name, the one whose start is nearest to ``near``, the later one on a tie.
+    Of several with the name, the one whose start is nearest to ``near``, the later one on a tie; none
+    that is further away than the window.
     """
     found = _by_number_or_identifier(tx, named, context)
     if found is not None or isinstance(named, Identifier):
@@ -56,7 +65,9 @@ def find(
     records = [record(tx, row, context) for row in rows]
     if not records:
         return None
-    return min(records, key=lambda event: (abs(event.starts_at - near), near - event.starts_at))
+    nearest = min(records, key=lambda event: (abs(event.starts_at - near), near - event.starts_at))
+    window = context.nearness.window
+    return nearest if window is None or abs(nearest.starts_at - near) <= window else None
 
 
 def is_name(named: str | Identifier | None) -> bool:
@@ -80,6 +91,22 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
     """The refusal for an event that nobody knows, named as the sender wrote it."""
     text = named.value if isinstance(named, Identifier) else named
     return NotFound(f"Event with identifier {text} not found", awaits=awaits)
+
+
+def not_near(tx: Transaction, named: str, near: datetime, context: Context) -> NotFound | None:
+    """The refusal for a name of events of which none starts within the window; None where there is no
+    event of the name, or no window.
+    """
+    window = context.nearness.window
+    if window is None or not tx.rows(BY_NAME, named):
+        return None
+    shown = near.replace(microsecond=0) if near == context.received_at else near
+    return NotFound(
+        f"No event named {named} is near {format_utc(shown)}",
+        "An event of the name is meant where it starts within check_in_window hours of the moment; "
+        "its id means it whenever it starts",
+        awaits=subjects.awaited_event_near(named, *around(near, window)),
+    )
 
 
 def create(tx: Transaction, operation: CreateEvent, context: Context) -> Result:
@@ -126,7 +153,7 @@ def update(tx: Transaction, operation: UpdateEvent, context: Context) -> Result:
 
 
 def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
-    """Find an event by identifier, else by name and date, or create it."""
+    """Find an event by identifier, else by name and about when it starts, or create it."""
     starts_at = to_utc(operation.starts_at, context.zone)
     row = _saved(tx, operation, starts_at, context)
     if row is None:
@@ -164,8 +191,19 @@ def hide(tx: Transaction, operation: HideEvent, context: Context) -> Result:
     found = find(tx, operation.event, context.received_at, context)
     if found is None:
         return context.ignored(operation, "No such event")
-    tx.run(HIDE, context.received_at, context.received_at, found.id)
+    if not _is_shown_by_another(tx, operation.event, found.id, context):
+        tx.run(HIDE, context.received_at, context.received_at, found.id)
     return context.result(operation, Change.UPDATED, event=found)
+
+
+def _is_shown_by_another(
+    tx: Transaction, named: str | Identifier, event: int, context: Context
+) -> bool:
+    """Hide the identifier, if it is one; whether the event has another of its kind that is not hidden."""
+    if not isinstance(named, Identifier):
+        return False
+    tx.run(HIDE_IDENTIFIER, context.received_at, named.kind, named.key)
+    return tx.row(SHOWN_OF_KIND, event, named.kind) is not None
 
 
 def _meant(
@@ -196,13 +234,20 @@ def _saved(
         row = tx.row(BY_IDENTIFIER, identifier.kind, identifier.key)
         if row:
             return row
-    row = tx.row(BY_NAME_AND_START, operation.name, starts_at)
-    if row:
-        return row
+    rows = tx.rows(BY_NAME_BETWEEN, operation.name, *around(starts_at, context.nearness.same_event))
+    if rows:
+        # One that is shown before one that is hidden, the nearest, the later one on a tie.
+        return min(rows, key=lambda row: _distance(tx.moment(row[2]), starts_at, bool(row[-1])))
     # Another of the sender's events on the same day has an identifier of its own; it is not this.
     kind = operation.identifiers[0].kind if operation.identifiers else ""
     begin, end = _day(starts_at, context)
     return tx.row(BY_NAME_AND_DAY, operation.name, begin, end, kind)
+
+
+def _distance(
+    starts_at: datetime, wanted: datetime, hidden: bool
+) -> tuple[bool, timedelta, timedelta]:
+    return hidden, abs(starts_at - wanted), wanted - starts_at
 
 
 def _day(moment: datetime, context: Context) -> tuple[datetime, datetime]:
@@ -224,8 +269,12 @@ def _midnight(day: date, context: Context, otherwise: datetime) -> datetime:
 def _learn(tx: Transaction, event: int, operation: SaveEvent) -> bool:
     learnt = False
     for identifier in operation.identifiers:
-        if tx.row(BY_IDENTIFIER, identifier.kind, identifier.key) is None:
+        row = tx.row(BY_IDENTIFIER, identifier.kind, identifier.key)
+        if row is None:
             tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, identifier.text, event)
+            learnt = True
+        elif row[-2]:
+            tx.run(HIDE_IDENTIFIER, None, identifier.kind, identifier.key)
             learnt = True
     return learnt
 

@@ -44,6 +44,8 @@ FORGET_WITHDRAWN = "UPDATE withdrawn_attendance SET metadata = '{}' WHERE studen
 ADD_IDENTIFIER = "INSERT INTO student_identifier (kind, value, shown, student) VALUES (?, ?, ?, ?)"
 RESPELL_IDENTIFIER = "UPDATE student_identifier SET shown = ? WHERE kind = ? AND value = ?"
 DROP_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ? AND kind = ?"
+RELEASE = "DELETE FROM student_identifier WHERE kind = ? AND value = ?"
+"""Takes an identifier from a hidden student, for the one to whom it is given now."""
 
 
 class _Owner(NamedTuple):
@@ -67,6 +69,7 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
     """Create a student, or show a hidden one again. Refused where an identifier is taken."""
     hidden = _require_free(tx, operation.identifiers)
+    _release(tx, operation.identifiers, hidden)
     if hidden is None:
         student = _insert(tx, operation, operation.is_admin, context)
     else:
@@ -83,9 +86,9 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
     if found is None:
         raise unknown(operation.find[0])
     for identifier in sorted(operation.identifiers, key=_emails_first):
-        owner = _owner(tx, identifier)
-        if owner is not None and owner.student != found.id:
+        if not _is_free(_owner(tx, identifier), found.id):
             raise _taken(identifier)
+    _release(tx, operation.identifiers, found.id)
     for kind in {identifier.kind for identifier in operation.identifiers} - SINGLE:
         tx.run(DROP_IDENTIFIERS, found.id, kind)
     for identifier in operation.identifiers:
@@ -104,7 +107,8 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
 def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
     """Find or create a student, and learn the identifiers that are nobody's."""
     owners = [_owner(tx, identifier) for identifier in operation.identifiers]
-    owner = next(filter(None, owners), None)
+    # One who is shown before one who is hidden: whose identifiers may be given to somebody else.
+    owner = min(filter(None, owners), key=lambda one: one.hidden, default=None)
     if owner is None:
         student = _insert(tx, operation, False, context)
         return _result(tx, operation, Change.CREATED, student, context)
@@ -112,7 +116,12 @@ def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
     own_kinds = {row[0] for row in tx.rows(OWN, owner.student)}
     for identifier in _distinct(operation.identifiers):
         missing = identifier.kind not in SINGLE or identifier.kind not in own_kinds
-        if (missing or operation.update) and _owner(tx, identifier) is None:
+        # An A-number is changed at the desk alone.
+        replaces = operation.update and identifier.kind != A_NUMBER
+        holder = _owner(tx, identifier)
+        is_own = holder is not None and holder.student == owner.student
+        if (missing or replaces) and not is_own and _is_free(holder, owner.student):
+            _release(tx, (identifier,), owner.student)
             _set_identifier(tx, owner.student, identifier)
             change = Change.UPDATED
     renamed = operation.update and (operation.first_name or operation.last_name)
@@ -172,18 +181,32 @@ def _owner(tx: Transaction, identifier: Identifier) -> _Owner | None:
     return _Owner(int(row[0]), bool(row[1])) if row else None
 
 
+def _is_free(owner: _Owner | None, student: int) -> bool:
+    """Whether an identifier may be given to a student: it is nobody else's, or a hidden one's."""
+    return owner is None or owner.hidden or owner.student == student
+
+
+def _release(tx: Transaction, identifiers: Iterable[Identifier], student: int | None) -> None:
+    """Take from hidden students the identifiers that ``student`` (None: a new one) is given."""
+    for identifier in identifiers:
+        owner = _owner(tx, identifier)
+        if owner is not None and owner.student != student:
+            tx.run(RELEASE, identifier.kind, identifier.key)
+
+
 def _require_free(tx: Transaction, identifiers: tuple[Identifier, ...]) -> int | None:
-    """Refuse identifiers that are taken; tell the one hidden student that they name, if any."""
+    """Refuse identifiers that are taken; tell the one hidden student whom they mean, if any: by the
+    A-number, else by an identifier of one who has no other A-number.
+    """
     hidden: int | None = None
     for identifier in sorted(identifiers, key=_emails_first):
         owner = _owner(tx, identifier)
         if owner is None:
             continue
-        if not owner.hidden or hidden not in (None, owner.student):
+        if not owner.hidden:
             raise _taken(identifier)
-        if _is_another_person(tx, owner.student, identifiers):
-            raise _taken(identifier)
-        hidden = owner.student
+        if not _is_another_person(tx, owner.student, identifiers):
+            hidden = owner.student
     return hidden
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hub.errors import InvalidPayload, PayloadTooLarge, Refused, UnsupportedMediaType
 
 _JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9!#$&^_.-]+\+json)")
+_LONGEST_REMEMBERED = 100
 _CHARSET = re.compile(r"\s*charset\s*=\s*\"?([^\s\";]*)\"?\s*")
 
 
@@ -52,9 +53,21 @@ def _too_large(limit: int) -> PayloadTooLarge:
 
 def require_json(content_type: str) -> None:
     """Raise UnsupportedMediaType unless ``content_type`` is empty or JSON in UTF-8."""
-    problem = _problem(content_type)
+    problem = _problem_of(content_type)
     if problem:
         raise UnsupportedMediaType("Unsupported content type", problem)
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a content type is there, and is JSON in UTF-8."""
+    return bool(content_type.strip()) and _problem_of(content_type) is None
+
+
+def _problem_of(content_type: str) -> str | None:
+    # What a stranger sends is remembered only where it is short.
+    if len(content_type) > _LONGEST_REMEMBERED:
+        return _problem.__wrapped__(content_type)
+    return _problem(content_type)
 
 
 @lru_cache(maxsize=128)

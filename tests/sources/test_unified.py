@@ -313,10 +313,14 @@ class TestUpdatingStudents:
         assert reply.json["student"]["email"] == "n@example.edu"
         assert reply.json["student"]["identifier"] == "a1"
 
-    def test_a_new_a_number_may_stand_beside_the_email(self, calls):
+    def test_a_mistyped_a_number_takes_nobodys_identity(self, calls, rows):
         calls.student("a1")
-        reply = calls.unified("student", "update", student_identifier="a7", email="a1@example.edu")
-        assert reply.json["student"]["identifier"] == "a7"
+        before = rows("Student"), rows("StudentIdentifier")
+        reply = calls.unified(
+            "student", "update", student_identifier="a7", email="a1@example.edu", first_name="Eve"
+        )
+        assert (reply.status, reply.error) == (404, "Student with identifier a7 not found")
+        assert (rows("Student"), rows("StudentIdentifier")) == before
 
     def test_a_taken_email_is_refused_and_nothing_changes(self, calls):
         calls.student("a1")
