@@ -2,6 +2,8 @@
 
 HubError
 ├── Refused                  400  the request cannot be taken as it is
+│   ├── Conflicting          400  it contradicts what the record has now
+│   │   └── AlreadyCheckedIn 400  the student is checked in to this event
 │   ├── InvalidPayload       400  it is not JSON, or not what the source's schema describes
 │   ├── Unauthenticated      401  its signature is missing or wrong
 │   ├── FromElsewhere        403  a page of another site has a browser send it
@@ -50,10 +52,12 @@ class Refused(HubError):
     """An expected refusal: it becomes the answer to the request, and one log line.
 
     ``error`` is the sentence that clients match on, ``details`` says how to mend it, and ``errors``
-    lists the violations where a schema rejected the payload.
+    lists the violations where a schema rejected the payload. ``is_final`` tells that the same request can
+    never do better: then its idempotency key remembers the answer.
     """
 
     status: ClassVar[int] = 400
+    is_final: ClassVar[bool] = True
 
     def __init__(
         self, error: str, details: str | None = None, errors: Sequence[Violation] = ()
@@ -64,6 +68,21 @@ class Refused(HubError):
         self.errors = tuple(errors)
 
 
+class Conflicting(Refused):
+    """The request contradicts what the record has now, or what a plugin's veto looks at; the same one may
+    do better later.
+    """
+
+    is_final = False
+
+
+class AlreadyCheckedIn(Conflicting):
+    """A second check-in of a student to an event."""
+
+    def __init__(self) -> None:
+        super().__init__("Student already checked in to this event")
+
+
 class InvalidPayload(Refused):
     """The body is not strict JSON, or not what the source's schema describes."""
 
@@ -72,6 +91,7 @@ class Unauthenticated(Refused):
     """A credential is missing, malformed, wrong or outside its time tolerance."""
 
     status = 401
+    is_final = False
 
 
 class FromElsewhere(Refused):
@@ -93,6 +113,7 @@ class NotFound(Refused):
     """
 
     status = 404
+    is_final = False
 
     def __init__(self, error: str, details: str | None = None, awaits: str | None = None) -> None:
         super().__init__(error, details)
@@ -106,9 +127,17 @@ class RequestTimeout(Refused):
 
 
 class KeyReused(Refused):
-    """The sender's idempotency key was used before, with another body."""
+    """The sender's idempotency key was used before, with another body, by the delivery ``holder``."""
 
     status = 409
+    is_final = False
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            "Idempotency key was used with another body",
+            "Use a new key for a new delivery, and the same body for a repeated one",
+        )
+        self.holder = holder
 
 
 class NotReplayable(Refused):
@@ -152,6 +181,7 @@ class NotConfigured(Refused):
     """The source requires a signature, and no secret is configured for it."""
 
     status = 503
+    is_final = False
 
 
 class NotDelivered(HubError):
@@ -166,7 +196,14 @@ class NotDelivered(HubError):
 
 
 class StoreUnavailable(HubError):
-    """The store cannot take the delivery now (gone, full, or locked too long)."""
+    """The store cannot take the delivery now (gone, full, or locked too long).
+
+    ``may_be_recorded``: it was lost in the commit, so nobody knows whether that has happened.
+    """
+
+    def __init__(self, why: str, may_be_recorded: bool = False) -> None:
+        super().__init__(why)
+        self.may_be_recorded = may_be_recorded
 
 
 class StoreConflict(HubError):

@@ -57,6 +57,7 @@ def register_sources(settings: Settings) -> Iterable[Source]:
         name="cards",
         path="cards",
         authenticate=SHARED_SECRET,
+        keep_headers=("user-agent",),
         kind=kind,
         schema={name: f"{_SCHEMAS}{name}.json" for name in ("scan", "assignment")},
         normalize=partial(normalize, settings),

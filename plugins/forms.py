@@ -139,6 +139,7 @@ def register_sources(settings: Settings) -> Iterable[Source]:
         name="forms",
         path="forms",
         authenticate=SHARED_SECRET,
+        keep_headers=("user-agent",),
         kind=kind,
         schema=schemas(settings),
         normalize=partial(normalize, settings),

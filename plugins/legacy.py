@@ -16,6 +16,7 @@ def register_sources() -> Iterable[Source]:
         name="legacy",
         path="attendance",
         authenticate=OPEN,
+        keep_headers=("user-agent",),
         schema="https://attendance-hub.example/schemas/attendance/attendance.json",
         normalize=normalize,
         label="webhook",

@@ -46,6 +46,13 @@ _ACTIONS = {
     "create_event": ("unified/event-create.json", payloads.create_event),
     "record_attendance": ("unified/attendance-create.json", payloads.check_in),
 }
+_HEADERS = (
+    "user-agent",
+    "x-onetap-event",
+    "x-onetap-organization",
+    "x-onetap-integration",
+    "x-onetap-timestamp",
+)
 _A_NUMBER_FIELDS = ("anumber", "a#", "studentid")
 
 
@@ -375,6 +382,7 @@ def register_sources() -> Iterable[Source]:
         name="onetap",
         path="onetap",
         authenticate=OPEN,
+        keep_headers=_HEADERS,
         kind=kind,
         schema=schemas,
         normalize=normalize,

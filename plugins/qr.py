@@ -100,6 +100,7 @@ def register_sources(settings: Settings) -> Iterable[Source]:
         name="qr",
         path="qr",
         authenticate=SHARED_SECRET,
+        keep_headers=("user-agent",),
         schema="https://attendance-hub.example/schemas/qr/scan.json",
         normalize=partial(normalize, settings),
     )

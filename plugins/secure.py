@@ -16,6 +16,7 @@ def register_sources() -> Iterable[Source]:
         name="secure",
         path="attendance/secure",
         authenticate=WEBHOOK_SIGNATURE,
+        keep_headers=("user-agent",),
         schema="https://attendance-hub.example/schemas/attendance/attendance.json",
         normalize=normalize,
         label="webhook",

@@ -48,6 +48,7 @@ def register_sources() -> Iterable[Source]:
         name="unified",
         path="unified",
         authenticate=OPEN,
+        keep_headers=("user-agent",),
         kind=kind,
         schema={name: f"{_SCHEMAS}{name}.json" for name in kinds},
         normalize=normalize,

@@ -24,8 +24,8 @@ class _Guesses:
 class BearerToken:
     """The one token that opens something. Safe to use from several threads.
 
-    After five wrong tokens an address has to wait before it is heard again: a second, then two, four,
-    and so on up to a minute; after ten minutes without a wrong one it starts anew.
+    After five wrong tokens an address has to wait before another of its guesses is heard: a second, then
+    two, four, and so on up to a minute; after ten minutes without a wrong one it starts anew.
     """
 
     def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,15 +36,15 @@ class BearerToken:
 
     def verify(self, authorization: str, address: str) -> None:
         """Check an ``Authorization`` header. Raises Unauthenticated or TooManyAttempts."""
+        scheme, _, given = authorization.partition(" ")
+        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        if right and scheme.lower() == "bearer":
+            return  # whatever wrong ones came from its address
         now = self._clock()
         with self._lock:
             known = self._guesses.get(address)
             if known is not None and known.blocked_until > now:
                 raise TooManyAttempts(known.blocked_until - now)
-        scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if right and scheme.lower() == "bearer":
-            return
         if not authorization:
             raise Unauthenticated(
                 "Missing Authorization header", "Send: Authorization: Bearer <token>"

@@ -137,8 +137,9 @@ class DeliveriesApi:
 
 
 def _turned_away(environ: Mapping[str, Any], refused: Refused) -> None:
-    path, address = environ.get("PATH_INFO", ""), environ.get("REMOTE_ADDR", "")
-    _log.warning("request to %r from %s: %d %s", path[:80], address, refused.status, refused.error)
+    # Not the path: whoever is turned away may have written anything there.
+    address, status = environ.get("REMOTE_ADDR", ""), refused.status
+    _log.warning("request to the kept deliveries from %s: %d %s", address, status, refused.error)
 
 
 def _query(text: str, known: Sequence[str]) -> Query:

@@ -23,6 +23,7 @@ def summary(kept: KeptDelivery) -> dict[str, Any]:
         "waiting_for": kept.waiting,
         "attempts": kept.attempts,
         "emptied": kept.emptied,
+        "key_of": kept.key_holder,
     }
 
 

@@ -83,4 +83,5 @@ def _source(endpoint: Endpoint) -> dict[str, Any]:
         "authentication": endpoint.authentication.scheme,
         "open": endpoint.is_open,
         **endpoint.counters.shown(),
+        "not_kept": endpoint.budget.not_kept,
     }

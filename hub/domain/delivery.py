@@ -90,7 +90,8 @@ class KeptDelivery:
     """A delivery as the store has it.
 
     ``outcome`` and ``waiting`` are those of its last attempt, ``status`` and ``answer`` what its sender
-    was told. ``attempts`` are how many there were.
+    was told. ``attempts`` are how many there were. ``key_holder`` is the delivery whose idempotency key
+    this one used with another body.
     """
 
     delivery: Delivery
@@ -101,6 +102,7 @@ class KeptDelivery:
     waiting: str | None
     emptied: Emptied | None
     attempts: int
+    key_holder: str | None = None
 
     @property
     def first_attempt(self) -> Attempt:

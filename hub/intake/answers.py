@@ -42,11 +42,14 @@ def refusal(refused: Refused) -> Answer:
     return answer(refused.status, body)
 
 
-def unavailable() -> Answer:
-    """The answer while the store, or the hub, cannot take a delivery."""
+def unavailable(may_be_recorded: bool = False) -> Answer:
+    """The answer while the store, or the hub, cannot take a delivery; or may have, but was lost before it
+    could say so.
+    """
+    known = "It may have been recorded" if may_be_recorded else "Nothing was recorded"
     body = {
         "error": "Temporarily unavailable",
-        "details": "Nothing was recorded; send the same delivery again",
+        "details": f"{known}; send the same delivery again",
     }
     return answer(503, body, **{"Retry-After": str(RETRY_AFTER)})
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from hub.domain import subjects
 from hub.domain.delivery import Delivery, Outcome, Settlement
+from hub.domain.operations import Ignore
 from hub.domain.records import Change, Result
-from hub.errors import NotFound, Refused
+from hub.errors import AlreadyCheckedIn, NotFound, Refused
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
@@ -17,12 +18,19 @@ from hub.store.transaction import Transaction
 
 
 class Decision(NamedTuple):
-    """What becomes of a delivery, and how it is answered."""
+    """What becomes of a delivery, and how it is answered.
+
+    is_final: its idempotency key remembers the answer: what was recorded, or can never do better.
+    is_second: it is a second check-in. key_holder: the delivery whose key it used with another body.
+    """
 
     outcome: Outcome
     answer: Answer
     results: tuple[Result, ...] = ()
     waiting: str | None = None
+    is_final: bool = False
+    is_second: bool = False
+    key_holder: str | None = None
 
     def settlement(self, prepared: Prepared, duration: int) -> Settlement:
         """The decision as it is kept. ``duration`` is in microseconds."""
@@ -54,9 +62,16 @@ def decide(
         results = apply(tx, prepared.operations, context)
     except Refused as refused:
         waiting = refused.awaits if isinstance(refused, NotFound) else None
-        return Decision(Outcome.REFUSED, answers.refusal(refused), waiting=waiting)
+        return Decision(
+            Outcome.REFUSED,
+            answers.refusal(refused),
+            waiting=waiting,
+            is_final=refused.is_final,
+            is_second=isinstance(refused, AlreadyCheckedIn),
+        )
     answer = answers.answer(*endpoint.answer(prepared.payload, results))
     if all(result.change is Change.IGNORED for result in results):
         waiting = next((result.awaits for result in results if result.awaits), None)
-        return Decision(Outcome.IGNORED, answer, results, waiting)
-    return Decision(Outcome.APPLIED, answer, results)
+        is_final = all(isinstance(result.operation, Ignore) for result in results)
+        return Decision(Outcome.IGNORED, answer, results, waiting, is_final)
+    return Decision(Outcome.APPLIED, answer, results, is_final=True)

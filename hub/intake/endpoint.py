@@ -17,6 +17,8 @@ from hub.domain.nearness import Nearness
 from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
 from hub.errors import PluginError, Refused, SettingError
+from hub.intake.budget import Budget
+from hub.intake.request import Kept
 from hub.intake.secrets import Secrets
 from hub.plugin.checks import place_of
 from hub.plugin.discovery import built_ins, usual_answer
@@ -81,6 +83,8 @@ class Endpoint:
     counters: Counters
     usual_answer: Callable[[Sequence[Result]], StatusAndBody]
     nearness: Nearness
+    kept_headers: Kept
+    budget: Budget
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -177,7 +181,16 @@ def _endpoint(
         timedelta(hours=settings.same_event_within),
     )
     return Endpoint(
-        plugin, source, validators, authentication, secrets, Counters(), usual_answer(), nearness
+        plugin=plugin,
+        source=source,
+        validators=validators,
+        authentication=authentication,
+        secret=secrets,
+        counters=Counters(),
+        usual_answer=usual_answer(),
+        nearness=nearness,
+        kept_headers=Kept(source, authentication),
+        budget=Budget(settings.keep_refused),
     )
 
 

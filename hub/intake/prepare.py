@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hub.domain.delivery import Delivery
 from hub.domain.operations import Operation
-from hub.errors import FAULTS, Refused
+from hub.errors import FAULTS, Conflicting, Refused
 from hub.intake.endpoint import Endpoint
 from hub.log import log_fault
 from hub.plugin.checks import operations_of
@@ -51,7 +51,7 @@ def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
             tell_if_slow(endpoint.plugin, "normalize", took, f" on delivery {delivery.id}")
         sentence = hooks.veto(delivery, payload)
         if sentence is not None:
-            raise Refused(sentence)
+            raise Conflicting(sentence)
         operations = hooks.amend(delivery, operations)
         own_key = source.delivery_key(payload) if source.delivery_key else None
     except Refused as refused:

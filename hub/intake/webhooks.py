@@ -23,12 +23,13 @@ from hub.errors import (
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.browsers import Browsers
+from hub.intake.budget import Kind
 from hub.intake.commit import commit
 from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
-from hub.intake.request import DELIVERY_ID, headers_of, without_secrets
+from hub.intake.request import DELIVERY_ID, headers_of
 from hub.log import log_fault
 from hub.plugin.checks import place_of
 from hub.plugin.hooks import HookFailed, Hooks
@@ -36,8 +37,12 @@ from hub.store import deliveries, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 from hub.wire.body import read_body
+from hub.wire.signatures import is_trusted
 
 _log = logging.getLogger(__name__)
+
+_OTHER_COLUMNS = 1000
+"""Bytes that a kept delivery takes beside its body and its answer, about."""
 
 
 class Webhooks:
@@ -83,13 +88,14 @@ class Webhooks:
             return answers.refusal(refused).of_delivery(delivery_id)
         except HookFailed as failed:
             log_fault(f"{failed} on delivery {delivery_id}, not kept", failed.__cause__ or failed)
+            self._store.when_done(lambda: endpoint.counters.count(Outcome.FAILED, received_at, 500))
             return answers.failure(delivery_id).of_delivery(delivery_id)
-        kept_headers = without_secrets(headers, endpoint.authentication.headers)
+        kept_headers = endpoint.kept_headers.of(headers)
         delivery = Delivery(
             delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
         )
         try:
-            key = senders_key(headers)
+            key = senders_key(headers, endpoint.authentication)
         except Refused as refused:
             key, prepared = None, Prepared(refused=refused)
         else:
@@ -135,7 +141,7 @@ class Webhooks:
                 raise
             endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
             _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
-            return answers.unavailable()
+            return answers.unavailable(getattr(error, "may_be_recorded", False))
 
     def _decide(
         self,
@@ -148,7 +154,7 @@ class Webhooks:
         try:
             repeated = self._repeated(tx, delivery, key) if key and not prepared.failed else None
         except KeyReused as reused:
-            return Decision(Outcome.REFUSED, answers.refusal(reused))
+            return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
         if repeated is not None:
             return Decision(Outcome.REPEATED, repeated)
         return decide(tx, endpoint, delivery, prepared, self._zone)
@@ -164,10 +170,7 @@ class Webhooks:
         if first is None:
             return None
         if not key.derived and first.body_digest != digest(delivery.body):
-            raise KeyReused(
-                "Idempotency key was used with another body",
-                "Use a new key for a new delivery, and the same body for a repeated one",
-            )
+            raise KeyReused(first.delivery)
         # A source that derives the key tells senders, by 200, that nothing new was recorded.
         status = 200 if key.derived and first.status == 201 else first.status
         return Answer(status, first.answer, {"X-Delivery-Replayed": "true"})
@@ -182,7 +185,14 @@ class Webhooks:
         decision: Decision,
         started: int,
     ) -> None:
-        remembered = key if _is_first_answer(key, decision) else None
+        kind = _kind_in_vain(endpoint, delivery, decision)
+        if kind is not None:
+            size = len(delivery.body) + len(decision.answer.body) + _OTHER_COLUMNS
+            if not endpoint.budget.has_room(kind, size, delivery.received_at):
+                tx.when_committed(lambda: _not_kept(endpoint, delivery, decision, kind))
+                return
+            tx.when_committed(lambda: endpoint.budget.use(kind, size, delivery.received_at))
+        remembered = key if decision.is_final else None
         deliveries.keep(
             tx,
             delivery,
@@ -190,6 +200,8 @@ class Webhooks:
             remembered.stored if remembered else None,
             digest(delivery.body) if remembered else None,
         )
+        if decision.key_holder is not None:
+            deliveries.set_key_holder(tx, delivery.id, decision.key_holder)
         tx.when_committed(lambda: self._committed(endpoint, delivery, decision))
 
     def _committed(self, endpoint: Endpoint, delivery: Delivery, decision: Decision) -> None:
@@ -222,14 +234,26 @@ def _authenticate(
         raise HookFailed(endpoint.plugin, "authenticate") from error
 
 
-def _is_first_answer(key: Key | None, decision: Decision) -> bool:
-    """Whether this answer is the one that later deliveries of the key shall have.
-
-    A derived key remembers only what was recorded: what was refused or ignored may do better when
-    the sender tries again.
+def _kind_in_vain(endpoint: Endpoint, delivery: Delivery, decision: Decision) -> Kind | None:
+    """The budget that a delivery is kept from; None for one that is always kept: it did something, or it
+    has proved where it comes from.
     """
-    if key is None or decision.outcome in (Outcome.REPEATED, Outcome.FAILED):
-        return False
-    if key.derived:
-        return decision.outcome is Outcome.APPLIED
-    return decision.answer.status != KeyReused.status
+    if decision.outcome is Outcome.APPLIED:
+        return None
+    if is_trusted(endpoint.authentication, delivery.headers):
+        return None
+    if decision.outcome is Outcome.FAILED:
+        return Kind.FAILED
+    may_count = decision.is_second or decision.waiting is not None
+    return Kind.MAY_COUNT if may_count else Kind.IN_VAIN
+
+
+def _not_kept(endpoint: Endpoint, delivery: Delivery, decision: Decision, kind: Kind) -> None:
+    """A delivery over the budget: count it, and say so."""
+    name, at, status = endpoint.source.name, delivery.received_at, decision.answer.status
+    endpoint.counters.count(decision.outcome, at, status)
+    if endpoint.budget.leave_out(kind, at):
+        _log.warning(
+            "source %s: no more of what is %s is kept today (keep_refused)", name, kind.value
+        )
+    _log.info("delivery %s to %s %s, not kept: %d", delivery.id, name, decision.outcome, status)

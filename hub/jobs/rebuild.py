@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
-from hub.errors import FAULTS, KeyReused
+from hub.errors import FAULTS
 from hub.intake.decide import decide
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
@@ -130,7 +130,7 @@ class Rebuild:
         self, tx: Transaction, kept: KeptDelivery, made: Mapping[str, Sequence[int]]
     ) -> bool:
         """Whether the delivery could be decided on."""
-        if kept.status == KeyReused.status and kept.attempts == 1:
+        if kept.key_holder is not None and kept.attempts == 1:
             return True  # it used another's key, and changes nothing
         endpoint = self._endpoints[kept.delivery.source]
         prepared = prepare(self._hooks, endpoint, kept.delivery)

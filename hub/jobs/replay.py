@@ -159,7 +159,7 @@ class Replays:
         with self._store.reading() as db:
             kept = find(db, identifier)
         self._require_replayable(kept)
-        key = _key(kept, prepared)
+        key = _key(kept, endpoint, prepared)
         if key is not None:
             _require_unanswered(tx, kept, key)
         decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
@@ -169,8 +169,9 @@ class Replays:
         if self._targets:
             outbox.add(tx, self._targets, decision.results, utc_now())
         number = deliveries.add_attempt(tx, kept, utc_now(), settlement)
-        if key is not None and _answers_for_key(kept, key, decision.outcome):
-            deliveries.claim_key(tx, identifier, key.stored, digest(kept.delivery.body))
+        if key is not None and decision.is_final:
+            body_digest = digest(kept.delivery.body)
+            deliveries.claim_key(tx, identifier, key.stored, body_digest, number)
         tx.when_committed(lambda: self._committed(kept, number, decision))
         return Replayed(kept, number, settlement)
 
@@ -188,9 +189,10 @@ class Replays:
         )
 
 
-def _key(kept: KeptDelivery, prepared: Prepared) -> Key | None:
+def _key(kept: KeptDelivery, endpoint: Endpoint, prepared: Prepared) -> Key | None:
     try:
-        return senders_key(kept.delivery.headers) or derived_key(prepared.own_key)
+        own = senders_key(kept.delivery.headers, endpoint.authentication)
+        return own or derived_key(prepared.own_key)
     except Refused:
         return None  # too long to be one
 
@@ -204,13 +206,6 @@ def _require_unanswered(tx: Transaction, kept: KeptDelivery, key: Key) -> None:
             f"Delivery {delivery.id} has the idempotency key of delivery {holder}",
             "That one was answered under the key; what it left to record, send under another key",
         )
-
-
-def _answers_for_key(kept: KeptDelivery, key: Key, outcome: Outcome) -> bool:
-    """Whether a retry of the sender is to get this attempt's answer."""
-    if key.derived:
-        return outcome is Outcome.APPLIED
-    return kept.status >= 500 and outcome is not Outcome.FAILED
 
 
 def _has_appeared(db: Entities, awaited: str) -> bool:

@@ -32,6 +32,8 @@ class Source:
     normalize: turns a valid payload into operations. It is pure: no store, no request, no clock.
     headers: members that a payload gains from headers, for a sender that tells there what happened:
         ``{"event": "X-Event"}``. They are there before ``kind``, ``schema`` and ``normalize``.
+    keep_headers: further headers, which are no credentials, that are kept with each delivery. Others are
+        not kept, and no hook sees them.
     kind: names the schema that a payload must satisfy; raises ``Refused`` for a payload of none.
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
@@ -46,6 +48,7 @@ class Source:
     schema: Schema | Mapping[str, Schema]
     normalize: Callable[[Any], Iterable[Operation]]
     headers: Mapping[str, str] = field(default_factory=dict)
+    keep_headers: Sequence[str] = ()
     kind: Callable[[Any], str] | None = None
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
@@ -71,8 +74,13 @@ class Source:
             raise TypeError(
                 f"source {self.name}: headers: give the name of a header for each member"
             )
-        if any(header.lower() in self.authenticate.headers for header in self.headers.values()):
-            raise ValueError(f"source {self.name}: headers: a credential is no part of a payload")
+        if isinstance(self.keep_headers, str):
+            raise TypeError(f"source {self.name}: keep_headers: give a tuple of names of headers")
+        declared = {header.lower() for header in (*self.headers.values(), *self.keep_headers)}
+        if declared & set(self.authenticate.headers):
+            raise ValueError(
+                f"source {self.name}: headers: a credential is no part of a payload, and never kept"
+            )
         schemas = self.schema if self.kind is not None else {"": self.schema}
         if not isinstance(schemas, Mapping):
             raise TypeError(

@@ -180,6 +180,7 @@ def _without_bodies(db: Entities) -> Any:
             d.duration,
             d.waiting,
             d.emptied,
+            d.key_holder,
             highest(a.number for a in db.Attempt if a.delivery == d),
         )
         for d in db.Delivery
@@ -198,6 +199,7 @@ def _with_bodies(db: Entities) -> Any:
             d.duration,
             d.waiting,
             d.emptied,
+            d.key_holder,
             highest(a.number for a in db.Attempt if a.delivery == d),
             d.headers,
             d.body,
@@ -245,8 +247,8 @@ def _about(query: Any, column: str, names: Sequence[str]) -> Any:
 
 def _delivery(row: Sequence[Any]) -> KeptDelivery:
     identifier, source, received_at, outcome, status, answer, duration = row[:7]
-    waiting, emptied, attempts = row[7:10]
-    headers, body = (json.loads(row[10]), bytes(row[11])) if len(row) > 10 else ({}, b"")
+    waiting, emptied, key_holder, attempts = row[7:11]
+    headers, body = (json.loads(row[11]), bytes(row[12])) if len(row) > 11 else ({}, b"")
     return KeptDelivery(
         Delivery(identifier, source, received_at, MappingProxyType(headers), body),
         Outcome(outcome),
@@ -256,4 +258,5 @@ def _delivery(row: Sequence[Any]) -> KeptDelivery:
         waiting,
         Emptied(emptied) if emptied else None,
         attempts or 1,
+        key_holder,
     )

@@ -7,7 +7,7 @@ from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import to_utc
-from hub.errors import NotFound, Refused
+from hub.errors import AlreadyCheckedIn, NotFound
 from hub.store import events, students
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
@@ -68,7 +68,7 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
         attendance, change = AttendanceRecord(made, moment, None), Change.CREATED
     else:
         if not operation.repeatable:
-            raise Refused("Student already checked in to this event")
+            raise AlreadyCheckedIn
         row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
         assert row is not None
         attendance, change = _record(tx, row), Change.UNCHANGED

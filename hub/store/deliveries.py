@@ -22,14 +22,16 @@ KEEP = Statement("""
         idempotency_key, body_digest, students, events, waiting)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
 BY_KEY = Statement("""
-    SELECT id, received_at, status, answer, body_digest FROM delivery
+    SELECT id, received_at, status, answer, body_digest, key_attempt FROM delivery
     WHERE source = ? AND idempotency_key = ?""")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 HOLDER = """
     SELECT id, received_at FROM delivery WHERE source = ? AND idempotency_key = ? AND id <> ?"""
-CLAIM_KEY = "UPDATE delivery SET idempotency_key = ?, body_digest = ? WHERE id = ?"
-LAST_ATTEMPT = """
-    SELECT status, answer FROM attempt WHERE delivery = ? ORDER BY number DESC LIMIT 1"""
+CLAIM_KEY = """
+    UPDATE delivery SET idempotency_key = ?, body_digest = ?, key_attempt = ?
+    WHERE id = ? AND idempotency_key IS NULL"""
+SET_KEY_HOLDER = "UPDATE delivery SET key_holder = ? WHERE id = ?"
+ATTEMPT = "SELECT status, answer FROM attempt WHERE delivery = ? AND number = ?"
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
 ADD_ATTEMPT = """
     INSERT INTO attempt (delivery, number, attempted_at, outcome, status, answer, duration)
@@ -39,15 +41,19 @@ SETTLE = "UPDATE delivery SET outcome = ?, students = ?, events = ?, waiting = ?
 EMPTY = "UPDATE delivery SET body = ?, emptied = ?, waiting = NULL WHERE id = ? AND emptied IS NULL"
 FORGET = """
     UPDATE delivery SET body = ?, headers = '{}', answer = ?, emptied = ?, students = '',
-        waiting = NULL, idempotency_key = NULL, body_digest = NULL WHERE id = ?"""
+        waiting = NULL, idempotency_key = NULL, body_digest = NULL, key_holder = NULL
+    WHERE id = ?"""
 FORGET_ATTEMPTS = "UPDATE attempt SET answer = ? WHERE delivery = ?"
 _FORGOTTEN = '{"forgotten": true}'
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAnswer:
-    """The answer to the first delivery of an idempotency key, and the digest of that one's body."""
+    """The first answer that an idempotency key remembers, the delivery that got it, and the digest of
+    that one's body.
+    """
 
+    delivery: str
     status: int
     answer: str
     body_digest: str | None
@@ -92,21 +98,21 @@ def _headers(headers: tuple[tuple[str, str], ...]) -> str:
 def first_answer(
     tx: Transaction, source: str, key: str, now: datetime, retention: timedelta
 ) -> FirstAnswer | None:
-    """The answer given to the first delivery of this key, within the retention time.
+    """The first answer that this key remembers, within the retention time.
 
     A key whose time is over is released, so that it may be used anew.
     """
     row = tx.row(BY_KEY, source, key)
     if row is None:
         return None
-    identifier, received_at, status, answer, body_digest = row
+    identifier, received_at, status, answer, body_digest, attempt = row
     if now - tx.moment(received_at) > retention:
         tx.run(RELEASE_KEY, identifier)
         return None
-    if status >= 500 or key.startswith("source:"):
+    if attempt is not None:
         # Claimed by a replay: it was that which recorded something.
-        status, answer = tx.row(LAST_ATTEMPT, identifier) or (status, answer)
-    return FirstAnswer(status, answer, body_digest)
+        status, answer = tx.row(ATTEMPT, identifier, attempt) or (status, answer)
+    return FirstAnswer(identifier, status, answer, body_digest)
 
 
 def holder(tx: Transaction, source: str, key: str, other_than: str) -> str | None:
@@ -115,9 +121,16 @@ def holder(tx: Transaction, source: str, key: str, other_than: str) -> str | Non
     return str(row[0]) if row else None
 
 
-def claim_key(tx: Transaction, identifier: str, key: str, body_digest: str) -> None:
-    """Have a delivery answer for a key that no other one has."""
-    tx.run(CLAIM_KEY, key, body_digest, identifier)
+def claim_key(tx: Transaction, identifier: str, key: str, body_digest: str, attempt: int) -> None:
+    """Have a delivery answer, as it did at an attempt, for a key that no other one has; unless it has
+    answered for one before.
+    """
+    tx.run(CLAIM_KEY, key, body_digest, attempt, identifier)
+
+
+def set_key_holder(tx: Transaction, identifier: str, holder: str) -> None:
+    """Keep of a delivery whose key it used with another body."""
+    tx.run(SET_KEY_HOLDER, holder, identifier)
 
 
 def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, settlement: Settlement) -> int:

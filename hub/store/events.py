@@ -9,7 +9,7 @@ from hub.domain.nearness import around
 from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
 from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, format_utc, to_utc
-from hub.errors import NotFound, Refused
+from hub.errors import Conflicting, NotFound, Refused
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
 
@@ -220,7 +220,9 @@ def _meant(
     if len(rows) > 1:
         row = tx.row(BY_NAME_AND_START, named, starts_at) if starts_at is not None else None
         if row is None or row[-1]:
-            raise Refused(f"Several events are named {named}; give event_identifier or event_date")
+            raise Conflicting(
+                f"Several events are named {named}; give event_identifier or event_date"
+            )
         return record(tx, row, context)
     if not rows:
         raise unknown(named)
@@ -312,6 +314,6 @@ def record(tx: Transaction, row: Row, context: Context) -> EventRecord:
     return _made(row[0], (row[1], starts_at, *row[3:7]), context)
 
 
-def _taken(name: str, starts_at: datetime, context: Context) -> Refused:
+def _taken(name: str, starts_at: datetime, context: Context) -> Conflicting:
     day = calendar_date(starts_at, context.zone)
-    return Refused(f"Event with name {name} already exists on {day}")
+    return Conflicting(f"Event with name {name} already exists on {day}")

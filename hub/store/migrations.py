@@ -163,6 +163,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE schema_version ADD COLUMN readable_from INTEGER",
         "ALTER TABLE delivery ADD COLUMN key_attempt INTEGER",
         "ALTER TABLE delivery ADD COLUMN key_holder TEXT",
+        # Keys that a replay claimed, and keys that remember what may do better.
+        """UPDATE delivery SET key_attempt = (
+                SELECT max(a.number) FROM attempt a
+                WHERE a.delivery = delivery.id AND a.outcome = 'applied')
+            WHERE idempotency_key IS NOT NULL AND outcome = 'applied'""",
+        """UPDATE delivery SET idempotency_key = NULL, body_digest = NULL
+            WHERE outcome <> 'applied'
+                AND (status = 404 OR status >= 500 OR answer LIKE '%already%')""",
         "ALTER TABLE event_identifier ADD COLUMN hidden_at {moment}",
         """CREATE TABLE forgetting (
             id {id},

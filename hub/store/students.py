@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_identifier
 from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
 from hub.domain.records import Change, Result, StudentRecord
-from hub.errors import NotFound, Refused
+from hub.errors import Conflicting, NotFound
 from hub.store import outbox
 from hub.store.context import Context
 from hub.store.transaction import Statement, Transaction
@@ -221,12 +221,12 @@ def _emails_first(identifier: Identifier) -> bool:
     return identifier.kind != EMAIL
 
 
-def _taken(identifier: Identifier) -> Refused:
+def _taken(identifier: Identifier) -> Conflicting:
     if identifier.kind == EMAIL:
-        return Refused(f"Student with email {identifier.text} already exists")
+        return Conflicting(f"Student with email {identifier.text} already exists")
     if identifier.kind == A_NUMBER:
-        return Refused(f"User with identifier {identifier.text} already exists")
-    return Refused(f"Student with {identifier.kind} {identifier.text} already exists")
+        return Conflicting(f"User with identifier {identifier.text} already exists")
+    return Conflicting(f"Student with {identifier.kind} {identifier.text} already exists")
 
 
 def _insert(

@@ -30,6 +30,7 @@ from hub.wire.strict_json import MAX_DEPTH
 RECORD = ("student", "student_identifier", "event", "event_identifier", "attendance")
 """The tables of what a source can record."""
 
+_KEY = "the-same"
 _LONG = "x" * 100_000
 _OF_TYPE: Mapping[str, Any] = {
     "string": "text",
@@ -229,23 +230,38 @@ def _twice(hub: MemoryHub, subject: Subject) -> None:
 
 
 def _repeated(hub: MemoryHub, subject: Subject) -> None:
-    headers = {"Idempotency-Key": "the-same", **subject.fixture.headers}
+    headers = _with_key(hub, subject, subject.fixture.body)
     first = _sent(hub, subject, subject.fixture.body, headers)
     before = _record(hub)
     again = hub.post(subject.source, subject.fixture.body, headers)
-    same = (again.status, again.body) == (first.status, first.body)
-    _require(same, f"answered {first.status} first and {again.status} then", again)
-    _require("x-delivery-replayed" in again.headers, "not marked as replayed", again)
+    if _is_remembered(hub):
+        same = (again.status, again.body) == (first.status, first.body)
+        _require(same, f"answered {first.status} first and {again.status} then", again)
+        _require("x-delivery-replayed" in again.headers, "not marked as replayed", again)
     _require(_record(hub) == before, "the second one was recorded too", again)
 
 
 def _key_reused(hub: MemoryHub, subject: Subject) -> None:
-    headers = {"Idempotency-Key": "the-same", **subject.fixture.headers}
-    _sent(hub, subject, subject.fixture.body, headers)
+    _sent(hub, subject, subject.fixture.body, _with_key(hub, subject, subject.fixture.body))
+    if not _is_remembered(hub):
+        return
     before = _record(hub)
-    posted = hub.post(subject.source, subject.fixture.body + b" ", headers)
+    body = subject.fixture.body + b" "
+    posted = hub.post(subject.source, body, _with_key(hub, subject, body))
     _require(posted.status == 409, f"answered {posted.status}, not 409", posted)
     _require(_record(hub) == before, "something was recorded", posted)
+
+
+def _with_key(hub: MemoryHub, subject: Subject, body: bytes) -> dict[str, str]:
+    """The headers of a request that names itself, always by the same key, as its scheme has it do so."""
+    endpoint = hub.endpoint(subject.source)
+    credentials = hub.credentials(endpoint, body, identifier=_KEY)
+    return {"Idempotency-Key": _KEY, **subject.fixture.headers, **credentials}
+
+
+def _is_remembered(hub: MemoryHub) -> bool:
+    """Whether a key remembers the first answer: what was ignored may do better, so it is not."""
+    return any(row["idempotency_key"] for row in hub.rows("delivery"))
 
 
 def _text_plain(hub: MemoryHub, subject: Subject) -> None:

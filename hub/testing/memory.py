@@ -111,7 +111,12 @@ class MemoryHub:
         return Posted(response.status, found, response.body, operations, tuple(faults))
 
     def credentials(
-        self, endpoint: Endpoint, body: bytes, now: datetime | None = None, secret: str = ""
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        now: datetime | None = None,
+        secret: str = "",
+        identifier: str = "",
     ) -> Mapping[str, str]:
         """The headers that prove where a request comes from; none where nothing can sign."""
         scheme = endpoint.authentication
@@ -119,7 +124,7 @@ class MemoryHub:
             scheme = scheme.inner
         if isinstance(scheme, Open) or not isinstance(scheme, Signer):
             return {}
-        identifier = f"msg_{new_delivery_id()}"
+        identifier = identifier or f"msg_{new_delivery_id()}"
         return scheme.sign(body, secret or endpoint.secrets[0], now or utc_now(), identifier)
 
     def operations(
@@ -127,7 +132,9 @@ class MemoryHub:
     ) -> tuple[Operation, ...]:
         """What a source makes of a body, and the plugins amend; nothing where it is refused."""
         endpoint = self.endpoint(source)
-        lower = MappingProxyType({name.lower(): value for name, value in headers.items()})
+        lower = MappingProxyType(
+            endpoint.kept_headers.of({name.lower(): value for name, value in headers.items()})
+        )
         delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), lower, body)
         with _faults():
             return prepare(self.hub.plugins.hooks, endpoint, delivery).operations

@@ -128,6 +128,11 @@ class HmacSha256:
     def headers(self) -> tuple[str, ...]:
         return (self.header.lower(),)
 
+    @property
+    def signed_id_header(self) -> str | None:
+        """The header with the id, where the signature is made over it."""
+        return self.id_header if "id" in self.signed.split(".") else None
+
     def check_secret(self, secret: str) -> None:
         """Any text is a secret of this scheme."""
 
@@ -227,6 +232,8 @@ class StandardWebhooks:
 
     scheme: str = "standard-webhooks"
     headers: tuple[str, ...] = ("webhook-signature",)
+    timestamp_header: str = "webhook-timestamp"
+    signed_id_header: str = "webhook-id"
 
     def check_secret(self, secret: str) -> None:
         """A secret is Base64, with or without ``whsec_`` before it."""
@@ -300,8 +307,37 @@ class WhenSigned:
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> None:
         """See ``Authentication.verify``."""
-        if any(headers.get(name) is not None for name in self.headers):
+        if self.is_signed(headers):
             self.inner.verify(headers, body, secrets, now)
+
+    def is_signed(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request has a credential."""
+        return any(headers.get(name) is not None for name in self.headers)
+
+
+def signed_id(scheme: Authentication, headers: Mapping[str, str]) -> str | None:
+    """The header with the id that the signature of a verified request is made over; None where it is over
+    none. Names are in lower case.
+    """
+    if isinstance(scheme, WhenSigned):
+        return signed_id(scheme.inner, headers) if scheme.is_signed(headers) else None
+    name: str | None = getattr(scheme, "signed_id_header", None)
+    return name.lower() if name else None
+
+
+def is_trusted(scheme: Authentication, headers: Mapping[str, str]) -> bool:
+    """Whether a verified request has proved where it comes from."""
+    if isinstance(scheme, WhenSigned):
+        return scheme.is_signed(headers)
+    return not isinstance(scheme, Open)
+
+
+def told_headers(scheme: Authentication) -> tuple[str, ...]:
+    """The headers of a scheme that are no credentials, in lower case: its timestamp, and its id."""
+    if isinstance(scheme, WhenSigned):
+        return told_headers(scheme.inner)
+    names = (getattr(scheme, name, None) for name in ("timestamp_header", "signed_id_header"))
+    return tuple(name.lower() for name in names if name)
 
 
 OPEN = Open()

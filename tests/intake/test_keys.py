@@ -4,7 +4,11 @@ import json
 from datetime import timedelta
 
 import pytest
-from hubtest import LEGACY, UNIFIED
+from hubtest import LEGACY, ONETAP, UNIFIED, Client
+
+from hub import STANDARD_WEBHOOKS
+from hub.config.settings import SourceSettings
+from hub.domain.timestamps import utc_now
 
 STUDENT = {
     "type": "student",
@@ -30,15 +34,105 @@ def test_a_repeated_delivery_has_the_first_answer(client, rows, header):
     assert sorted(row["outcome"] for row in rows("Delivery")) == ["applied", "repeated"]
 
 
-def test_a_refusal_is_the_first_answer_too(client, calls):
+def test_a_refusal_that_may_do_better_is_not_remembered(client, calls, rows):
     payload = {"student_identifier": "a1", "event_identifier": "1"}
     headers = {"Idempotency-Key": "k"}
-    first = client.post(LEGACY, payload, headers=headers)
+    assert client.post(LEGACY, payload, headers=headers).status == 404
+    assert client.post(LEGACY, {**payload, "source": "x"}, headers=headers).status == 404
     calls.student("a1")
     calls.event()
-    again = client.post(LEGACY, payload, headers=headers)
-    assert (again.status, again.body) == (404, first.body)
-    assert client.post(LEGACY, payload, headers={"Idempotency-Key": "k2"}).status == 201
+    first = client.post(LEGACY, payload, headers=headers)
+    assert (first.status, "x-delivery-replayed" in first.headers) == (201, False)
+    assert client.post(LEGACY, payload, headers=headers).body == first.body
+    assert client.post(LEGACY, {**payload, "source": "x"}, headers=headers).status == 409
+    second = client.post(LEGACY, payload, headers={"Idempotency-Key": "k2"})
+    assert second.error == "Student already checked in to this event"
+    client.post(
+        ONETAP, {"event": "profile.created", "data": {"id": "p", "email": "a1@example.edu"}}
+    )
+    assert calls.student("a1").error == "Student with email a1@example.edu already exists"
+    for row in rows("Delivery"):
+        assert (row["idempotency_key"] is not None) <= (row["outcome"] == "applied")
+
+
+def test_a_taken_identifier_is_not_remembered_and_a_broken_schema_is(client, calls):
+    headers = {"Idempotency-Key": "k"}
+    calls.student("a1")
+    taken = {**STUDENT, "data": {**STUDENT["data"], "first_name": "Grace"}}
+    assert client.post(UNIFIED, taken, headers=headers).status == 400
+    assert client.post(UNIFIED, STUDENT, headers=headers).status == 400  # another body: no 409
+    for wrong in ({"type": "x"}, {"type": "student", "data": {}}):
+        headers = {"Idempotency-Key": json.dumps(wrong)}
+        first = client.post(UNIFIED, wrong, headers=headers)
+        again = client.post(UNIFIED, wrong, headers=headers)
+        assert (again.body, again.headers["x-delivery-replayed"]) == (first.body, "true")
+        assert client.post(UNIFIED, STUDENT, headers=headers).status == 409
+
+
+def test_what_was_ignored_for_now_is_not_remembered_and_what_is_knowingly_nothing_is(client):
+    headers = {"Idempotency-Key": "k"}
+    gone = {"event": "profile.deleted", "data": {"id": "p"}}
+    passport = {"event": "passport.created", "data": {}}
+    for payload, replayed in ((gone, False), (passport, True)):
+        headers = {"Idempotency-Key": payload["event"]}
+        assert client.post(ONETAP, payload, headers=headers).status == 200
+        again = client.post(ONETAP, payload, headers=headers)
+        assert ("x-delivery-replayed" in again.headers) == replayed
+
+
+def test_a_veto_is_not_remembered(make_hub, tmp_path):
+    file = tmp_path / "plugins" / "doorman.py"
+    file.parent.mkdir()
+    file.write_text(
+        "import hub, pathlib\n"
+        "@hub.hookimpl\n"
+        "def veto_delivery(delivery):\n"
+        f"    return 'Closed' if pathlib.Path({str(tmp_path / 'closed')!r}).exists() else None\n"
+    )
+    client = Client(make_hub(plugins=str(file.parent)))
+    (tmp_path / "closed").touch()
+    headers = {"Idempotency-Key": "k"}
+    assert client.post(UNIFIED, STUDENT, headers=headers).error == "Closed"
+    (tmp_path / "closed").unlink()
+    assert client.post(UNIFIED, STUDENT, headers=headers).status == 201
+
+
+def test_another_body_is_a_fact_of_the_delivery(client, rows):
+    headers = {"Idempotency-Key": "k"}
+    first = client.post(UNIFIED, STUDENT, headers=headers).headers["x-delivery-id"]
+    client.post(UNIFIED, {**STUDENT, "source": "x"}, headers=headers)
+    assert [row["key_holder"] for row in rows("Delivery")] == [None, first]
+
+
+class TestSignedId:
+    SECRET = "whsec_YSBzZWNyZXQgdG8gdHJ5IHRoaW5ncyB3aXRo"
+
+    def sent(self, client, identifier, **headers):
+        body = json.dumps(STUDENT).encode()
+        signed = STANDARD_WEBHOOKS.sign(body, self.SECRET, utc_now(), identifier)
+        return client.post(UNIFIED, body=body, headers={**signed, **headers})
+
+    @pytest.fixture(params=[True, False])
+    def signed(self, request, make_hub):
+        own = SourceSettings(
+            signature="standard-webhooks", secrets=(self.SECRET,), required=request.param
+        )
+        return Client(make_hub(sources={"unified": own}))
+
+    def test_it_outranks_a_header_that_anyone_may_write(self, signed):
+        assert self.sent(signed, "msg_1").status == 201
+        again = self.sent(signed, "msg_1", **{"Idempotency-Key": "fresh"})
+        assert (again.status, again.headers["x-delivery-replayed"]) == (201, "true")
+        other = self.sent(signed, "msg_2", **{"Idempotency-Key": "fresh"})
+        assert "x-delivery-replayed" not in other.headers
+
+    def test_nobody_takes_it_who_has_not_signed(self, make_hub):
+        own = SourceSettings(signature="standard-webhooks", secrets=(self.SECRET,), required=False)
+        client = Client(make_hub(sources={"unified": own}))
+        event = {"type": "event", "data": {"event_name": "E", "event_date": "2024-01-15T10:00:00Z"}}
+        assert client.post(UNIFIED, event, headers={"webhook-id": "msg_1"}).status == 201
+        assert self.sent(client, "msg_1").status == 201
+        assert client.post(UNIFIED, event, headers={"webhook-id": "msg_1"}).status == 201
 
 
 def test_a_body_that_is_not_json_has_the_first_answer_too(client):

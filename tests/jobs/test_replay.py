@@ -91,8 +91,8 @@ def test_what_was_applied_or_repeated_is_left_alone(hub, client, calls):
     applied = calls.student("a1").headers["x-delivery-id"]
     with pytest.raises(NotReplayable, match="was applied"):
         hub.replays.replay(applied)
-    first = client.post(UNIFIED, CHECK_IN, headers={"Idempotency-Key": "k"})
-    again = client.post(UNIFIED, CHECK_IN, headers={"Idempotency-Key": "k"})
+    first = client.post(UNIFIED, {"type": "x"}, headers={"Idempotency-Key": "k"})
+    again = client.post(UNIFIED, {"type": "x"}, headers={"Idempotency-Key": "k"})
     assert again.headers["x-delivery-replayed"] == "true"
     with pytest.raises(NotReplayable, match="repeats another one"):
         hub.replays.replay(again.headers["x-delivery-id"])
@@ -170,15 +170,24 @@ def test_two_replays_at_once_apply_it_once(make_hub, client, calls, rows):
     assert (rows.count("Attendance"), rows.count("Attempt")) == (1, 2)
 
 
-def test_the_senders_retry_still_has_the_first_answer(hub, client, calls, rows):
-    """The key was answered once; what the hub made of it since is not the sender's business."""
+def test_the_senders_retry_gets_the_answer_of_what_was_applied_later(hub, client, calls, rows):
     delivery = refused(client, **{"Idempotency-Key": "k"})
     calls.student("a1")
     calls.event()
-    hub.replays.replay(delivery)
+    done = hub.replays.replay(delivery)
     again = client.post(UNIFIED, CHECK_IN, headers={"Idempotency-Key": "k"})
-    assert (again.status, again.headers["x-delivery-replayed"]) == (404, "true")
+    assert (again.status, again.headers["x-delivery-replayed"]) == (201, "true")
+    assert again.body.decode() == done.settlement.answer
     assert rows.count("Attendance") == 1
+
+
+def test_a_key_keeps_its_first_remembered_answer_whatever_is_tried_later(hub, client, rows):
+    passport = {"event": "passport.created", "data": {}}
+    first = client.post(ONETAP, passport, headers={"Idempotency-Key": "k"})
+    hub.replays.replay(first.headers["x-delivery-id"])
+    assert rows("Delivery")[0]["key_attempt"] is None
+    again = client.post(ONETAP, passport, headers={"Idempotency-Key": "k"})
+    assert (again.body, again.headers["x-delivery-replayed"]) == (first.body, "true")
 
 
 def test_observers_see_a_replay(make_hub, tmp_path, client, calls):

@@ -659,7 +659,7 @@ class TestHeadersOfASource:
     def test_are_no_credentials(self, make):
         code = self.CODE.replace("X-Room", "X-Webhook-Secret").replace("OPEN", "SHARED_SECRET")
         (failed,) = make(door=code).plugins.failed
-        assert "headers: a credential is no part of a payload (" in failed.reason
+        assert "headers: a credential is no part of a payload, and never kept (" in failed.reason
 
 
 class TestAuthenticationOfAPlugin:

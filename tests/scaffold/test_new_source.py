@@ -401,10 +401,10 @@ class TestWhatItMakes:
 
     def test_two_sessions_on_a_day_are_two(self, post):
         first = post()
-        second = post(begins="2026-03-01T20:00:00+01:00", grantedAt="2026-03-01T20:01:00+01:00")
+        second = post(begins="2026-03-01T21:00:00+01:00", grantedAt="2026-03-01T21:01:00+01:00")
         assert (first.status, second.status) == (201, 201)
         assert first.json["event"]["id"] != second.json["event"]["id"]
-        assert post(begins="2026-03-01T19:00:00Z").json["event"] == second.json["event"]
+        assert post(begins="2026-03-01T20:00:00Z").json["event"] == second.json["event"]
         assert len(post.rows("attendance")) == 2
 
     def test_who_goes_out_does_not_come_in(self, post):
