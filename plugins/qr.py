@@ -1,7 +1,8 @@
-"""QR scanners: ``{"student_id": …, "event_id": …}``, or a token that the hub has issued as a QR code.
+"""QR scanners: ``{"student_id": …, "event_id": …}``, or a token of the hub's, from a QR code.
 
 A token is a JSON Web Token (RFC 7519, HS256) that names a student (``sub``), an event (``evt``) or both;
-what it does not name, the scanner tells. ``attendance-hub qr`` issues one.
+what it does not name, the scanner tells. ``attendance-hub qr`` prints one, as text; any QR code maker
+turns it into an image.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -72,7 +73,8 @@ def claims_of(settings: Settings, payload: Mapping[str, Any]) -> Mapping[str, An
         int(found["exp"])
         if not isinstance(found.get("evt", ""), str):
             raise TypeError
-    except (jwt.InvalidTokenError, TypeError, ValueError):
+    except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
+        # OverflowError: of 1e400, which JSON has as a number, and Python reads as infinity.
         raise Unauthenticated("Invalid token", "This hub has not issued it") from None
     return found
 
@@ -123,7 +125,7 @@ def register_commands(group: click.Group, settings: Settings) -> None:
     @click.option("--event", help="Id or name of the event it is for.")
     @click.option("--minutes", type=click.IntRange(1, 60 * 24 * 366), default=10, show_default=True)
     def command(student: str | None, event: str | None, minutes: int) -> None:
-        """Issue a token, to be shown as a QR code, for a student, an event or both."""
+        """Print a token for a student, an event or both; any QR code maker turns it into an image."""
         if not settings.key:
             raise click.ClickException("set HUB_PLUGIN_QR_KEY; make one with: openssl rand -hex 32")
         if not (student or event):

@@ -41,6 +41,11 @@ def token(student=None, event=None, lifetime=HOUR, key=KEY):
     return issue(key, student, event, datetime.now(UTC), lifetime)
 
 
+def signed(claims):
+    """A token with claims that no library would write."""
+    return jwt.PyJWS().encode(claims.encode(), KEY, "HS256")
+
+
 def test_ids_check_in_once(post):
     assert post({**IDS, "time": 1772388131}).json["checked_in_at"] == "2026-03-01T18:02:11Z"
     assert post(IDS).status == 200
@@ -82,6 +87,19 @@ def test_a_token_names_the_student_the_event_or_both(post, named, beside):
             "Invalid token",
         ),
         ({"token": jwt.encode({"sub": "a1"}, None, "none")}, 401, "Invalid token"),
+        *(
+            (
+                {"token": signed(f'{{"sub": "a1", "aud": "attendance-hub", {claims}}}')},
+                401,
+                "Invalid token",
+            )
+            for claims in (
+                '"exp": 1e400',
+                '"exp": -1e400',
+                '"exp": NaN',
+                '"exp": 4e9, "nbf": 1e400',
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_refused(post, payload, status, said):
