@@ -12,12 +12,30 @@ _FRAMES = 4
 """Places that a fault's line names, the innermost first."""
 
 
+def plain(text: str) -> str:
+    """Text on one line that cannot steer a terminal, whoever wrote what is in it: what is not printable
+    is escaped.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def configure(level: str) -> None:
     """Send the hub's log, and its server's warnings, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level="WARNING")
     logging.getLogger("hub").setLevel(level.upper())
+
+
+def keep_plain() -> None:
+    """Let what is logged without ``configure`` be plain as well: by any command but ``serve``."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Plain())
 
 
 def look_up_less() -> None:
@@ -29,7 +47,14 @@ def look_up_less() -> None:
     logging._srcfile = None
 
 
-class _Formatter(logging.Formatter):
+class _Plain(logging.Formatter):
+    """Formats an event as one line of plain text; the lines of a traceback follow it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return plain(super().formatMessage(record))
+
+
+class _Formatter(_Plain):
     """Formats a second once, however many lines it has."""
 
     def __init__(self, form: str) -> None:

@@ -1,15 +1,14 @@
 """``attendance-hub capture``: open a secret URL on a running hub, and show what came in."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-
-import click
+from datetime import timedelta
 
 from hub.api.capture import PATH
 from hub.cli.store import existing_store
+from hub.cli.terminal import lines_of, local, show
 from hub.config.settings import Settings
 from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
-from hub.domain.timestamps import format_utc, utc_now
+from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.record import captures as kept_captures
 from hub.store import captures
@@ -22,10 +21,11 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
     with existing_store(settings.database) as store, store.writing() as tx:
         identifier = captures.open_(tx, digest(token), now, expires_at)
     base = (url or _address(settings)).rstrip("/")
-    yield f"capture {identifier}, open until {_moment(expires_at)}:"
+    yield f"capture {identifier}, open until {local(expires_at, settings.time_zone)}:"
     yield f"  {base}{PATH}/{token}/"
     yield "Let the system post there. The hub records nothing of it, and keeps the requests, with the"
-    yield f"personal data in them, until {_moment(expires_at + KEPT_FOR)}. Then:"
+    kept_until = local(expires_at + KEPT_FOR, settings.time_zone)
+    yield f"personal data in them, until {kept_until}. Then:"
     yield f"  attendance-hub new-source NAME --from-capture {identifier}"
 
 
@@ -35,7 +35,8 @@ def list_(settings: Settings) -> Iterator[str]:
         found = kept_captures.every(db)
     for capture in found:
         state = "open until" if capture.expires_at > utc_now() else "ended"
-        yield f"{capture.id}: {state} {_moment(capture.expires_at)}, {capture.requests} requests"
+        expires_at = local(capture.expires_at, settings.time_zone)
+        yield f"{capture.id}: {state} {expires_at}, {capture.requests} requests"
 
 
 def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
@@ -49,13 +50,16 @@ def requests_of(settings: Settings, identifier: int) -> list[CapturedRequest]:
         return kept_captures.requests(db, identifier)
 
 
-def show(settings: Settings, identifier: int) -> Iterator[str]:
+def show_(settings: Settings, identifier: int) -> Iterator[str]:
     """The lines of what a capture has taken."""
     for number, request in enumerate(requests_of(settings, identifier), start=1):
-        yield f"request {number}, {_moment(request.received_at)}"
+        yield f"request {number}, {local(request.received_at, settings.time_zone)}"
         yield from (f"{name}: {value}" for name, value in request.headers.items())
         yield ""
-        yield request.body.decode("utf-8", "backslashreplace")
+        # Indented: no line of a body looks like one of the command's own.
+        yield from (
+            f"  {line}" for line in lines_of(request.body.decode("utf-8", "backslashreplace"))
+        )
         yield ""
 
 
@@ -64,17 +68,13 @@ def _address(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def _moment(moment: datetime) -> str:
-    return format_utc(moment.replace(microsecond=0))
-
-
 def run(settings: Settings, minutes: int, url: str | None, shown: int | None, listed: bool) -> None:
     """What the command does."""
     if listed:
         lines = list_(settings)
     elif shown is not None:
-        lines = show(settings, shown)
+        lines = show_(settings, shown)
     else:
         lines = open_(settings, minutes, url)
     for line in lines:
-        click.echo(line)
+        show(line)

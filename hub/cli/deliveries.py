@@ -3,17 +3,19 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import tzinfo
 from typing import Any, TypeVar
 
 import click
 
 from hub.api import shown
-from hub.cli.options import setting_options
+from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.progress import progress
 from hub.cli.store import existing_store
+from hub.cli.terminal import as_json, lines_of, local, show
 from hub.config.load import load
-from hub.domain.delivery import KeptDelivery, Outcome
-from hub.domain.timestamps import format_utc
+from hub.domain import subjects
+from hub.domain.delivery import Attempt, KeptDelivery, Outcome
 from hub.errors import Refused
 from hub.jobs import replay
 from hub.record import deliveries as kept_deliveries
@@ -45,73 +47,77 @@ def _filter_options(command: Command) -> Command:
 @deliveries.command("list")
 @_filter_options
 @click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="0: all.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
+@click.option("--json", "in_json", is_flag=True, help="A JSON object a line.")
 @setting_options("database", "time_zone")
-def list_(limit: int, as_json: bool, config_file: str | None, **options: Any) -> None:
+def list_(limit: int, in_json: bool, config_file: str | None, **options: Any) -> None:
     """List deliveries, the newest first."""
     filters, settings = _split(options)
     configured = load(settings, config_file).settings
     wanted = search.filters(filters, configured.time_zone)
+    told = 0
     with existing_store(configured.database) as store:
-        for told, kept in enumerate(_all(store, wanted)):
+        for kept in _all(store, wanted):
             if limit and told == limit:
-                click.echo(f"there are more than {limit}; see --limit", err=True)
+                show(f"there are more than {limit}; see --limit", err=True)
                 break
-            click.echo(json.dumps(shown.summary(kept)) if as_json else _line(kept))
+            show(as_json(shown.summary(kept)) if in_json else _line(kept, configured.time_zone))
+            told += 1
+    if wanted.event and not in_json:
+        what = "1 delivery" if told == 1 else f"{told} deliveries"
+        show(f"{what} (no head count: refused and repeated ones count too)")
 
 
-@deliveries.command()
+@deliveries.command("show")
 @click.argument("delivery")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@setting_options("database")
-def show(delivery: str, as_json: bool, config_file: str | None, **options: Any) -> None:
+@click.option("--json", "in_json", is_flag=True, help="As JSON.")
+@setting_options("database", "time_zone")
+def show_(delivery: str, in_json: bool, config_file: str | None, **options: Any) -> None:
     """Show everything that is kept of a delivery, with all its attempts."""
-    with (
-        existing_store(load(options, config_file).settings.database) as store,
-        store.reading() as db,
-    ):
+    settings = load(options, config_file).settings
+    with existing_store(settings.database) as store, store.reading() as db:
         kept = replay.find(db, delivery)
-        whole = shown.whole(kept, kept_deliveries.attempts(db, kept))
-    if as_json:
-        click.echo(json.dumps(whole, indent=2))
+        attempts = kept_deliveries.attempts(db, kept)
+    if in_json:
+        for line in lines_of(as_json(shown.whole(kept, attempts), indent=2)):
+            show(line)
         return
-    for line in _told(whole):
-        click.echo(_plain(line))
+    for line in _told(kept, attempts, settings.time_zone):
+        show(line)
 
 
 @deliveries.command("replay")
 @click.argument("ids", nargs=-1, metavar="[DELIVERY]...")
 @_filter_options
-@click.option("--waiting", is_flag=True, help="All whose student or event exists now.")
+@click.option("--waiting", is_flag=True, help="Those whose student or event exists now.")
 @click.option("--dry-run", is_flag=True, help="Tell what would become of each, and change nothing.")
-@setting_options("database", "plugins", "without", "time_zone")
+@setting_options("database", *PLUGIN_SETTINGS, "time_zone")
 def replay_(
     ids: tuple[str, ...], waiting: bool, dry_run: bool, config_file: str | None, **options: Any
 ) -> None:
     """Attempt deliveries again: those named, or all that match and are not in the record.
 
-    With --dry-run each is tried on its own, as if the others were not. The exit status is 1 if one
-    of them was not applied.
+    --waiting can be narrowed by the other filters. With --dry-run each is tried on its own, as if the
+    others were not. The exit status is 1 if one of them was not applied.
     """
     from hub.hub import Hub
 
     filters, settings = _split(options)
     configuration = load(settings, config_file).settings
     wanted = search.filters(filters, configuration.time_zone)
-    if bool(ids) + waiting + (not wanted.is_empty) != 1:
-        raise Refused("Use one of these: ids of deliveries, filters such as --status, or --waiting")
+    if bool(ids) is (waiting or not wanted.is_empty):
+        raise Refused("Name either ids of deliveries, or filters such as --status and --waiting")
     hub = Hub(configuration, create_store=False)
     try:
         total = len(ids)
         chosen: Iterable[str] = ids
-        if waiting:
-            chosen = ready = list(hub.replays.ready())
-            total = len(ready)
-        elif not ids:
+        if not ids:
             with hub.store.reading() as db:
                 asked = wanted.replayable().wanted(db, with_body=True)
                 total = kept_deliveries.count(db, asked)
             chosen = hub.replays.matching(asked)
+        if waiting:
+            chosen = ready = list(hub.replays.ready(asked))
+            total = len(ready)
         worst = _replay(hub.replays, chosen, total, dry_run)
         if not dry_run:
             hub.upkeep.apply_waiting()
@@ -125,12 +131,12 @@ def _replay(replays: replay.Replays, ids: Iterable[str], total: int, dry_run: bo
     with progress("replaying", total) as one_more:
         for identifier in ids:
             line, outcome = _replay_one(replays, identifier, dry_run)
-            click.echo(_plain(line))
+            show(line)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             one_more(1)
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     tried = "tried, and nothing changed" if dry_run else "replayed"
-    click.echo(f"{sum(outcomes.values())} {tried}" + (f": {told}" if told else ""))
+    show(f"{sum(outcomes.values())} {tried}" + (f": {told}" if told else ""))
     return int(any(outcome not in ("applied", "ignored") for outcome in outcomes))
 
 
@@ -161,25 +167,35 @@ def _all(store: Store, filters: search.Filters) -> Iterator[KeptDelivery]:
         yield from found
 
 
-def _line(kept: KeptDelivery) -> str:
+def _line(kept: KeptDelivery, zone: tzinfo) -> str:
     delivery = kept.delivery
     said = shown.error_of(kept.answer) or ""
-    waits = f"  waits for {kept.waiting}" if kept.waiting else ""
+    waits = f"  waits for {_awaited(kept.waiting, zone)}" if kept.waiting else ""
     tried = f"  ({kept.attempts} attempts)" if kept.attempts > 1 else ""
-    received = format_utc(delivery.received_at.replace(microsecond=0))
+    received = local(delivery.received_at, zone)
     columns = (delivery.id, received, delivery.source, kept.outcome, str(kept.status), said)
-    return _plain("  ".join(columns).rstrip() + waits + tried)
+    return "  ".join(columns).rstrip() + waits + tried
 
 
-def _told(whole: dict[str, Any]) -> Iterator[str]:
-    yield f"delivery {whole['id']} to {whole['source']}, received {whole['received_at']}"
+def _awaited(waiting: str, zone: tzinfo) -> str:
+    """What a delivery waits for; where the event must start near a moment, from when to when."""
+    if (near := subjects.is_near(waiting)) is None:
+        return waiting
+    name, begin, end = near
+    return f"{subjects.awaited_event(name)} from {local(begin, zone)} to {local(end, zone)}"
+
+
+def _told(kept: KeptDelivery, attempts: Sequence[Attempt], zone: tzinfo) -> Iterator[str]:
+    whole = shown.whole(kept, attempts)
+    received = local(kept.delivery.received_at, zone)
+    yield f"delivery {whole['id']} to {whole['source']}, received {received}"
     yield f"outcome: {whole['outcome']}" + (
-        f", waits for {whole['waiting_for']}" if whole["waiting_for"] else ""
+        f", waits for {_awaited(kept.waiting, zone)}" if kept.waiting else ""
     )
-    for attempt in whole["attempts"]:
-        answer = json.dumps(attempt["answer"], ensure_ascii=False)
-        yield f"attempt {attempt['number']}, {attempt['at']}: {attempt['outcome']}"
-        yield f"  {attempt['status']} {answer}"
+    for attempt in attempts:
+        answer = json.dumps(json.loads(attempt.answer), ensure_ascii=False)
+        yield f"attempt {attempt.number}, {local(attempt.at, zone)}: {attempt.outcome}"
+        yield f"  {attempt.status} {answer}"
     yield "headers:"
     for name, value in whole["headers"].items():
         yield f"  {name}: {value}"
@@ -194,14 +210,6 @@ def _told(whole: dict[str, Any]) -> Iterator[str]:
 
 def _lines(body: str) -> Sequence[str]:
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False).splitlines()
+        return lines_of(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     except ValueError:
-        return body.splitlines()
-
-
-def _plain(text: str) -> str:
-    """Text that cannot steer a terminal: what a sender wrote is in it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+        return lines_of(body)

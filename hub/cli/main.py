@@ -12,9 +12,11 @@ import click
 from hub.cli import check as checks
 from hub.cli.config import described
 from hub.cli.deliveries import deliveries
-from hub.cli.options import setting_options
+from hub.cli.options import PLUGIN_SETTINGS, setting_options
+from hub.cli.terminal import show
 from hub.config.load import load
 from hub.errors import HubError, SettingError
+from hub.log import keep_plain
 from hub.version import __version__
 
 
@@ -39,10 +41,11 @@ class _Group(click.Group):
         return group.commands
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        keep_plain()
         try:
             return super().main(*args, **kwargs)
         except HubError as error:
-            click.echo(f"attendance-hub: {error}", err=True)
+            show(f"attendance-hub: {error}", err=True)
             sys.exit(2)
 
 
@@ -71,7 +74,7 @@ def migrate(config_file: str | None, **options: Any) -> None:
     database = load(options, config_file).settings.database
     applied = run(database)
     done = f"applied {len(applied)} steps" if applied else "it is up to date"
-    click.echo(f"{parse_address(database).shown}: {done}")
+    show(f"{parse_address(database).shown}: {done}")
 
 
 @main.command()
@@ -86,14 +89,14 @@ def config(config_file: str | None, **options: Any) -> None:
         for name, value, origin in plugin.section.described():
             lines.append((f"plugin.{plugin.name}.{name}", value, origin))
     for name, value, origin in lines:
-        click.echo(f"{name} = {value}  ({origin})")
+        show(f"{name} = {value}  ({origin})")
 
 
 main.add_command(deliveries)
 
 
 @main.command()
-@setting_options("plugins", "load_plugins", "without")
+@setting_options(*PLUGIN_SETTINGS)
 def plugins(config_file: str | None, **options: Any) -> None:
     """List the plugins: version, origin, hooks and sources, and why one is not loaded.
 
@@ -112,7 +115,7 @@ def plugins(config_file: str | None, **options: Any) -> None:
     finally:
         log.setLevel(level)
     for line in lines:
-        click.echo(line)
+        show(line)
     sys.exit(1 if found.failed else 0)
 
 
@@ -150,7 +153,7 @@ def try_(
 )
 @click.option("--show", "shown", type=int, metavar="ID", help="Show what a capture has taken.")
 @click.option("--list", "listed", is_flag=True, help="List the captures.")
-@setting_options("host", "port", "database")
+@setting_options("host", "port", "database", "time_zone")
 def capture(
     minutes: int,
     url: str | None,
@@ -176,13 +179,13 @@ def capture(
     help="Send at once what failed or was given up for a target.",
 )
 @click.option("--discard", metavar="TARGET", help="Delete what waits for a target.")
-@setting_options("database", "plugins", "enable", "load_plugins", "without")
+@setting_options("database", *PLUGIN_SETTINGS)
 def outbox(again: str | None, discard: str | None, config_file: str | None, **options: Any) -> None:
     """Show what still has to be sent on to each target, and what was given up."""
     from hub.cli.outbox import run
 
     for line in run(load(options, config_file).settings, again, discard):
-        click.echo(line)
+        show(line)
 
 
 @main.command("new-source")
@@ -224,7 +227,7 @@ def new_source(
 
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Required: rebuild only shows the differences.")
-@setting_options("database", "plugins", "without", "time_zone")
+@setting_options("database", *PLUGIN_SETTINGS, "time_zone")
 def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
     """Derive the attendances again from all kept deliveries, and show the differences.
 
@@ -259,12 +262,13 @@ def check(url: str, secret: str | None) -> None:
     """Try the hub at URL with a few deliveries: a line for each check.
 
     It makes a student, two events and attendances with names of its own that nothing else has.
+    They stay in the record.
     """
     results = checks.run(url, secret)
     for result in results:
-        click.echo(str(result))
+        show(str(result))
     failed = sum(not result.passed for result in results)
-    click.echo(f"{len(results) - failed} passed, {failed} failed")
+    show(f"{len(results) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
 
@@ -295,5 +299,5 @@ def bench(url: str | None, connections: int, seconds: float, allow_remote: bool)
     with benches.throw_away_hub() if url is None else nullcontext(url) as target:
         measured = benches.run(target, connections, seconds, allow_remote)
     for line in benches.report(measured):
-        click.echo(line)
+        show(line)
     sys.exit(0 if measured.statuses[201] and not measured.errors else 1)

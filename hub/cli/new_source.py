@@ -5,9 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import click
-
 from hub.cli.capture import requests_of
+from hub.cli.terminal import show
 from hub.config.settings import Settings
 from hub.domain.captures import CapturedRequest
 from hub.errors import SettingError
@@ -47,7 +46,7 @@ def run(
     place = folder or Path(name)
     tried = write(project, place, settings)
     for line in _report(project, place, tried, bool(captures), bool(candidates)):
-        click.echo(line)
+        show(line)
     if any(one.status >= 500 for one in tried):
         sys.exit(1)
 

@@ -9,6 +9,9 @@ from hub.config.settings import Settings, default_of, settable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PLUGIN_SETTINGS = ("plugins", "enable", "load_plugins", "without")
+"""What every command that loads plugins takes: the settings that say which."""
+
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
     """Options for the named settings (all, if none is named), and ``--config``."""

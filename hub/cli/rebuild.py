@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Iterator
-
-import click
+from datetime import tzinfo
 
 from hub.cli.progress import progress
+from hub.cli.terminal import local, show
 from hub.config.settings import Settings
-from hub.domain.timestamps import format_utc
 from hub.hub import Hub
 from hub.jobs.rebuild import Difference, Rebuild, Rebuilt
 from hub.record import deliveries
 from hub.record.deliveries import Wanted
-from hub.record.snapshot import Attended
+from hub.record.snapshot import Attended, NamedEvent
 
 
 def rebuild(settings: Settings) -> None:
@@ -26,14 +25,14 @@ def rebuild(settings: Settings) -> None:
             rebuilt = derive.run(looked_at)
     finally:
         hub.close()
-    for line in _report(rebuilt):
-        click.echo(line)
+    for line in _report(rebuilt, settings.time_zone):
+        show(line)
     sys.exit(1 if rebuilt.differences or rebuilt.failed else 0)
 
 
-def _report(rebuilt: Rebuilt) -> Iterator[str]:
+def _report(rebuilt: Rebuilt, zone: tzinfo) -> Iterator[str]:
     for one in rebuilt.differences:
-        yield _line(one)
+        yield _line(one, zone)
     missing = sum(one.recorded is None for one in rebuilt.differences)
     surplus = sum(one.derived is None for one in rebuilt.differences)
     changed = len(rebuilt.differences) - missing - surplus
@@ -44,17 +43,26 @@ def _report(rebuilt: Rebuilt) -> Iterator[str]:
     )
 
 
-def _line(one: Difference) -> str:
-    what = f"{one.student}  {one.event}"
-    if one.recorded is None and one.derived is not None:
-        return f"+ {what}  {_times(one.derived)}  delivery {one.derived.delivery}"
-    if one.derived is None and one.recorded is not None:
-        return f"- {what}  {_times(one.recorded)}  delivery {one.recorded.delivery}"
-    assert one.recorded is not None
-    assert one.derived is not None
-    return f"~ {what}  {_times(one.recorded)} -> {_times(one.derived)}  delivery {one.derived.delivery}"
+def _line(one: Difference, zone: tzinfo) -> str:
+    what = f"{one.student}  {_label(one.event, zone)}"
+    recorded, derived = one.recorded, one.derived
+    if recorded is None and derived is not None:
+        return f"+ {what}  {_times(derived, zone)}  delivery {derived.delivery}"
+    if derived is None and recorded is not None:
+        return f"- {what}  {_times(recorded, zone)}  delivery {recorded.delivery}"
+    assert recorded is not None
+    assert derived is not None
+    changed = f"{_times(recorded, zone)} -> {_times(derived, zone)}"
+    return f"~ {what}  {changed}  delivery {derived.delivery}"
 
 
-def _times(attended: Attended) -> str:
-    left = f" to {format_utc(attended.checked_out_at)}" if attended.checked_out_at else ""
-    return format_utc(attended.checked_in_at) + left
+def _label(event: NamedEvent, zone: tzinfo) -> str:
+    return f"{event.name} ({local(event.starts_at, zone)})"
+
+
+def _times(attended: Attended, zone: tzinfo) -> str:
+    # To the last digit: two times that differ must not look the same.
+    left = (
+        f" to {local(attended.checked_out_at, zone, exact=True)}" if attended.checked_out_at else ""
+    )
+    return local(attended.checked_in_at, zone, exact=True) + left

@@ -6,8 +6,7 @@ import socket
 import sys
 from urllib.parse import urlsplit
 
-import click
-
+from hub.cli.terminal import show
 from hub.config.load import Configuration
 from hub.http.app import Application
 from hub.http.server import ENDING, listen
@@ -28,7 +27,7 @@ def serve(configuration: Configuration) -> None:
     configure(settings.log_level)
     look_up_less()
     for warning in configuration.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        show(f"warning: {warning}", err=True)
     require_lasting(settings)
     hub = Hub(settings)
     if hasattr(signal, "SIGHUP"):
@@ -45,21 +44,21 @@ def serve(configuration: Configuration) -> None:
 def _introduce(hub: Hub, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"attendance-hub {__version__} on http://{shown}:{port}")
-    click.echo(f"database: {hub.store.address.shown}")
+    show(f"attendance-hub {__version__} on http://{shown}:{port}")
+    show(f"database: {hub.store.address.shown}")
     for endpoint in hub.endpoints:
-        click.echo(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
+        show(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
     for target in hub.plugins.targets:
-        click.echo(f"target {target.name}: every check-in is sent on to it")
+        show(f"target {target.name}: every check-in is sent on to it")
     for failed in hub.plugins.failed:
-        click.echo(f"plugin {failed.name} ({failed.origin}) is not loaded: {failed.reason}")
+        show(f"plugin {failed.name} ({failed.origin}) is not loaded: {failed.reason}")
     public = hub.settings.public_url
     if is_loopback(host) and (not public or is_loopback(urlsplit(public).hostname or "")):
         return
     reached = public or f"{host}:{port}"
     for endpoint in hub.endpoints:
         if endpoint.is_open:
-            click.echo(
+            show(
                 f"warning: source {endpoint.source.name} is open, and anyone who reaches {reached} may "
                 "post to it; require a signature for it, or set require_authentication",
                 err=True,

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
+from hub.cli.terminal import show
 from hub.config.settings import Settings
 from hub.testing import trial
 from hub.testing.fixtures import fixtures as read
@@ -22,7 +21,7 @@ def run(plugin: str, fixtures: Path, source: str | None, accept: bool, settings:
         if accept:
             fixture.expectation.write_text(trial.written(tried.result), "utf-8")
         for line in _lines(tried, accept):
-            click.echo(line)
+            show(line)
         passed = passed and (accept or tried.passed)
     return passed
 

@@ -23,12 +23,13 @@ from hub.log import log_fault
 from hub.plugin.hooks import Hooks
 from hub.record import deliveries, snapshot
 from hub.record.deliveries import Wanted
-from hub.record.snapshot import Attended, Named
+from hub.record.snapshot import Attended, NamedEvent, NamedStudent
 from hub.store import scratch
 from hub.store.store import Entities, Store
 from hub.store.transaction import Transaction
 
 _PAGE = 200
+_Named = NamedStudent | NamedEvent
 _SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
 
 
@@ -37,11 +38,11 @@ class Difference:
     """An attendance that differs between the record and the deliveries.
 
     ``recorded`` is None where the record does not have it, ``derived`` where no delivery tells of it.
-    ``student`` and ``event`` are labels.
+    ``student`` is a label.
     """
 
     student: str
-    event: str
+    event: NamedEvent
     recorded: Attended | None
     derived: Attended | None
 
@@ -148,8 +149,8 @@ class Rebuild:
 class _Record:
     """The attendances of one store, and whose they are."""
 
-    students: Mapping[int, Named]
-    events: Mapping[int, Named]
+    students: Mapping[int, NamedStudent]
+    events: Mapping[int, NamedEvent]
     attendances: Mapping[tuple[int, int], Attended]
 
     @classmethod
@@ -194,17 +195,16 @@ def _differences(recorded: _Record, derived: _Record, changed: _Changed) -> Iter
         at = events.get(event, -event)
         known = left.pop((own, at), None)
         if known is None or known.times != attended.times:
-            yield Difference(
-                _label(derived.students, student), derived.events[event].label, known, attended
-            )
+            label = _label(derived.students, student)
+            yield Difference(label, derived.events[event], known, attended)
     for (student, event), attended in left.items():
         if changed.since(attended, student, event):
             continue
         label = _label(recorded.students, student)
-        yield Difference(label, recorded.events[event].label, attended, None)
+        yield Difference(label, recorded.events[event], attended, None)
 
 
-def _same(recorded: Mapping[int, Named], derived: Mapping[int, Named]) -> dict[int, int]:
+def _same(recorded: Mapping[int, _Named], derived: Mapping[int, _Named]) -> dict[int, int]:
     """The recorded row's id for each derived row that shares a key with one."""
     by_key = {key: row for row, named in recorded.items() for key in named.keys}
     found = {}
@@ -215,7 +215,7 @@ def _same(recorded: Mapping[int, Named], derived: Mapping[int, Named]) -> dict[i
     return found
 
 
-def _label(students: Mapping[int, Named], student: int) -> str:
+def _label(students: Mapping[int, NamedStudent], student: int) -> str:
     return students[student].label if student in students else f"#{student}"
 
 

@@ -30,7 +30,7 @@ from hub.intake.prepare import Prepared, prepare
 from hub.plugin.hooks import Hooks
 from hub.record import deliveries as kept_deliveries
 from hub.record import events, students
-from hub.record.deliveries import Wanted
+from hub.record.deliveries import ALL, Wanted
 from hub.record.search import REPLAYABLE
 from hub.store import deliveries, outbox
 from hub.store.store import Entities, Store
@@ -111,8 +111,8 @@ class Replays:
         for page in kept_deliveries.every(self._store.reading, wanted):
             yield from (kept.delivery.id for kept in page)
 
-    def ready(self) -> Iterator[str]:
-        """The ids of the deliveries whose student or event has appeared, the oldest first.
+    def ready(self, wanted: Wanted = ALL) -> Iterator[str]:
+        """The ids of the wanted deliveries whose student or event has appeared, the oldest first.
 
         Each student and event is looked for once: one that appears meanwhile must not let a delivery go
         before an older one that waits for it too.
@@ -121,7 +121,7 @@ class Replays:
         has_appeared: dict[str, bool] = {}
         while True:
             with self._store.reading() as db:
-                found = kept_deliveries.waiting(db, after, _PAGE)
+                found = kept_deliveries.waiting(db, after, _PAGE, wanted)
                 for awaited in dict.fromkeys(awaited for _, awaited in found):
                     if awaited not in has_appeared:
                         has_appeared[awaited] = _has_appeared(db, awaited)

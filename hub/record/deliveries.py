@@ -35,6 +35,10 @@ class Wanted:
     upto: str | None = None
 
 
+ALL = Wanted()
+"""Every kept delivery."""
+
+
 def page(
     db: Entities,
     wanted: Wanted,
@@ -126,10 +130,12 @@ def waiting_near(db: Entities, name: str, starts_at: datetime) -> list[str]:
     ]
 
 
-def waiting(db: Entities, after: str, limit: int) -> list[tuple[str, str]]:
-    """Deliveries that wait, oldest first, above the id ``after``: their ids and what they wait for."""
+def waiting(db: Entities, after: str, limit: int, wanted: Wanted = ALL) -> list[tuple[str, str]]:
+    """The wanted deliveries that wait, oldest first, above the id ``after``: their ids and what they wait
+    for.
+    """
     found = select((d.id, d.waiting) for d in db.Delivery if d.waiting is not None and d.id > after)
-    return list(found.order_by(1).limit(limit))
+    return list(_narrowed(found, wanted).order_by(1).limit(limit))
 
 
 def full_before(

@@ -13,10 +13,19 @@ from hub.store.store import Entities
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A student or an event: how to show it, and what it is known by in any store."""
+class NamedStudent:
+    """A student: how to show it, and what it is known by in any store."""
 
     label: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEvent:
+    """An event: its name, its start, naive and in UTC, and what it is known by in any store."""
+
+    name: str
+    starts_at: datetime
     keys: tuple[str, ...]
 
 
@@ -37,14 +46,14 @@ class Attended:
         return self.checked_in_at, self.checked_out_at
 
 
-def students(db: Entities) -> dict[int, Named]:
+def students(db: Entities) -> dict[int, NamedStudent]:
     """The students that have identifiers, by id."""
     found: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     every = select((i.id, i.student.id, i.kind, i.value, i.shown) for i in db.StudentIdentifier)
     for _, student, *identifier in every.order_by(1):
         found[student].append((identifier[0], identifier[1], identifier[2]))
     return {
-        student: Named(
+        student: NamedStudent(
             label_of((kind, shown) for kind, _, shown in own) or "",
             tuple(f"{kind}:{value}" for kind, value, _ in own),
         )
@@ -52,17 +61,16 @@ def students(db: Entities) -> dict[int, Named]:
     }
 
 
-def events(db: Entities) -> dict[int, Named]:
+def events(db: Entities) -> dict[int, NamedEvent]:
     """The events, by id."""
     keys: dict[int, list[str]] = defaultdict(list)
     own = select((i.id, i.event.id, i.kind, i.value) for i in db.EventIdentifier)
     for _, event, kind, value in own.order_by(1):
         keys[event].append(f"{kind}:{value}")
-    found = {}
-    for event, name, start in select((e.id, e.name, e.starts_at) for e in db.Event):
-        label = f"{name} ({start:%Y-%m-%d %H:%M})"
-        found[event] = Named(label, (*keys[event], f"{start.isoformat()} {name}"))
-    return found
+    return {
+        event: NamedEvent(name, start, (*keys[event], f"{start.isoformat()} {name}"))
+        for event, name, start in select((e.id, e.name, e.starts_at) for e in db.Event)
+    }
 
 
 def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:

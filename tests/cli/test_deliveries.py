@@ -1,12 +1,16 @@
 """``attendance-hub deliveries``, ``rebuild`` and ``forget``, as a person types them."""
 
 import json
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
-from hubtest import LEGACY, UNIFIED
+from hubtest import LEGACY, UNIFIED, Calls, Client
 
 from hub.cli import main
+from hub.store import captures
 
 CHECK_IN = {"student_identifier": "a1", "event_identifier": "Weekly Meeting"}
 
@@ -33,7 +37,9 @@ class TestList:
     def test_a_line_each_the_newest_first(self, run, waiting, calls):
         applied = calls.student("a1").headers["x-delivery-id"]
         first, second = run("deliveries", "list")
-        assert first.split()[:1] + first.split()[2:] == [applied, "unified", "applied", "201"]
+        assert re.fullmatch(
+            rf"{applied}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  unified  applied  201", first
+        )
         assert second.startswith(waiting)
         assert second.endswith(
             "legacy  refused  404  Student with identifier a1 not found"
@@ -50,8 +56,9 @@ class TestList:
     )
     def test_filters(self, run, waiting, calls, filters):
         calls.student("a1")
-        (line,) = run("deliveries", "list", *filters)
+        line, *more = run("deliveries", "list", *filters)
         assert line.startswith(waiting)
+        assert [line.split(" (")[0] for line in more] == ["1 delivery"] * ("--event" in filters)
 
     def test_limit_and_json(self, run, calls):
         for number in range(3):
@@ -60,6 +67,16 @@ class TestList:
         assert len(run("deliveries", "list", "--limit", "0")) == 3
         lines = run("deliveries", "list", "--json")
         assert [json.loads(line)["outcome"] for line in lines] == ["applied"] * 3
+
+    def test_of_an_event_it_says_that_it_is_no_head_count(self, run, waiting, calls):
+        lines = run("deliveries", "list", "--event", "Weekly Meeting")
+        assert lines[1:] == ["1 delivery (no head count: refused and repeated ones count too)"]
+        calls.event()
+        run("deliveries", "replay", waiting, status=1)
+        *_, last = run("deliveries", "list", "--event", "Weekly Meeting")
+        assert last.startswith("2 deliveries (no head count: ")
+        assert len(run("deliveries", "list", "--event", "Weekly Meeting", "--json")) == 2
+        assert len(run("deliveries", "list")) == 2
 
     def test_a_filter_that_cannot_be_read_is_one_line(self, run):
         (line,) = run("deliveries", "list", "--status", "lost", status=2)
@@ -157,11 +174,29 @@ class TestReplay:
         assert rows.count("Attendance") == 1
 
     @pytest.mark.parametrize(
-        "arguments", [(), ("--waiting", "--status", "404"), ("x", "--waiting")]
+        ("filters", "chosen"),
+        [
+            ((), "both"),
+            (("--source", "legacy"), "legacy"),
+            (("--source", "legacy", "--status", "404", "--student", "a1"), "legacy"),
+            (("--event", "Weekly Meeting", "--since", "1h", "--status", "waiting"), "both"),
+            (("--event", "Choir"), "none"),
+            (("--status", "applied"), "none"),
+        ],
     )
+    def test_those_that_wait_can_be_narrowed(self, run, waiting, client, calls, filters, chosen):
+        other = calls.attend("a1", "Weekly Meeting").headers["x-delivery-id"]
+        client.post(LEGACY, {**CHECK_IN, "student_identifier": "a2"})
+        calls.student("a1")
+        calls.event()
+        lines = run("deliveries", "replay", "--waiting", "--dry-run", *filters)
+        expected = {"both": [waiting, other], "legacy": [waiting], "none": []}[chosen]
+        assert [line.split()[0] for line in lines[:-1]] == expected
+
+    @pytest.mark.parametrize("arguments", [(), ("x", "--status", "404"), ("x", "--waiting")])
     def test_all_is_not_meant_by_accident(self, run, arguments):
         (line,) = run("deliveries", "replay", *arguments, status=2)
-        assert line.startswith("attendance-hub: Use one of these: ids of deliveries")
+        assert line.startswith("attendance-hub: Name either ids of deliveries, or filters such as ")
 
     def test_an_unknown_id_among_others_is_a_line_and_stops_nothing(self, run, waiting):
         lines = run("deliveries", "replay", "nothing", waiting, status=1)
@@ -193,8 +228,8 @@ class TestRebuild:
             tx.run("UPDATE attendance SET checked_out_at = checked_in_at WHERE student = 2")
             tx.run("UPDATE attendance SET event = 1 WHERE student = 3")
         lines = [line.split("  delivery ")[0] for line in run("rebuild", "--dry-run", status=1)]
-        event = "(2024-01-15 10:00)"
-        moment = "2024-01-15T10:00:00Z"
+        event = "(2024-01-15 10:00:00 UTC)"
+        moment = "2024-01-15 10:00:00 UTC"
         assert sorted(lines[:4]) == [
             f"+ a1  Weekly Meeting {event}  {moment}",
             f"+ a3  Chess {event}  {moment}",
@@ -210,6 +245,43 @@ class TestRebuild:
     def test_it_is_dry_and_says_so(self, run):
         (line,) = run("rebuild", status=2)
         assert line.startswith("attendance-hub: rebuild: add --dry-run")
+
+
+def test_moments_are_in_the_zone_of_the_hub(run, make_hub, monkeypatch):
+    """Thursday evening in Denver is Friday in UTC; what is for programs stays in UTC."""
+    monkeypatch.setenv("HUB_TIME_ZONE", "America/Denver")
+    hub = make_hub(time_zone=ZoneInfo("America/Denver"), check_in_window=3)
+    calls = Calls(Client(hub))
+    calls.student("a1")
+    delivery = calls.event(date="2026-10-30T00:00:00Z").headers["x-delivery-id"]
+    calls.attend("a1", check_in_time="2026-10-30T00:00:07.5Z")
+    early = calls.attend("a1", check_in_time="2026-10-29T04:00:00Z").headers["x-delivery-id"]
+    received = datetime(2026, 10, 30, 0, 1, 2, 345_000)
+    with hub.store.writing() as tx:
+        tx.run("DELETE FROM attendance")
+        tx.run("UPDATE delivery SET received_at = ?", received)
+        tx.run("UPDATE attempt SET attempted_at = ?", received)
+        captures.open_(tx, "digest", received, received)
+    in_denver = "2026-10-29 18:01:02 America/Denver"
+    assert (
+        "Weekly Meeting (2026-10-29 18:00:00 America/Denver)  2026-10-29 18:00:07.500000 "
+        "America/Denver  delivery"
+    ) in run("rebuild", "--dry-run", status=1)[0]
+    assert all(f"  {in_denver}  unified  " in line for line in run("deliveries", "list"))
+    shown = run("deliveries", "show", delivery)
+    assert shown[0] == f"delivery {delivery} to unified, received {in_denver}"
+    assert [line for line in shown if line.startswith("attempt ")] == [
+        f"attempt 1, {in_denver}: applied"
+    ]
+    near = "2026-10-28 19:00:00 America/Denver to 2026-10-29 01:00:00 America/Denver"
+    awaited = f"waits for event name:Weekly Meeting from {near}"
+    assert run("deliveries", "list")[0].endswith(f"  {awaited}")
+    assert run("deliveries", "show", early)[1] == f"outcome: refused, {awaited}"
+    assert run("capture", "--list") == [f"1: ended {in_denver}, 0 requests"]
+    assert run("capture")[0].endswith(" America/Denver:")
+    told = json.loads("\n".join(run("deliveries", "show", delivery, "--json")))
+    assert told["received_at"] == told["attempts"][0]["at"] == "2026-10-30T00:01:02.345Z"
+    assert "2026-10-30T00:01:02.345Z" in run("deliveries", "list", "--json")[0]
 
 
 class TestForget:
