@@ -133,10 +133,10 @@ class Settings:
         "Least important log line shown; debug shows personal data",
     )
     secret_file: str = _setting(
-        "", readers.text, "File with secrets for every source without its own, one a line"
+        "", readers.text, "File with secrets for every signed source without its own, one a line"
     )
     webhook_secret: tuple[str, ...] = _secret(
-        "Secrets for every source without its own, one a line; WEBHOOK_SECRET in the environment"
+        "Secrets for every signed source without its own, one a line; WEBHOOK_SECRET in the environment"
     )
     environment_secrets: tuple[str, ...] = _secret("Those of webhook_secret that are in no file")
     admin_token: str = _secret(

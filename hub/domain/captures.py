@@ -1,4 +1,4 @@
-"""Captures: requests of a system that has no source yet, kept as they came for a while."""
+"""Captures: requests of a system that has no source yet; headers and body are kept for a while."""
 
 import hashlib
 import secrets
@@ -25,9 +25,9 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class CapturedRequest:
-    """A request as it came: its headers, names in lower case and nothing removed, and its raw body.
+    """What is kept of a request: its headers, names in lower case and nothing removed, and its raw body.
 
-    ``received_at`` is naive and in UTC.
+    ``received_at`` is naive and in UTC. Method, path and query are not kept.
     """
 
     received_at: datetime
