@@ -18,6 +18,7 @@ HubError
 │   └── NotConfigured        503  its source requires a signature and has no secret
 ├── NotDelivered                  a target did not take a check-in; the hub sends it again later
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
+│   └── StoreDamaged              its file is damaged
 ├── StoreConflict                 another writer came first; the hub tries again by itself
 ├── StoreVersionError             the store's schema is not the one that this hub works with
 ├── SettingError                  a setting is wrong; the hub does not start
@@ -204,6 +205,10 @@ class StoreUnavailable(HubError):
     def __init__(self, why: str, may_be_recorded: bool = False) -> None:
         super().__init__(why)
         self.may_be_recorded = may_be_recorded
+
+
+class StoreDamaged(StoreUnavailable):
+    """The store's file is damaged. What is written to it may be lost."""
 
 
 class StoreConflict(HubError):

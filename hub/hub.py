@@ -40,6 +40,7 @@ class Hub:
         self.endpoints = endpoints(self.plugins, settings)
         require_known_sources(self.endpoints, self.plugins, settings)
         self.store = Store.open(settings.database, create_store)
+        self.store.require_sound()
         hooks, targets = self.plugins.hooks, self.plugins.targets
         names = [target.name for target in targets]
         self.observers = Observers(hooks)

@@ -5,8 +5,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hub.errors import FAULTS
+from hub.domain.delivery import new_delivery_id
+from hub.errors import FAULTS, StoreUnavailable
 from hub.http.app import Application
+from hub.intake import answers
+from hub.intake.request import DELIVERY_ID
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +37,31 @@ def run(application: Application, requests: Sequence[Request]) -> list[Response]
 
     They share one transaction. Should it fail, for whatever reason, each goes again, alone, so that
     no delivery suffers from another's fault. (A store that was just found unavailable is not asked
-    again: they are answered 503 at once.)
+    again: they are answered 503 at once.) Where it may be committed all the same, none goes again.
     """
     if len(requests) > 1:
         try:
             with application.store.batch():
                 return [_call(application, request) for request in requests]
         except FAULTS as error:
+            if isinstance(error, StoreUnavailable) and error.may_be_recorded:
+                _log.error("a batch of %d was lost in the commit: %s", len(requests), error)
+                return [_lost(request) for request in requests]
             _log.warning("a batch of %d is taken one by one: %s", len(requests), _named(error))
     return [_call(application, request) for request in requests]
+
+
+def _lost(request: Request) -> Response:
+    """The answer to one of whom nobody knows whether it is recorded."""
+    delivery = request.environ.get(DELIVERY_ID) or new_delivery_id()
+    answer = answers.unavailable(may_be_recorded=True).of_delivery(delivery)
+    body = answer.body.encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **answer.headers,
+    }
+    return Response(answer.status, list(headers.items()), body)
 
 
 def _named(error: BaseException) -> str:

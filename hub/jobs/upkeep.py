@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hub.config.settings import Settings
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _HOUR, _DAY = 3600.0, 86400.0
 _RETRY = 5.0
+_TRY_EVERY = 2.0
 _MOST_NAMED = 10_000
 
 
@@ -72,10 +74,20 @@ class Upkeep:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            seconds = self._do_what_is_due()
-            self._wake.wait(seconds)
-            self._wake.clear()
+            self._wait(self._do_what_is_due())
         self._store.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, at most so long, for something to do; meanwhile a store that failed is tried."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._wake.wait(min(left, _TRY_EVERY)):
+                self._wake.clear()
+                return
+            if self._store.has_failed:
+                # A load balancer that is told of it sends nothing that could succeed.
+                with suppress(HubError):
+                    self._store.try_to_write()
 
     def _do_what_is_due(self) -> float:
         """The seconds until there is something to do again, unless something appears."""

@@ -1,6 +1,7 @@
 """The database behind a store: its address, its connections, and which of its errors mean what."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pony.orm import Database, core
 from pony.orm.dbproviders.sqlite import SQLiteDatetimeConverter
 
-from hub.errors import SettingError, StoreConflict, StoreUnavailable
+from hub.errors import SettingError, StoreConflict, StoreDamaged, StoreUnavailable
 
 LOCK_TIMEOUT = 2
 """Seconds that a transaction waits for the other writers of the same store."""
@@ -27,6 +28,12 @@ _TRY_AGAIN = frozenset({"40001", "40P01"})
 _CANNOT_NOW = ("08", "53", "57", "55P03", "25006", "25P03", "58")
 """PostgreSQL: connection, resources, shutdown or time-out, lock, read-only, idle, system."""
 
+
+_OTHER_TABLES = frozenset({"42P01", "42703"})
+"""PostgreSQL: there is no such table, no such column."""
+
+_NO_SUCH = re.compile(r"no such (?:table|column)|table \w+ has no column")
+"""The same of SQLite, which has one code for all that is wrong with a statement."""
 
 _MEMORY = ":memory:"
 
@@ -229,13 +236,29 @@ def classified(error: BaseException) -> Exception | None:
         code = getattr(cause, "pgcode", None)
         if code in _TRY_AGAIN:
             return StoreConflict(type(cause).__name__)
+        if isinstance(cause, sqlite3.DatabaseError) and _has_name(cause, *_SQLITE_DAMAGE):
+            return StoreDamaged(f"its file is damaged ({cause})")
         if isinstance(cause, sqlite3.DatabaseError) and _is_sqlite_trouble(cause):
             return StoreUnavailable(str(cause))
         if code is not None and str(code).startswith(_CANNOT_NOW):
             return StoreUnavailable(f"{type(cause).__name__} {code}")
         if _is_lost_connection(cause):
             return StoreUnavailable(type(cause).__name__)
+        if code in _OTHER_TABLES or (
+            isinstance(cause, sqlite3.OperationalError) and _NO_SUCH.match(str(cause))
+        ):
+            return StoreUnavailable("its tables are not those that this hub works with")
     return None
+
+
+def may_be_committed(error: BaseException) -> bool:
+    """Whether a transaction whose commit failed in this way may be on the disk all the same."""
+    for cause in _chain(error):
+        if isinstance(cause, sqlite3.DatabaseError):
+            return _has_name(cause, "SQLITE_IOERR", *_SQLITE_DAMAGE)
+        if getattr(cause, "pgcode", None) is not None:
+            return is_lost(cause)
+    return is_lost(error)
 
 
 def is_lost(error: BaseException) -> bool:
@@ -271,6 +294,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
                 queue.append(inner)
 
 
+_SQLITE_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
 _SQLITE_TROUBLE = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -280,12 +305,13 @@ _SQLITE_TROUBLE = (
     "SQLITE_CANTOPEN",
     "SQLITE_READONLY",
     "SQLITE_NOMEM",
-    "SQLITE_CORRUPT",
-    "SQLITE_NOTADB",
 )
-"""Locked, full, failing or damaged: SQLite's names of what is no fault of the statement."""
+"""Locked, full or failing: SQLite's names of what is no fault of the statement."""
 
 
 def _is_sqlite_trouble(error: sqlite3.DatabaseError) -> bool:
-    name = getattr(error, "sqlite_errorname", None) or ""
-    return name.startswith(_SQLITE_TROUBLE)
+    return _has_name(error, *_SQLITE_TROUBLE)
+
+
+def _has_name(error: sqlite3.DatabaseError, *names: str) -> bool:
+    return (getattr(error, "sqlite_errorname", None) or "").startswith(names)

@@ -1,18 +1,32 @@
 """The store: opened once, written to in transactions that deliveries share."""
 
+import logging
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import Any
 
 from pony.orm import Database, db_session
 from pony.orm.core import TransactionError
 from pony.orm.dbapiprovider import Pool
 
-from hub.errors import HubError, SettingError, StoreUnavailable, StoreVersionError
+from hub.errors import (
+    HubError,
+    SettingError,
+    StoreDamaged,
+    StoreUnavailable,
+    StoreVersionError,
+)
 from hub.store import migrations
 from hub.store.database import (
     LOCK_TIMEOUT,
@@ -21,14 +35,21 @@ from hub.store.database import (
     classified,
     file_identity,
     is_lost,
+    may_be_committed,
     parse_address,
     root,
 )
 from hub.store.entities import define
+from hub.store.soundness import CHECK_FOR, Log, LogDeleted, LogGone, is_whole
 from hub.store.transaction import StatementNames, Transaction, tell
 
 _WRITERS = "SELECT pg_advisory_xact_lock(7346152)"
 """One writer at a time, on PostgreSQL as on SQLite: what a transaction has read stays true in it."""
+
+_TRY_TO_WRITE = "UPDATE schema_version SET version = version"
+"""Changes nothing, and is written all the same."""
+
+_log = logging.getLogger(__name__)
 
 Entities = Any
 """The Pony database with its entities, as ``db.Student`` and so on; Pony has no types of them."""
@@ -52,6 +73,7 @@ class Store:
         self._file = file_identity(address) if address.dialect == "sqlite" else None
         self._unavailable_until = 0.0
         self._failed = False
+        self._broken: str | None = None
 
     @classmethod
     def open(cls, url: str, create: bool = True) -> "Store":
@@ -132,8 +154,12 @@ class Store:
         Raises StoreUnavailable where the store does not answer.
         """
         self._require_available()
-        with _translated(), db_session:
-            yield self.database
+        try:
+            with _translated(), db_session:
+                yield self.database
+        except StoreDamaged as damage:
+            self._broken = str(damage)
+            raise
 
     @property
     def in_batch(self) -> bool:
@@ -160,17 +186,46 @@ class Store:
 
     def is_reachable(self) -> bool:
         """Whether the store answers, and took the last thing that it was given to write."""
+        if self._failed:
+            return False
         try:
-            if self._failed:
-                # Reading may go well where writing does not; nothing is written by this.
-                with self.writing():
-                    pass
-            self._require_available()
-            with _translated(), db_session:
-                self.database.select("SELECT count(*) FROM schema_version")
+            with self.reading() as db:
+                db.select("SELECT count(*) FROM schema_version")
+                if self._has_log:
+                    # Not get_connection(), which would wait for the writers.
+                    self._log_of(self.database.provider.pool.con).require_same()
+        except LogGone as gone:
+            self._breaks(gone)
+            return False
         except HubError:
             return False
         return True
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it did not take the last thing that it was given to write."""
+        return self._failed
+
+    def try_to_write(self) -> None:
+        """Write something that changes nothing: until that succeeds, a store that failed is unhealthy.
+
+        Raises as ``writing`` does.
+        """
+        with self.writing() as tx:
+            tx.run(_TRY_TO_WRITE)
+
+    def require_sound(self) -> None:
+        """Raise StoreDamaged for an SQLite file with damaged pages, as far as they are found in a few
+        seconds.
+        """
+        if self.address.dialect == "sqlite" and not self.address.in_memory:
+            with _translated():
+                if not is_whole(self.address):
+                    _log.warning(
+                        "the store is too large to be checked whole in %d s; check it with: sqlite3 FILE "
+                        "'PRAGMA quick_check'",
+                        CHECK_FOR,
+                    )
 
     @contextmanager
     def _remembered(self) -> Iterator[None]:
@@ -179,15 +234,19 @@ class Store:
         try:
             with _translated():
                 yield
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self._failed = True
             self._unavailable_until = time.monotonic() + PAUSE
+            if isinstance(error, LogGone | StoreDamaged):
+                self._breaks(error)
             # The next try shall open it anew: a file may have been read-only when it was opened.
             self.database.disconnect()
             raise
 
     def _require_available(self) -> None:
         """Raise StoreUnavailable where there is nothing to be had by asking the store itself."""
+        if self._broken is not None:
+            raise StoreUnavailable(self._broken)
         if time.monotonic() < self._unavailable_until:
             raise StoreUnavailable("it was just found unavailable")
         self._require_file()
@@ -207,23 +266,70 @@ class Store:
             # A connection lost while idle: nothing was done on it, so another will do.
             self.database.disconnect()
             transaction = self._begin(stack)
-        with stack:
-            yield transaction
-            # It may have waited for its turn while the file was taken away.
-            self._require_file()
-        self._failed = False
+        is_in_commit = False
+        try:
+            with stack:
+                yield transaction
+                # It may have waited for its turn while the file was taken away.
+                self._require_file()
+                is_in_commit = True
+            if self._has_log:
+                self._local.log[1].require_same()
+        except Exception as error:
+            if is_in_commit and (isinstance(error, LogGone) or may_be_committed(error)):
+                if isinstance(error, LogGone):
+                    self._breaks(error)
+                raise StoreUnavailable(
+                    f"it was lost in the commit: {root(error)}", may_be_recorded=True
+                ) from error
+            raise
+        if transaction.has_written:
+            self._failed = False
+
+    @property
+    def _has_log(self) -> bool:
+        return self._file is not None and not self.address.in_memory
+
+    def _log_of(self, connection: Any) -> Log:
+        """The log as this thread's connection has it open."""
+        kept: tuple[Any, Log] | None = getattr(self._local, "log", None)
+        if kept is None or kept[0] is not connection:
+            kept = self._local.log = connection, Log(self.address)
+        return kept[1]
+
+    def _breaks(self, error: StoreUnavailable) -> None:
+        """Take nothing more until the hub is started again; save what can be saved."""
+        if self._broken is None:
+            self._broken = str(error)
+            _log.error("the store takes nothing more: %s", error)
+            if isinstance(error, LogDeleted):
+                # Its content is lost with the process, unless it is in the database's file before.
+                with suppress(Exception):
+                    self._local.log[0].execute("PRAGMA wal_checkpoint(FULL)")
 
     def _begin(self, stack: ExitStack) -> Transaction:
         try:
             stack.enter_context(db_session(optimistic=False))
             connection = self.database.get_connection()
+            if self._has_log:
+                self._log_of(connection).require_same()
             transaction = Transaction(connection, self.address.dialect, self._prepared(connection))
-            if self.address.dialect == "postgres":
-                transaction.run(_WRITERS)
+            self._require_usable(transaction)
         except BaseException:
             stack.__exit__(*sys.exc_info())
             raise
         return transaction
+
+    def _require_usable(self, transaction: Transaction) -> None:
+        """Raise StoreUnavailable where a newer hub has changed the tables; on PostgreSQL, wait for the
+        other writers before.
+        """
+        usable = migrations.READABLE_FROM_NOW
+        if self.address.dialect == "postgres":
+            usable = f"{_WRITERS}; {usable}"  # in one message
+        ((readable_from,),) = transaction.rows(usable)
+        if readable_from > migrations.LATEST:
+            raise StoreUnavailable("a newer hub has changed its tables; install that one")
 
     def _prepared(self, connection: Any) -> dict[str, str]:
         names: StatementNames | None = getattr(self._local, "prepared", None)

@@ -46,9 +46,11 @@ class Transaction:
         self._prepared = prepared
         self._last: tuple[datetime, str] | None = None
         self._committed: list[Callable[[], None]] = []
+        self.has_written = False
 
     def run(self, sql: str, *values: Any) -> None:
         """Run a statement that returns no rows."""
+        self.has_written = True
         self._execute(sql, values)
 
     def rows(self, sql: str, *values: Any) -> list[Row]:

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from hubtest import SECURE, STATUS, UNIFIED, application
 
-from hub.errors import StoreConflict
+from hub.errors import StoreConflict, StoreUnavailable
 from hub.http import asgi
 from hub.http.asgi import Adapter
 from hub.http.batch import Request, run
@@ -131,6 +131,26 @@ def test_where_the_store_is_gone_all_are_answered_503_without_waiting(hub, rows,
     assert [one.status for one in answered(hub, [student(1), student(2)])] == [201, 201]
 
 
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_may_be_recorded_is_told_so_and_does_not_go_again(hub, monkeypatch, number):
+    tried = []
+
+    def lost(*_):
+        tried.append(1)
+        raise StoreUnavailable("lost in the commit", may_be_recorded=True)
+
+    monkeypatch.setattr(hub.store.database.provider, "commit", lost)
+    responses = answered(hub, [student(n) for n in range(number)])
+    for response in responses:
+        assert response.status == 503
+        assert json.loads(response.body) == {
+            "error": "Temporarily unavailable",
+            "details": "It may have been recorded; send the same delivery again",
+        }
+        assert dict(response.headers)["Retry-After"]
+    assert len(tried) == 1
+
+
 def test_what_is_counted_and_logged_is_so_once_though_a_batch_goes_again(
     make_hub, troubled, caplog
 ):
@@ -207,11 +227,11 @@ class TestAdapter:
 
     def test_a_body_in_parts_and_doubled_headers(self, hub, rows):
         whole = student(1).body
-        headers = [(b"x-a", b"1"), (b"x-a", b"2")]
+        headers = [(b"user-agent", b"1"), (b"user-agent", b"2")]
         messages = [self.body(whole[:9], more=True), self.body(whole[9:])]
         ((start, _),) = self.call(adapted(hub), [(self.scope(headers=headers), messages)])
         assert start["status"] == 201
-        assert json.loads(rows("Delivery")[0]["headers"])["x-a"] == "1,2"
+        assert json.loads(rows("Delivery")[0]["headers"])["user-agent"] == "1,2"
 
     def test_a_body_over_the_limit_is_not_read_to_its_end(self, make_hub):
         adapter = adapted(make_hub(body_limit=10))

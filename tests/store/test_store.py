@@ -1,8 +1,11 @@
 """The store: its schema, its migrations, its transactions."""
 
 import multiprocessing
+import os
+import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +22,14 @@ from hub.domain.operations import (
     SaveStudent,
     UpdateStudent,
 )
-from hub.errors import Refused, SettingError, StoreConflict, StoreUnavailable, StoreVersionError
+from hub.errors import (
+    Refused,
+    SettingError,
+    StoreConflict,
+    StoreDamaged,
+    StoreUnavailable,
+    StoreVersionError,
+)
 from hub.store import (
     attendances,
     captures,
@@ -378,9 +388,10 @@ class TestTrouble:
         blocker.execute("ROLLBACK")
         blocker.close()
         store._unavailable_until = 0
-        assert store.is_reachable()
+        assert not store.is_reachable()
         with store.writing() as tx:
             apply(tx, [student(1)], context())
+        assert store.is_reachable()
         store.close()
 
     @sqlite_only
@@ -392,6 +403,7 @@ class TestTrouble:
         assert not store.is_reachable()
         (tmp_path / "moved.db").rename(path)
         store._unavailable_until = 0
+        store.try_to_write()
         assert store.is_reachable()
 
     @sqlite_only
@@ -414,8 +426,12 @@ class TestTrouble:
     def test_a_store_that_was_locked_is_healthy_only_when_it_can_be_written_to(self, url):
         store = Store.open(url)
         store._failed = True
+        assert not store.is_reachable()
+        with store.writing() as tx:
+            tx.rows("SELECT 1")  # nothing is written by this
+        assert not store.is_reachable()
+        store.try_to_write()
         assert store.is_reachable()
-        assert store._failed is False
         store.close()
 
     def test_a_store_is_opened_anew_after_it_was_unavailable(self, store):
@@ -450,6 +466,8 @@ class TestTrouble:
             store._unavailable_until = 0
             assert not store.is_reachable()
         store._unavailable_until = 0
+        assert not store.is_reachable()
+        store.try_to_write()
         assert store.is_reachable()
 
     @sqlite_only
@@ -459,9 +477,141 @@ class TestTrouble:
         with open(store.address.target, "r+b") as file:
             file.write(b"damage " * 3000)
         assert not store.is_reachable()
-        with pytest.raises(StoreUnavailable), store.writing():
+        with pytest.raises(StoreUnavailable, match="damaged"), store.writing():
             pass
         store.close()
+
+    @sqlite_only
+    @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+    def test_a_damaged_page_is_found_at_the_start(self, url, place, monkeypatch):
+        store = Store.open(url)
+        with store.writing() as tx:
+            for number in range(300):
+                apply(tx, [student(number)], context())
+        store.close()
+        path = Path(store.address.target)
+        page = int(path.stat().st_size * place) // 4096 * 4096
+        with open(path, "r+b") as file:
+            file.seek(page)
+            file.write(b"\xa5" * 4096)
+        store = Store.open(url)
+        with pytest.raises(StoreDamaged, match="is damaged .*; restore a backup"):
+            store.require_sound()
+        monkeypatch.setattr("hub.store.soundness.CHECK_FOR", -1)
+        monkeypatch.setattr("hub.store.soundness._STEPS", 1)
+        store.require_sound()  # bounded in time
+        store.close()
+
+    @sqlite_only
+    def test_damage_that_is_met_on_the_way_stops_the_store(self, store):
+        with pytest.raises(StoreUnavailable), store.writing():
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorname = "SQLITE_CORRUPT"
+            raise error
+        store._unavailable_until = 0
+        with pytest.raises(StoreUnavailable, match="damaged"), store.writing():
+            pass
+        assert not store.is_reachable()
+
+    @sqlite_only
+    def test_a_log_that_was_deleted_is_noticed_and_what_was_in_it_saved(self, url, tmp_path):
+        store = Store.open(url)
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+        Path(f"{store.address.target}-wal").unlink()
+        with pytest.raises(StoreUnavailable, match="-wal file was deleted"), store.writing():
+            pass
+        # As after kill -9: what the file alone has.
+        shutil.copy(store.address.target, tmp_path / "after.db")
+        with closing(sqlite3.connect(tmp_path / "after.db")) as after:
+            assert after.execute("SELECT count(*) FROM student").fetchone() == (1,)
+        store._unavailable_until = 0
+        with pytest.raises(StoreUnavailable, match="-wal file was deleted"), store.writing():
+            pass
+        assert not store.is_reachable()
+        store.close()
+
+    @sqlite_only
+    def test_a_log_that_was_cut_off_is_noticed(self, store):
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+        os.truncate(f"{store.address.target}-wal", 100)
+        with pytest.raises(StoreUnavailable, match="-wal file was cut off"), store.writing():
+            pass
+
+    @sqlite_only
+    def test_the_status_notices_it_too(self, store):
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+        assert store.is_reachable()
+        Path(f"{store.address.target}-wal").unlink()
+        assert not store.is_reachable()
+
+    @sqlite_only
+    def test_a_log_that_goes_while_it_is_written_may_have_been_recorded(self, store):
+        with pytest.raises(StoreUnavailable) as lost, store.writing() as tx:
+            apply(tx, [student(1)], context())
+            Path(f"{store.address.target}-wal").unlink()
+        assert lost.value.may_be_recorded
+
+    @sqlite_only
+    def test_another_process_may_empty_the_log(self, store):
+        for number in range(3):
+            with store.writing() as tx:
+                apply(tx, [student(number)], context())
+            with closing(sqlite3.connect(store.address.target)) as other:
+                other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert count(store, "student") == 3
+        assert store.is_reachable()
+
+    def test_a_store_that_a_newer_hub_has_changed_takes_nothing(self, store):
+        with store.writing() as tx:
+            tx.run("INSERT INTO schema_version (version) VALUES (99)")
+        with pytest.raises(StoreUnavailable, match="a newer hub"), store.writing():
+            pass
+        store._unavailable_until = 0
+        with db_session:
+            store.database.execute("DELETE FROM schema_version WHERE version = 99")
+        with store.writing() as tx:
+            tx.run("INSERT INTO schema_version (version, readable_from) VALUES (99, 5)")
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+        with db_session:
+            store.database.execute("DELETE FROM schema_version WHERE version = 99")
+
+    def test_other_tables_are_no_fault_of_a_delivery(self, store):
+        with pytest.raises(StoreUnavailable, match="its tables are not"), store.writing() as tx:
+            tx.rows("SELECT unknown FROM student")
+        store._unavailable_until = 0
+        with pytest.raises(StoreUnavailable, match="its tables are not"), store.writing() as tx:
+            tx.rows("SELECT 1 FROM unknown")
+
+    def test_a_commit_that_is_lost_may_have_been_recorded(self, store, monkeypatch):
+        def lost(*_):
+            if STORE == "sqlite":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+                raise error
+            import psycopg2
+
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(store.database.provider, "commit", lost)
+        with pytest.raises(StoreUnavailable) as raised, store.writing() as tx:
+            apply(tx, [student(1)], context())
+        assert raised.value.may_be_recorded
+
+    @sqlite_only
+    def test_a_commit_for_which_there_was_no_room_was_not(self, store, monkeypatch):
+        def full(*_):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+
+        monkeypatch.setattr(store.database.provider, "commit", full)
+        with pytest.raises(StoreUnavailable) as raised, store.writing() as tx:
+            apply(tx, [student(1)], context())
+        assert not raised.value.may_be_recorded
 
     @sqlite_only
     def test_another_programs_file_is_named(self, tmp_path):
@@ -544,6 +694,7 @@ class TestTrouble:
         finally:
             cluster.start()
         store._unavailable_until = 0
+        store.try_to_write()
         assert store.is_reachable()
         with store.writing() as tx:
             apply(tx, [student(1)], context())
@@ -601,7 +752,8 @@ class TestTrouble:
             ("08006", StoreUnavailable),
             ("25006", StoreUnavailable),
             ("23505", type(None)),
-            ("42P01", type(None)),
+            ("42P01", StoreUnavailable),
+            ("42601", type(None)),
         ],
     )
     def test_postgresqls_codes_have_their_meaning(self, code, meaning):
@@ -639,4 +791,4 @@ class TestTrouble:
 
     def test_faults_are_not_trouble(self):
         assert classified(ValueError()) is None
-        assert classified(sqlite3.OperationalError("no such table: x")) is None
+        assert classified(sqlite3.OperationalError('near "x": syntax error')) is None

@@ -1,0 +1,95 @@
+"""Whether the files of an SQLite store are whole, and still those that it was opened with.
+
+SQLite does not notice that its write-ahead log was deleted or cut off by somebody else: it goes on
+writing, and what it writes is gone with the process ("How To Corrupt An SQLite Database File", 4).
+"""
+
+import os
+import sqlite3
+import struct
+import time
+from contextlib import closing
+
+from hub.errors import StoreDamaged, StoreUnavailable
+from hub.store.database import LOCK_TIMEOUT, Address
+
+CHECK_FOR = 5.0
+"""Seconds that the check at the start may take."""
+
+_HEADER, _FRAME_HEADER = 32, 24
+_STEPS = 10_000
+"""Steps of SQLite's machine between two looks at the clock."""
+
+
+def is_whole(address: Address) -> bool:
+    """Check an SQLite file for damaged pages; whether there was time to look at all of them.
+
+    Raises StoreDamaged, which names the damage.
+    """
+    end = time.monotonic() + CHECK_FOR
+    try:
+        with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            return False
+        raise
+    except sqlite3.DatabaseError as error:
+        raise damaged(address, str(error)) from error
+    if found != "ok":
+        raise damaged(address, str(found).splitlines()[0])
+    return True
+
+
+def damaged(address: Address, what: str) -> StoreDamaged:
+    """The error for a damaged file."""
+    return StoreDamaged(
+        f"The store {address.shown} is damaged ({what}); restore a backup, or get out what is left with "
+        "sqlite3 and its command .recover"
+    )
+
+
+class Log:
+    """The write-ahead log of one connection, from the connection's first transaction on."""
+
+    def __init__(self, address: Address) -> None:
+        self._path = f"{address.target}-wal"
+        self._index = f"{address.target}-shm"
+        found = self._stat()
+        self._inode, self._size = found.st_ino, found.st_size
+
+    def require_same(self) -> None:
+        """Raise StoreUnavailable unless it is the file that it was, with all that was written to it."""
+        found = self._stat()
+        if found.st_ino != self._inode:
+            raise LogGone("its -wal file was replaced; stop the hub, and start it again")
+        if found.st_size < self._size and found.st_size < self._expected():
+            raise LogGone("its -wal file was cut off; stop the hub, and start it again")
+        self._size = found.st_size
+
+    def _stat(self) -> os.stat_result:
+        try:
+            return os.stat(self._path)
+        except OSError:
+            raise LogDeleted(
+                "its -wal file was deleted; stop the hub, and start it again"
+            ) from None
+
+    def _expected(self) -> int:
+        """The least size that SQLite's own index says; it may have been emptied by another process."""
+        try:
+            with open(self._index, "rb") as index:
+                page, frames = struct.unpack_from("=HI", index.read(20), 14)
+        except (OSError, struct.error):
+            return self._size
+        page_size = 65_536 if page == 1 else page
+        return _HEADER + frames * (_FRAME_HEADER + page_size) if frames else 0
+
+
+class LogGone(StoreUnavailable):
+    """Somebody took the write-ahead log away, or a part of it. Only a new start helps."""
+
+
+class LogDeleted(LogGone):
+    """It has no name any more; the process still has it open."""
