@@ -5,10 +5,12 @@ from functools import cache
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 from hubtest import Calls, Client, Rows
 from postgres import Cluster, binaries
 from serving import Server
 
+from hub.cli import main
 from hub.config.settings import Settings
 from hub.hub import Hub
 from hub.plugin.loading import Plugins
@@ -130,6 +132,20 @@ def calls(client):
 @pytest.fixture
 def rows(hub):
     return Rows(hub)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, url):
+    """Runs a command over the store, in a folder of its own; the lines that it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUB_DATABASE", url)
+
+    def run(*arguments, status=0, **options):
+        done = CliRunner().invoke(main, arguments, **options)
+        assert done.exit_code == status, (done.output, done.exception)
+        return done.output.splitlines()
+
+    return run
 
 
 @pytest.fixture(scope="session")

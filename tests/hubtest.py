@@ -104,9 +104,10 @@ class Calls:
     def __init__(self, client):
         self.client = client
 
-    def unified(self, type_, action="create", /, **data):
+    def unified(self, type_, action="create", /, *, about=None, **data):
+        """``about`` is the payload's metadata."""
         payload = {"type": type_, "action": action, "data": data}
-        return self.client.post(UNIFIED, payload)
+        return self.client.post(UNIFIED, {**payload, "metadata": about} if about else payload)
 
     def student(self, identifier="a1", **data):
         data = {

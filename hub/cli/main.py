@@ -15,7 +15,7 @@ from hub.cli.deliveries import deliveries
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.terminal import show
 from hub.config.load import load
-from hub.errors import HubError, SettingError
+from hub.errors import HubError, Refused, SettingError
 from hub.log import keep_plain
 from hub.version import __version__
 
@@ -242,17 +242,35 @@ def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("student")
+@click.argument("student", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@setting_options("database")
-def forget(student: str, yes: bool, config_file: str | None, **options: Any) -> None:
+@click.option("--resume", is_flag=True, help="Go on with what was not completed.")
+@click.option("--list", "listed", is_flag=True, help="List the requests, and how far they are.")
+@setting_options("database", "time_zone")
+def forget(
+    student: str | None,
+    yes: bool,
+    resume: bool,
+    listed: bool,
+    config_file: str | None,
+    **options: Any,
+) -> None:
     """Remove a person's data everywhere, deliveries included; head counts stay.
 
-    STUDENT is an A-number, an e-mail, or KIND:VALUE for another identifier.
+    STUDENT is an A-number, an e-mail, or KIND:VALUE for another identifier. Whom it means is shown before
+    it is done. What was begun and not completed, a hub that serves completes within some minutes.
     """
-    from hub.cli.forget import forget as run
+    from hub.cli import forget as forgetting
 
-    run(load(options, config_file).settings, student, yes)
+    if (student is not None) + resume + listed != 1:
+        raise Refused("Use one of these: a STUDENT, --resume, or --list")
+    settings = load(options, config_file).settings
+    if student is not None:
+        forgetting.forget(settings, student, yes)
+    elif resume:
+        forgetting.resume(settings)
+    else:
+        forgetting.listed(settings)
 
 
 @main.command()

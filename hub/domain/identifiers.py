@@ -19,11 +19,16 @@ SINGLE = frozenset({A_NUMBER, EMAIL})
 An index of the table keeps the first; a new kind here needs a migration of it.
 """
 
+SEPARATED = frozenset({CARD})
+"""Kinds whose values have separators in them or not, which do not count."""
+
+SEPARATORS = " :.-\t\r\n"
+
 MAX_IDENTIFIER_LENGTH = 254
 """The longest identifier, in characters: that of an e-mail address (RFC 5321, 4.5.3.1)."""
 
 _LARGEST_ID_DIGITS = 18
-_SEPARATORS = str.maketrans("", "", " :.-\t\r\n")
+_NO_SEPARATORS = str.maketrans("", "", SEPARATORS)
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@(?:[^\s@.\x00-\x1f\x7f]+\.)+[^\s@.\x00-\x1f\x7f]+")
 
 
@@ -51,8 +56,8 @@ class Identifier:
         A-numbers and e-mails are in Unicode NFC and lower case, the ids of other systems as they are.
         Card readers differ in the case of digits and in separators, so neither counts.
         """
-        if self.kind == CARD:
-            return self.value.translate(_SEPARATORS).lower()
+        if self.kind in SEPARATED:
+            return self.value.translate(_NO_SEPARATORS).lower()
         if self.kind not in SINGLE:
             return self.value.strip()
         if self.value.isascii():

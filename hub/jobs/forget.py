@@ -1,191 +1,162 @@
 """Forgetting a student: the person's data is removed, and head counts stay.
 
-The student's row stays without a name or identifiers, so that attendances are still counted. Deliveries
-that name the student, by an identifier of now or of before, or in whose text one stands, lose their body,
-headers and answers; captured requests are removed.
+One transaction removes what is known to be the person's: the student's row stays without a name or
+identifiers, so that attendances are still counted, and the deliveries that name the student, by an
+identifier of now or of before, lose their body, headers and answers. It also keeps a request to search
+everything for what still tells of the person (``hub.jobs.traces``).
 """
 
-import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from urllib.parse import unquote_plus
 
 from hub.domain import subjects
-from hub.domain.delivery import KeptDelivery, delivery_id_at
+from hub.domain.delivery import delivery_id_at
 from hub.domain.timestamps import utc_now
 from hub.errors import NotFound, Refused
-from hub.record import captures as kept_captures
+from hub.jobs.mentions import Person
+from hub.jobs.traces import LATE, LEASE, Progress, Traces, search
 from hub.record import deliveries as kept_deliveries
 from hub.record import students
-from hub.record.deliveries import Wanted
 from hub.record.search import require_text
-from hub.store import captures, deliveries
+from hub.store import deliveries, forgettings
 from hub.store import students as written
+from hub.store.forgettings import Claim
 from hub.store.store import Entities, Store
-
-_TRIES = 5
-_LATE = timedelta(minutes=2)
-"""How much later than its id a delivery may be committed, generously."""
-
-_SHORTEST_SEARCHED = 4
-"""Characters of an identifier to be looked for in text; a shorter one stands in too many numbers."""
-
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What was removed: whether there was a student, and of how many attendances and deliveries."""
+class Meant:
+    """Whom an identifier means: the student's row (None where nobody has it), names, identifiers as
+    (kind, as shown), attendances, and how many deliveries name the person by identifier.
+    """
 
-    student: bool
+    student: int | None
+    first_name: str
+    last_name: str
+    identifiers: list[tuple[str, str]]
     attendances: int
     deliveries: int
 
 
-class _LearntMore(Exception):
-    """There are names of the student that were not searched for."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was removed at once: whether there was a student, and of how many attendances; and the claim
+    to the request for the rest.
+    """
+
+    student: bool
+    attendances: int
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed: whether there was a student, of how many attendances, and what was found."""
+
+    student: bool
+    attendances: int
+    found: Traces
+
+    @property
+    def deliveries(self) -> int:
+        """How many deliveries were emptied."""
+        return self.found.deliveries
+
+
+def look_up(store: Store, named: str) -> Meant:
+    """Whom ``named`` means: an A-number, an e-mail, or ``<kind>:<value>``.
+
+    Raises Refused for an identifier that a student had before and who has another now, StoreUnavailable.
+    """
+    require_text(named, "student")
+    with store.reading() as db:
+        found = _named(db, named)
+        told = len(found.deliveries)
+        if found.student is None:
+            return Meant(None, "", "", [], 0, told)
+        return Meant(found.student, *students.shown(db, found.student), told)
 
 
 def forget(
-    store: Store, named: str, progress: Callable[[int], object] = lambda looked_at: None
-) -> Forgotten:
-    """Forget the student whom ``named`` means: an A-number, an e-mail, or ``<kind>:<value>``.
+    store: Store, named: str, progress: Progress = lambda looked_at: None
+) -> Forgotten | None:
+    """Forget the student whom ``named`` means, all at once: ``ask``, and ``complete``."""
+    return complete(store, named, ask(store, named), progress)
 
-    ``progress`` is told after each page how many deliveries were looked at. Raises NotFound where
-    nobody knows the student and no delivery tells of one, Refused for an identifier that a student had
-    before and who has another now, StoreUnavailable.
+
+def ask(store: Store, named: str, meant: Meant | None = None) -> Asked:
+    """Remove what is known to be the person's whom ``named`` means, and have the rest searched for: from
+    here on the hub does it, if whoever has the claim does not.
+
+    Raises as ``look_up`` does, and Refused where it is somebody else than was ``meant``.
     """
     require_text(named, "student")
-    for _ in range(_TRIES):
-        with store.reading() as db:
-            names = _all_names(db, named)
-        # What comes in or is committed meanwhile is looked at in the transaction.
-        since = delivery_id_at(utc_now() - _LATE)
-        found = _about(store, names, progress)
-        try:
-            done = _remove(store, named, names, found, since)
-        except _LearntMore:
-            continue
-        store.remove_traces()
-        return done
-    raise Refused("The student changes all the time; try again")
-
-
-def _remove(
-    store: Store, named: str, names: Sequence[str], found: set[str], since: str
-) -> Forgotten:
     with store.writing() as tx, store.reading() as db:
-        tx.overwrite_what_is_deleted()
-        if set(_all_names(db, named)) - set(names):
-            raise _LearntMore
-        for page in kept_deliveries.every(store.reading, Wanted(), after=since, bodies=True):
-            found = found | set(_among(page, names))
-        found = found | set(kept_deliveries.ids(db, Wanted(students=tuple(names)), since))
-        student = students.row_of(db, named)
-        captured_about = list(_captured(db, names))
-        if student is None and not found and not captured_about:
-            raise NotFound(f"Student with identifier {named} not found")
-        attendances = written.forget(tx, student, utc_now()) if student is not None else 0
-        for identifier in found:
+        # All that is read is read before the first write, which the entities would not notice.
+        found = _named(db, named)
+        if meant is not None and meant.student != found.student:
+            raise Refused(f"{named} means somebody else since it was looked up; try again")
+        person = _person(db, found)
+        now = utc_now()
+        for identifier in found.deliveries:
             deliveries.forget(tx, identifier)
-        for captured in captured_about:
-            captures.remove_request(tx, captured)
-    return Forgotten(student is not None, attendances, len(found) + len(captured_about))
+        attendances = 0 if found.student is None else written.forget(tx, found.student, now)
+        upto, emptied = delivery_id_at(now + LATE), len(found.deliveries)
+        claim = forgettings.ask(tx, now, person.to_json(), upto, emptied, now + LEASE)
+    return Asked(found.student is not None, attendances, claim)
 
 
-def _all_names(db: Entities, named: str) -> list[str]:
-    """The student's current names, and former ones that are in deliveries and that nobody has now.
+def complete(store: Store, named: str, asked: Asked, progress: Progress) -> Forgotten | None:
+    """Search everything for what still tells of the person; None where another process does so.
 
-    Raises Refused where ``named`` is nobody's now, and was one of a student who has another.
+    ``progress`` is told after each page how many deliveries were looked at. Raises NotFound where nobody
+    knows the student and nothing told of one, StoreUnavailable.
+    """
+    found = search(store, asked.claim, progress, lambda: True)
+    if found is None:
+        return None
+    if not asked.student and not found.told:
+        raise NotFound(f"Student with identifier {named} not found")
+    return Forgotten(asked.student, asked.attendances, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A student's row, current and former names, and the deliveries that are about one of them."""
+
+    student: int | None
+    names: tuple[str, ...]
+    deliveries: tuple[str, ...]
+
+
+def _named(db: Entities, named: str) -> _Named:
+    """Whom ``named`` means. Former names are those in deliveries that nobody has now.
+
+    Raises Refused where it is nobody's now, and was one of a student who has another.
     """
     names = students.names(db, named)
     student = students.row_of(db, named)
+    about = kept_deliveries.about_students(db, names)
     if student is None:
-        for text in kept_deliveries.students_of(db, names):
+        for text in dict.fromkeys(about.values()):
             for row in subjects.rows_in(text):
                 if label := students.label(db, row):
                     raise Refused(f"{named} is no identifier any more; forget the student {label}")
-        return names
+        return _Named(None, tuple(names), tuple(about))
     before: dict[str, None] = {}
     own = subjects.row_name(student)
-    for text in kept_deliveries.students_of(db, [own]):
+    for text in dict.fromkeys(about.values()):
         told = subjects.split(text)
         if [name for name in told if name.startswith("#")] == [own]:
-            before.update(dict.fromkeys(name for name in told if not name.startswith("#")))
+            before.update(dict.fromkeys(name for name in told if name not in names))
     former = [name for name in before if students.row_of(db, name) is None]
-    return list(dict.fromkeys([*names, *former]))
+    if former:
+        about |= kept_deliveries.about_students(db, former)
+    return _Named(student, (*names, *former), tuple(about))
 
 
-def _about(store: Store, names: Sequence[str], progress: Callable[[int], object]) -> set[str]:
-    """Ids of the deliveries that name the student, or in whose text one of the names stands."""
-    with store.reading() as db:
-        found = set(kept_deliveries.ids(db, Wanted(students=tuple(names)), ""))
-    for page in kept_deliveries.every(store.reading, Wanted(), bodies=True):
-        found |= set(_among(page, names))
-        progress(len(page))
-    return found
-
-
-def _captured(db: Entities, names: Sequence[str]) -> Iterator[int]:
-    """Ids of the captured requests in whose text one of the names stands, or that are no text."""
-    pattern = _pattern(names)
-    for identifier, request in kept_captures.all_requests(db) if pattern else ():
-        headers = json.dumps(dict(request.headers), ensure_ascii=False)
-        plain = unquote_plus(request.body.decode("utf-8", "replace"))
-        if not _is_text(request.body) or _tells(pattern, request.body, plain, headers):
-            yield identifier
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in body
-
-
-def _among(deliveries: Iterable[KeptDelivery], names: Sequence[str]) -> Iterator[str]:
-    pattern = _pattern(names)
-    if pattern is None:
-        return
-    for kept in deliveries:
-        headers = json.dumps(dict(kept.delivery.headers), ensure_ascii=False)
-        if _tells(pattern, kept.delivery.body, kept.answer, headers):
-            yield kept.delivery.id
-
-
-def _tells(pattern: re.Pattern[str] | None, body: bytes, *texts: str) -> bool:
-    every = (body.decode("utf-8", "replace"), *texts)
-    return pattern is not None and any(
-        pattern.search(form) for text in every for form in _forms(text)
-    )
-
-
-def _forms(text: str) -> Iterator[str]:
-    """A text as identifiers are compared: as it is, and with the escapes of JSON undone."""
-    yield unicodedata.normalize("NFC", text).lower()
-    if "\\" in text:
-        plain = _ESCAPE.sub(_unescaped, text)
-        yield unicodedata.normalize("NFC", plain).lower()
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    if escape[1]:
-        return chr(int(escape[1], 16))
-    return _PLAIN.get(escape[2], escape[2])
-
-
-def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
-    """Finds one of the identifiers where it stands alone."""
-    keys = set()
-    for name in names:
-        kind, _, key = name.partition(":")
-        if not kind.startswith("#") and len(key) >= _SHORTEST_SEARCHED:
-            keys.add(re.escape(unicodedata.normalize("NFC", key).lower()))
-    if not keys:
-        return None
-    return re.compile(rf"(?<![\w.+-])(?:{'|'.join(sorted(keys))})(?![\w@-]|\.\w)")
+def _person(db: Entities, found: _Named) -> Person:
+    identifiers = tuple(name for name in found.names if not name.startswith("#"))
+    if found.student is None:
+        return Person(identifiers)
+    first_name, last_name, *_ = students.shown(db, found.student)
+    return Person(identifiers, first_name, last_name)

@@ -1,12 +1,13 @@
 """Upkeep: what a hub does by itself beside its requests, on a thread of its own.
 
-It empties old bodies, and applies what waited for a student or an event that has appeared.
+It empties old bodies, applies what waited for a student or an event that has appeared, and completes
+what was begun to be forgotten.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from hub.domain.captures import KEPT_FOR
 from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, Refused
+from hub.jobs import traces
 from hub.jobs.replay import Replays
 from hub.jobs.retention import empty_old_bodies
 from hub.log import log_fault
@@ -28,6 +30,9 @@ _log = logging.getLogger(__name__)
 _HOUR, _DAY = 3600.0, 86400.0
 _RETRY = 5.0
 _TRY_EVERY = 2.0
+_LOOK_EVERY = 60.0
+"""Seconds after which it looks for what another process has left."""
+
 _MOST_NAMED = 10_000
 
 
@@ -100,13 +105,14 @@ class Upkeep:
                 self._apply_waiting()
             if is_due:
                 self._retention_due = time.monotonic() + self._retention()
+            self._complete_forgetting()
         except HubError as error:
             _log.warning("upkeep is put off: %s", error)
             return _RETRY
         except FAULTS as error:
             log_fault("upkeep failed", error)
             return _RETRY
-        return max(0.0, self._retention_due - time.monotonic())
+        return max(0.0, min(_LOOK_EVERY, self._retention_due - time.monotonic()))
 
     def _apply_waiting(self) -> None:
         with self._applying:
@@ -127,7 +133,9 @@ class Upkeep:
         except Refused as refused:
             _log.info("delivery %s is not replayed: %d", identifier, refused.status)
 
-    def _waiting_for(self, named: Iterable[tuple[str, int]]) -> list[str]:
+    def _waiting_for(self, named: Collection[tuple[str, int]]) -> list[str]:
+        if not named:
+            return []
         with self._store.reading() as db:
             awaited = []
             for what, row in named:
@@ -136,6 +144,30 @@ class Upkeep:
                 if what == "event" and (event := events.named_and_starting(db, row)) is not None:
                     awaited += deliveries.waiting_near(db, *event)
             return deliveries.waiting_for(db, awaited)
+
+    def _complete_forgetting(self) -> None:
+        """Go on with the requests to forget somebody whose process has ended."""
+        for request in traces.left_behind(self._store):
+            claim = traces.claim(self._store, request.id)
+            if claim is None:
+                continue
+            _log.info("request %d to forget a student is resumed", claim.request)
+            found = traces.search(self._store, claim, lambda looked_at: None, self._go_on)
+            if found is None:
+                return
+            _log.info(
+                "request %d to forget a student is complete: %d deliveries were emptied; "
+                "events that mention the student: %s",
+                found.request,
+                found.deliveries,
+                ", ".join(map(str, found.events)) or "none",
+            )
+
+    def _go_on(self) -> bool:
+        """Whether a long search goes on; what has appeared meanwhile does not wait for its end."""
+        if self._applies and not self._ending.is_set():
+            self._apply_waiting()
+        return not self._ending.is_set()
 
     def _retention(self) -> float:
         """Empty old bodies, and remove old captures; the seconds until that is due again."""

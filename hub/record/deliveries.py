@@ -90,14 +90,9 @@ def count(db: Entities, wanted: Wanted) -> int:
     return int(_narrowed(_ids(db), wanted).count())
 
 
-def ids(db: Entities, wanted: Wanted, after: str) -> list[str]:
-    """The ids of all deliveries above the id ``after``, in no order."""
-    return list(_narrowed(_ids(db), wanted).where(lambda d: d.id > after))
-
-
-def students_of(db: Entities, names: Sequence[str]) -> list[str]:
-    """The students of the deliveries that are about one of ``names``, each combination once."""
-    return list(_about(select(d.students for d in db.Delivery), "students", names))
+def about_students(db: Entities, names: Sequence[str]) -> dict[str, str]:
+    """The deliveries that are about one of the students ``names``: by id, whom they are about."""
+    return dict(_about(select((d.id, d.students) for d in db.Delivery), "students", names))
 
 
 def attempts(db: Entities, kept: KeptDelivery) -> list[Attempt]:

@@ -1,6 +1,6 @@
 """Students as the record knows them: by each of their names in deliveries (``hub.domain.subjects``)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pony.orm import select
 
@@ -43,6 +43,28 @@ def names_of(db: Entities, student: int) -> list[str]:
     """All the names of the student with this id."""
     own = _identifiers(db, student)
     return [subjects.row_name(student), *(f"{kind}:{value}" for _, kind, value, _ in own)]
+
+
+def is_about_known(db: Entities, told: Sequence[str]) -> bool:
+    """Whether one of these names (``hub.domain.subjects``) is that of a student who is not forgotten."""
+    for name in told:
+        if name.startswith("#"):
+            if _identifiers(db, int(name[1:])):
+                return True
+        else:
+            kind, _, value = name.partition(":")
+            if _owner(db, Identifier(kind, value)) is not None:
+                return True
+    return False
+
+
+def shown(db: Entities, student: int) -> tuple[str, str, list[tuple[str, str]], int]:
+    """A student to be shown to people: first and last name, identifiers as (kind, as shown), and how
+    many attendances there are.
+    """
+    found = db.Student[student]
+    identifiers = [(kind, text) for _, kind, _, text in _identifiers(db, student)]
+    return found.first_name, found.last_name, identifiers, found.attendances.count()
 
 
 def label(db: Entities, student: int) -> str | None:

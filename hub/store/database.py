@@ -4,7 +4,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,6 +124,8 @@ def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten: not every SQLite is built to do so by itself.
+        connection.execute("PRAGMA secure_delete = ON")
         # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
         connection.text_factory = str
 
@@ -138,11 +140,20 @@ def _require_usable(address: Address) -> None:
         raise SettingError(
             f"database: the folder of {address.target} does not exist; make it first"
         )
+    _make_private(address.target)
     with closing(sqlite3.connect(address.target, timeout=LOCK_TIMEOUT)) as connection:
         connection.execute("PRAGMA schema_version").fetchone()
         for path in (address.target, f"{address.target}-wal", f"{address.target}-shm"):
             if os.path.exists(path) and not os.access(path, os.W_OK):
                 raise SettingError(f"database: {path} cannot be written to; change its permissions")
+
+
+def _make_private(path: str) -> None:
+    """Make the file of a new store, for its owner's eyes alone. SQLite would make it as the umask says;
+    to ``-wal`` and ``-shm`` it gives the mode of the file.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _postgres(address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -258,7 +269,7 @@ def may_be_committed(error: BaseException) -> bool:
             return _has_name(cause, "SQLITE_IOERR", *_SQLITE_DAMAGE)
         if getattr(cause, "pgcode", None) is not None:
             return is_lost(cause)
-    return is_lost(error)
+    return True  # the connection ended without a word
 
 
 def is_lost(error: BaseException) -> bool:

@@ -43,6 +43,7 @@ FORGET = """
     UPDATE delivery SET body = ?, headers = '{}', answer = ?, emptied = ?, students = '',
         waiting = NULL, idempotency_key = NULL, body_digest = NULL, key_holder = NULL
     WHERE id = ?"""
+FORGET_EVENTS = "UPDATE delivery SET events = '' WHERE id = ?"
 FORGET_ATTEMPTS = "UPDATE attempt SET answer = ? WHERE delivery = ?"
 _FORGOTTEN = '{"forgotten": true}'
 
@@ -169,6 +170,11 @@ def forget(tx: Transaction, identifier: str) -> None:
     """Take away all of a delivery that may tell of a person; that it came, and its outcome, stay."""
     tx.run(FORGET, b"", _FORGOTTEN, Emptied.FORGOTTEN.value, identifier)
     tx.run(FORGET_ATTEMPTS, _FORGOTTEN, identifier)
+
+
+def forget_events(tx: Transaction, identifier: str) -> None:
+    """Take away what a delivery called its events: a sender may have written a person there."""
+    tx.run(FORGET_EVENTS, identifier)
 
 
 def _add(tx: Transaction, delivery: str, record: Attempt) -> None:

@@ -181,7 +181,8 @@ class Store:
         read from it.
         """
         if self.address.dialect == "sqlite" and not self.address.in_memory:
-            with closing(sqlite3.connect(self.address.target, timeout=LOCK_TIMEOUT)) as connection:
+            connection = sqlite3.connect(self.address.target, timeout=LOCK_TIMEOUT)
+            with _translated(), closing(connection):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def is_reachable(self) -> bool:
@@ -366,9 +367,30 @@ def migrate(url: str) -> list[int]:
             if version is not None and version.number > migrations.LATEST:
                 _require_version(version, address)
                 return []
-            return _migrate(database, address)
+            applied = _migrate(database, address)
     finally:
         database.disconnect()
+    if applied and version is not None and address.dialect == "sqlite":
+        _rewrite(address)
+    return applied
+
+
+def _rewrite(address: Address) -> None:
+    """Write an SQLite store's file anew. An older hub may have freed pages of it that still tell of
+    somebody.
+    """
+    try:
+        # With no transaction of Python's own, which a VACUUM cannot be in.
+        connection = sqlite3.connect(address.target, timeout=LOCK_TIMEOUT, isolation_level=None)
+        with closing(connection):
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        raise StoreUnavailable(
+            f"The store {address.shown} is migrated, and its file still has what was deleted before: "
+            f"{error}; when no hub uses it, run: sqlite3 {address.target} VACUUM"
+        ) from error
 
 
 def _migrate(database: Database, address: Address) -> list[int]:

@@ -84,11 +84,6 @@ class Transaction:
             raise
         self.run("RELEASE SAVEPOINT delivery")
 
-    def overwrite_what_is_deleted(self) -> None:
-        """From here on, overwrite in SQLite's file what this connection deletes."""
-        if self._is_sqlite:
-            self.rows("PRAGMA secure_delete = ON")
-
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once the transaction is on the disk, and never if it is rolled back."""
         self._committed.append(callback)

@@ -1,4 +1,4 @@
-"""``attendance-hub deliveries``, ``rebuild`` and ``forget``, as a person types them."""
+"""``attendance-hub deliveries`` and ``rebuild``, as a person types them."""
 
 import json
 import re
@@ -6,26 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from click.testing import CliRunner
 from hubtest import LEGACY, UNIFIED, Calls, Client
 
-from hub.cli import main
 from hub.store import captures
 
 CHECK_IN = {"student_identifier": "a1", "event_identifier": "Weekly Meeting"}
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, url):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HUB_DATABASE", url)
-
-    def run(*arguments, status=0, **options):
-        done = CliRunner().invoke(main, arguments, **options)
-        assert done.exit_code == status, (done.output, done.exception)
-        return done.output.splitlines()
-
-    return run
 
 
 @pytest.fixture
@@ -282,21 +267,6 @@ def test_moments_are_in_the_zone_of_the_hub(run, make_hub, monkeypatch):
     told = json.loads("\n".join(run("deliveries", "show", delivery, "--json")))
     assert told["received_at"] == told["attempts"][0]["at"] == "2026-10-30T00:01:02.345Z"
     assert "2026-10-30T00:01:02.345Z" in run("deliveries", "list", "--json")[0]
-
-
-class TestForget:
-    def test_it_asks_and_forgets(self, run, calls, rows):
-        calls.student("a1234")
-        asked = run("forget", "a1234", input="n\n", status=1)
-        assert "Remove all that tells of a1234, for good?" in asked[0]
-        assert rows("Student")[0]["first_name"] == "Ada"
-        lines = run("forget", "a1234", input="y\n")
-        assert lines[-1] == "forgotten; 0 attendances stay counted, 1 deliveries were emptied"
-        assert rows("Student")[0]["first_name"] == ""
-
-    def test_whom_nobody_knows_is_one_line(self, run, hub):
-        (line,) = run("forget", "a1234", "--yes", status=2)
-        assert line == "attendance-hub: Student with identifier a1234 not found"
 
 
 @pytest.mark.parametrize(

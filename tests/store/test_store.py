@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +37,8 @@ from hub.store import (
     captures,
     deliveries,
     events,
+    forgettings,
+    metadata,
     migrations,
     outbox,
     scratch,
@@ -162,9 +166,98 @@ class TestMigrations:
         assert migrate(url) == []
 
 
+@sqlite_only
+class TestFile:
+    """What is in an SQLite store's file, and who may read it."""
+
+    @pytest.fixture(autouse=True)
+    def ordinary(self, monkeypatch):
+        """An SQLite that does not overwrite by itself, as most are built."""
+        connect = sqlite3.connect
+
+        def ordinary(*arguments, **options):
+            connection = connect(*arguments, **options)
+            connection.execute("PRAGMA secure_delete = OFF")
+            return connection
+
+        monkeypatch.setattr(sqlite3, "connect", ordinary)
+
+    def test_every_connection_overwrites_what_it_deletes(self, store):
+        def setting():
+            with db_session:
+                cursor = store.database.get_connection().cursor()
+                return cursor.execute("PRAGMA secure_delete").fetchone()
+
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(setting).result() == (1,)
+            thread.submit(store.close).result()
+        assert setting() == (1,)
+        store.database.disconnect()
+        assert setting() == (1,)
+
+    def test_a_migration_removes_what_was_deleted_before(self, url, monkeypatch):
+        store = Store.open(url)
+        path = Path(store.address.target)
+        store.close()
+        with closing(sqlite3.connect(path)) as older:
+            older.execute("INSERT INTO capture VALUES (1, 't', '2026-01-01', '2026-01-01')")
+            for _ in range(50):
+                body = b"ada@example.edu " * 200
+                sql = "INSERT INTO captured_request VALUES (NULL, 1, '2026-01-01', '{}', ?)"
+                older.execute(sql, (body,))
+            older.commit()
+            older.execute("DELETE FROM captured_request")
+            older.commit()
+        assert b"ada@example.edu" in path.read_bytes()
+        newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
+        monkeypatch.setattr(migrations, "STEPS", newer)
+        monkeypatch.setattr(migrations, "LATEST", len(newer))
+        assert migrate(url) == [len(newer)]
+        files = path.parent.glob(f"{path.name}*")
+        assert b"ada@example.edu" not in b"".join(one.read_bytes() for one in files)
+
+    def test_one_that_is_in_use_is_migrated_and_named(self, url, monkeypatch):
+        monkeypatch.setattr("hub.store.store.LOCK_TIMEOUT", 0)
+        newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
+        monkeypatch.setattr(migrations, "STEPS", newer)
+        monkeypatch.setattr(migrations, "LATEST", len(newer))
+        migrate_steps = migrations.migrate
+        with closing(sqlite3.connect(parse_address(url).target)) as reader:
+
+            def and_read(database, address):
+                applied = migrate_steps(database, address)
+                reader.execute("BEGIN IMMEDIATE")
+                return applied
+
+            with monkeypatch.context() as patch:
+                patch.setattr(migrations, "migrate", and_read)
+                with pytest.raises(StoreUnavailable, match="is migrated, and its file still has"):
+                    migrate(url)
+        assert migrate(url) == []
+
+    @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+    @pytest.mark.parametrize("make", [Store.open, migrate])
+    def test_a_new_one_is_its_owners_alone(self, empty_url, make):
+        before = os.umask(0o022)
+        try:
+            make(empty_url)
+            store = Store.open(empty_url)
+            with store.writing() as tx:
+                apply(tx, [student(1)], context())
+            path = store.address.target
+            modes = [stat.S_IMODE(os.stat(f"{path}{end}").st_mode) for end in ("", "-wal", "-shm")]
+            store.close()
+        finally:
+            os.umask(before)
+        assert modes == [0o600] * 3
+
+
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
-        modules = (students, events, attendances, deliveries, captures, outbox, scratch)
+        modules = (
+            students, events, attendances, deliveries, captures, forgettings, metadata, outbox,
+            scratch,
+        )  # fmt: skip
         statements = [
             value
             for module in modules
