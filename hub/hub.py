@@ -56,6 +56,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin what a hub does by itself; in the process that serves, after a server has forked it."""
+        self.plugins.watch.start()
         self.upkeep.start()
         self.senders.start()
         self.secrets.start()
@@ -67,6 +68,7 @@ class Hub:
         self.upkeep.close(seconds)
         self.senders.close(seconds)
         self.observers.close(seconds)
+        self.plugins.watch.close()
         self.store.close()
 
     def _committed(self, delivery: CommittedDelivery) -> None:

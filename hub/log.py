@@ -1,13 +1,16 @@
 """Logging: one line an event on standard error, with ids and without people."""
 
 import logging
+import os
 import time
 import traceback
+from pathlib import Path
 
 from hub.errors import InvalidOperation, PluginError
 
 _log = logging.getLogger(__name__)
 
+_HUB = str(Path(__file__).parent) + os.sep
 _FRAMES = 4
 """Places that a fault's line names, the innermost first."""
 
@@ -71,12 +74,13 @@ class _Formatter(_Plain):
 def log_fault(what: str, error: BaseException) -> None:
     """Log a fault and where it happened; its text, which may name a person, only at level debug.
 
-    A PluginError tells what is wrong with the plugin, and where; so it is told as it is.
+    A PluginError of the hub's own tells what is wrong with the plugin, and where; so it is told as it is.
     """
-    if isinstance(error, PluginError) and not isinstance(error, InvalidOperation):
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    is_own = not frames or frames[-1].filename.startswith(_HUB)
+    if is_own and isinstance(error, PluginError) and not isinstance(error, InvalidOperation):
         _log.error("%s: %s", what, error)
         return
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(
         f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)
     )

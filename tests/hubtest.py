@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from wsgiref.validate import validator
@@ -23,6 +24,12 @@ def fixture(name):
 def application(hub):
     """A hub as a WSGI application."""
     return Application(hub.routes, hub.store, hub.settings)
+
+
+def plugin_module(name):
+    """The module that was loaded last from a plugins folder under this name."""
+    own = (key for key in reversed(sys.modules) if key.startswith("attendance_hub_plugins_"))
+    return sys.modules[next(key for key in own if key.endswith(f".{name}"))]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from hub.intake.endpoint import Endpoint
 from hub.jobs.sender import Senders
 from hub.plugin.loading import Plugins
 from hub.plugin.observers import Observers
+from hub.plugin.sections import Sections
 from hub.store.store import Store
 from hub.version import __version__
 
@@ -36,6 +37,7 @@ class StatusPages:
         self._endpoints = endpoints
         self._observers = observers
         self._senders = senders
+        self._sections = Sections(plugins.hooks)
         self._since = format_utc(since.replace(microsecond=0))
 
     def routes(self) -> Iterator[Route]:
@@ -56,7 +58,8 @@ class StatusPages:
                 },
                 "observers": self._observers.counters(),
                 "targets": self._senders.counters(),
-                "sections": self._plugins.hooks.status_sections(),
+                "hanging": [call._asdict() for call in self._plugins.watch.hanging()],
+                "sections": self._sections.shown(),
             }
         )
 

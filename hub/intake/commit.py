@@ -13,6 +13,7 @@ from hub.errors import FAULTS, Refused, StoreConflict, StoreUnavailable
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import Prepared
 from hub.log import log_fault
+from hub.plugin.hooks import HookFailed
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
@@ -63,7 +64,10 @@ def commit(
         except FAULTS as error:
             if store.in_batch or prepared.failed:
                 raise
-            what = f"plugin {endpoint.plugin}: delivery {delivery.id} to {endpoint.source.name}"
-            log_fault(f"{what} failed in the transaction", error)
+            if isinstance(error, HookFailed):
+                log_fault(f"{error} on delivery {delivery.id}", error.__cause__ or error)
+            else:
+                what = f"delivery {delivery.id} to {endpoint.source.name}"
+                log_fault(f"{what} failed in the transaction", error)
             prepared = prepared.as_failed()
     raise StoreUnavailable("other writers always came first; try again")

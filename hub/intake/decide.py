@@ -48,8 +48,8 @@ class Decision(NamedTuple):
 def decide(
     tx: Transaction, endpoint: Endpoint, delivery: Delivery, prepared: Prepared, zone: tzinfo
 ) -> Decision:
-    """Apply what was prepared. Raises what the store raises, and any fault of the source's ``answer``;
-    the transaction must then be undone.
+    """Apply what was prepared. Raises what the store raises, and HookFailed for a fault of the source's
+    ``answer``; the transaction must then be undone.
     """
     if prepared.failed:
         return Decision(Outcome.FAILED, answers.failure(delivery.id))
@@ -69,7 +69,7 @@ def decide(
             is_final=refused.is_final,
             is_second=isinstance(refused, AlreadyCheckedIn),
         )
-    answer = answers.answer(*endpoint.answer(prepared.payload, results))
+    answer = endpoint.answer(prepared.payload, results, delivery.id)
     if all(result.change is Change.IGNORED for result in results):
         waiting = next((result.awaits for result in results if result.awaits), None)
         is_final = all(isinstance(result.operation, Ignore) for result in results)

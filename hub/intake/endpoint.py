@@ -16,14 +16,18 @@ from hub.config.settings import Settings, SourceSettings
 from hub.domain.nearness import Nearness
 from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
-from hub.errors import PluginError, Refused, SettingError
+from hub.errors import FAULTS, PluginError, Refused, SettingError
+from hub.intake import answers
+from hub.intake.answers import Answer
 from hub.intake.budget import Budget
 from hub.intake.request import Kept
 from hub.intake.secrets import Secrets
 from hub.plugin.checks import place_of
 from hub.plugin.discovery import built_ins, usual_answer
+from hub.plugin.hooks import HookFailed
 from hub.plugin.loading import Plugins
 from hub.plugin.source import Source, StatusAndBody
+from hub.plugin.watch import Watch
 from hub.wire.signatures import (
     OPEN,
     SCHEMES,
@@ -85,6 +89,7 @@ class Endpoint:
     nearness: Nearness
     kept_headers: Kept
     budget: Budget
+    watch: Watch
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -96,25 +101,30 @@ class Endpoint:
         """The URL path, with its trailing slash."""
         return f"/api/webhook/{self.source.path}/"
 
-    def answer(self, payload: Any, results: Sequence[Result]) -> StatusAndBody:
-        """The status and the body of success: the source's own, else the usual one.
+    def answer(self, payload: Any, results: Sequence[Result], delivery: str) -> Answer:
+        """The answer of success: the source's own, else the usual one.
 
-        Raises PluginError where the source refuses, or gives a status that is no success with a body.
+        Raises HookFailed for whatever the source's raises, and where it gives a status that is no success
+        with a body, or a body that is no JSON.
         """
         own = self.source.answer
         if own is None or not results:
-            return self.usual_answer(results)
+            return answers.answer(*self.usual_answer(results))
         try:
-            status, body = own(payload, results) or self.usual_answer(results)
+            with self.watch.calling(self.plugin, "answer", delivery):
+                status, body = own(payload, results) or self.usual_answer(results)
+                if not 200 <= status < 300 or status in (204, 205):
+                    raise PluginError(
+                        f"{place_of(own)} gave the status {status}; give one such as 200 or 201"
+                    )
+                return answers.answer(status, body)
         except Refused:
-            raise PluginError(
+            error = PluginError(
                 f"{place_of(own)} refused what was applied already; raise hub.Refused in normalize"
-            ) from None
-        if not 200 <= status < 300 or status in (204, 205):
-            raise PluginError(
-                f"{place_of(own)} gave the status {status}; give one such as 200 or 201"
             )
-        return status, body
+            raise HookFailed(self.plugin, "answer") from error
+        except FAULTS as error:
+            raise HookFailed(self.plugin, "answer") from error
 
     @property
     def is_open(self) -> bool:
@@ -135,7 +145,7 @@ class Endpoint:
 def endpoints(plugins: Plugins, settings: Settings) -> tuple[Endpoint, ...]:
     """The endpoints of all sources. Raises SettingError for one that is configured wrongly."""
     return tuple(
-        _endpoint(plugin.name, source, validators, settings)
+        _endpoint(plugin.name, source, validators, settings, plugins.watch)
         for plugin in plugins.loaded
         for source, validators in plugin.sources
     )
@@ -158,7 +168,11 @@ def require_known_sources(
 
 
 def _endpoint(
-    plugin: str, source: Source, validators: Mapping[str, Validator], settings: Settings
+    plugin: str,
+    source: Source,
+    validators: Mapping[str, Validator],
+    settings: Settings,
+    watch: Watch,
 ) -> Endpoint:
     own = settings.sources.get(source_key(source.name), SourceSettings())
     if settings.require_authentication:
@@ -191,6 +205,7 @@ def _endpoint(
         nearness=nearness,
         kept_headers=Kept(source, authentication),
         budget=Budget(settings.keep_refused),
+        watch=watch,
     )
 
 

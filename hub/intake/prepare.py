@@ -3,7 +3,6 @@
 It does not touch the store, so a delivery whose transaction had to be undone goes the same way again.
 """
 
-import time
 from typing import Any, NamedTuple
 
 from hub.domain.delivery import Delivery
@@ -13,7 +12,6 @@ from hub.intake.endpoint import Endpoint
 from hub.log import log_fault
 from hub.plugin.checks import operations_of
 from hub.plugin.hooks import HookFailed, Hooks
-from hub.plugin.watch import SLOW, tell_if_slow
 from hub.wire.body import require_json
 from hub.wire.strict_json import parse
 from hub.wire.validation import validate
@@ -43,17 +41,21 @@ def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
     try:
         require_json(delivery.headers.get("content-type", ""))
         payload = source.whole(parse(delivery.body), delivery.headers)
-        kind = source.kind(payload) if source.kind else ""
+        kind = ""
+        if source.kind is not None:
+            with endpoint.watch.calling(endpoint.plugin, "kind", delivery.id):
+                kind = source.kind(payload)
         validate(endpoint.validators[kind], payload)
-        started = time.perf_counter()
-        operations = operations_of(source.normalize(payload), source.normalize)
-        if (took := time.perf_counter() - started) > SLOW:
-            tell_if_slow(endpoint.plugin, "normalize", took, f" on delivery {delivery.id}")
+        with endpoint.watch.calling(endpoint.plugin, "normalize", delivery.id):
+            operations = operations_of(source.normalize(payload), source.normalize)
         sentence = hooks.veto(delivery, payload)
         if sentence is not None:
             raise Conflicting(sentence)
         operations = hooks.amend(delivery, operations)
-        own_key = source.delivery_key(payload) if source.delivery_key else None
+        own_key = None
+        if source.delivery_key is not None:
+            with endpoint.watch.calling(endpoint.plugin, "delivery_key", delivery.id):
+                own_key = source.delivery_key(payload)
     except Refused as refused:
         return Prepared(operations=operations, refused=refused)
     except HookFailed as failed:

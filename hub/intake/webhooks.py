@@ -37,7 +37,7 @@ from hub.store import deliveries, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 from hub.wire.body import read_body
-from hub.wire.signatures import is_trusted
+from hub.wire.signatures import Open, is_trusted
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Webhooks:
         try:
             self._browsers.require_own(environ["REQUEST_METHOD"], headers)
             body = read_body(environ, self._body_limit)
-            _authenticate(endpoint, headers, body, received_at)
+            _authenticate(endpoint, headers, body, received_at, delivery_id)
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return answers.refusal(refused).of_delivery(delivery_id)
@@ -216,13 +216,17 @@ class Webhooks:
 
 
 def _authenticate(
-    endpoint: Endpoint, headers: Mapping[str, str], body: bytes, now: datetime
+    endpoint: Endpoint, headers: Mapping[str, str], body: bytes, now: datetime, delivery: str
 ) -> None:
     """Raises Refused unless the request proves where it comes from, HookFailed for a plugin's fault."""
     scheme = endpoint.authentication
+    if isinstance(scheme, Open):
+        return
     try:
         # A plugin's scheme may return False where it should raise; that must not let anyone in.
-        returned: object = scheme.verify(headers, body, endpoint.secrets, now)  # type: ignore[func-returns-value]
+        verify: Callable[..., object] = scheme.verify
+        with endpoint.watch.calling(endpoint.plugin, "authenticate", delivery):
+            returned = verify(headers, body, endpoint.secrets, now)
         if returned is not None:
             where = place_of(type(scheme).verify)
             raise PluginError(

@@ -1,5 +1,6 @@
 """Where plugins are found: the built-ins, the entry points of installed distributions, a folder."""
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -121,7 +122,7 @@ def _folder(folder: str) -> Iterator[Found]:
 
 
 def _module(file: Path) -> object:
-    name = f"attendance_hub_plugin_{file.stem}"
+    name = f"{_package(file.parent)}.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -134,3 +135,18 @@ def _module(file: Path) -> object:
         del sys.modules[name]
         raise
     return module
+
+
+def _package(folder: Path) -> str:
+    """The package that the plugins of a folder are in, so that they may share modules of their own: by
+    ``from ._helpers import …``, or by ``from _helpers import …``.
+    """
+    path = str(folder.resolve())
+    name = f"attendance_hub_plugins_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        package = ModuleType(name, "The plugins of a folder.")
+        package.__path__ = [path]
+        sys.modules[name] = package
+    if path not in sys.path:
+        sys.path.append(path)  # last: nothing of a folder takes the place of what is installed
+    return name

@@ -19,6 +19,7 @@ from hub.plugin.hooks import Hooks
 from hub.plugin.section import PREFIX, Section, read
 from hub.plugin.source import Source
 from hub.plugin.target import Target
+from hub.plugin.watch import Watch
 from hub.wire.validation import Schemas
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class Plugins:
     """
 
     def __init__(self, settings: Settings, given: Iterable[Found] | None = None) -> None:
-        self.hooks = Hooks()
+        self.watch = Watch()
+        self.hooks = Hooks(self.watch)
         self._schemas = Schemas(settings.time_zone)
         self._settings = settings.plugin
         self.loaded: list[Loaded] = []

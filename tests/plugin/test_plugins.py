@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import sys
 import threading
@@ -11,11 +12,12 @@ from textwrap import dedent
 
 import pytest
 import requests
-from hubtest import STATUS, UNIFIED, Calls, Client, Rows
+from hubtest import STATUS, UNIFIED, Calls, Client, Rows, application, plugin_module
 from serving import eventually
 
 import hub_plugins
 from hub.errors import SettingError
+from hub.http.batch import Request, run
 from hub.plugin import observers
 
 DOOR = """
@@ -457,7 +459,7 @@ class TestHooks:
         hub = make(a_broken=broken, observer=text)
         reply = Calls(Client(hub)).student()
         hub.close()
-        (seen,) = sys.modules["attendance_hub_plugin_observer"].seen
+        (seen,) = plugin_module("observer").seen
         assert (reply.status, seen.status, seen.outcome) == (201, 201, "applied")
         assert seen.delivery.id == reply.headers["x-delivery-id"]
         assert seen.results[0].student.id == 1
@@ -479,7 +481,7 @@ class TestHooks:
         hub = make(slow=text)
         calls = Calls(Client(hub))
         calls.student("a0")
-        slow = sys.modules["attendance_hub_plugin_slow"]
+        slow = plugin_module("slow")
         assert slow.started.wait(10)
         for number in range(1, 4):
             assert calls.student(f"a{number}").status == 201
@@ -518,7 +520,7 @@ class TestHooks:
         ids = [calls.student(f"a{number}").headers["x-delivery-id"] for number in range(5)]
         eventually(lambda: hub.observers.counters()["well"]["seen"] == 5)
         eventually(lambda: hub.observers.counters()["hanging"]["timed_out"] == 3)
-        module = sys.modules["attendance_hub_plugin_hanging"]
+        module = plugin_module("hanging")
         assert module.seen == ids[:3]
         assert (
             f"plugin hanging: delivery_committed takes longer than 0 s for delivery {ids[0]}"
@@ -588,6 +590,101 @@ def test_every_name_that_the_hub_exports_is_there():
         assert getattr(hub, name) is not None
 
 
+@pytest.mark.parametrize("line", ["from ._words import SOURCE", "from _words import SOURCE"])
+def test_plugins_of_a_folder_may_share_a_module(make_hub, tmp_path, line, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "_words", raising=False)
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "_words.py").write_text("SOURCE = 'shared'\n")
+    for name in ("one", "two"):
+        (folder / f"{name}.py").write_text(
+            f"import hub\n{line}\n"
+            "@hub.hookimpl\ndef register_sources():\n"
+            f"    return [hub.Source(name=SOURCE + '-{name}', path='{name}', authenticate=hub.OPEN,"
+            " schema={}, normalize=lambda payload: [])]\n"
+        )
+    plugins = make_hub(plugins=str(folder)).plugins
+    assert plugins.failed == []
+    assert [source.name for source, _ in plugins.sources][-2:] == ["shared-one", "shared-two"]
+    sys.modules.pop("_words", None)
+
+
+EVENT = {
+    "type": "event",
+    "data": {"event_name": "Chess", "event_date": "2024-01-15T10:00:00Z"},
+}
+
+
+def one(path, payload):
+    """A request of a batch."""
+    body = json.dumps(payload).encode()
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.errors": None,
+    }
+    return Request(environ, body)
+
+
+class TestOwnTroubleOfAPlugin:
+    """What a plugin's own files, databases or network raise is its fault, and never the store's."""
+
+    CODE = """
+import sqlite3
+import hub
+
+def trouble(*_):
+    with sqlite3.connect(":memory:") as own:
+        own.execute("ATTACH ? AS other", ("/nowhere/at/all.db",))
+
+def normalize(payload):
+    yield hub.SaveEvent(identifiers=(), name="E", starts_at=hub.parse_timestamp("2024-01-15T10:00Z"))
+
+@hub.hookimpl
+def register_sources():
+    return [hub.Source(name="own", path="own", authenticate=hub.OPEN, schema={},
+        normalize=normalize, answer=trouble)]
+"""
+
+    @pytest.fixture
+    def hub(self, make_hub, tmp_path):
+        folder = tmp_path / "plugins"
+        folder.mkdir()
+        (folder / "own.py").write_text(self.CODE)
+        return make_hub(plugins=str(folder))
+
+    def test_it_is_kept_as_failed_and_the_store_is_well(self, hub, rows, caplog):
+        client = Client(hub)
+        reply = client.post("/api/webhook/own/", {})
+        assert reply.status == 500
+        (row,) = rows("Delivery")
+        assert (row["id"], row["outcome"]) == (reply.headers["x-delivery-id"], "failed")
+        assert rows.count("Event") == 0
+        assert Calls(client).event().status == 201
+        assert client.get(STATUS).json["status"] == "healthy"
+        assert f"plugin own: answer failed on delivery {row['id']}: OperationalError" in caplog.text
+
+    def test_in_a_batch_the_others_do_not_suffer(self, hub, rows):
+        responses = run(
+            application(hub),
+            [one("/api/webhook/own/", {}), one(UNIFIED, EVENT), one(UNIFIED, {})],
+        )
+        assert [response.status for response in responses] == [500, 201, 400]
+        assert rows.count("Delivery") == 3
+
+    def test_the_text_of_its_own_error_is_not_logged(self, make, caplog):
+        raised = "def trouble(*_):\n    raise hub.errors.PluginError('Ada')"
+        code = self.CODE.replace("def trouble(*_):", raised).replace(
+            "import hub", "import hub.errors"
+        )
+        client = Client(make(own=code))
+        assert client.post("/api/webhook/own/", {}).status == 500
+        assert "PluginError at " in caplog.text
+        assert "Ada" not in caplog.text
+
+
 class TestSlowPlugins:
     """A plugin that keeps every request waiting is named in the log."""
 
@@ -596,13 +693,11 @@ class TestSlowPlugins:
         [
             ("veto_delivery", "delivery"),
             ("amend_operations", "delivery"),
-            ("status_section", ""),
             ("normalize", ""),
         ],
     )
     def test_each_part_in_a_request(self, make_hub, tmp_path, caplog, monkeypatch, hook, arguments):
         monkeypatch.setattr("hub.plugin.watch.SLOW", 0.01)
-        monkeypatch.setattr("hub.intake.prepare.SLOW", 0.01)
         folder = tmp_path / "plugins"
         folder.mkdir()
         normalize = "    time.sleep(0.02)\n" if hook == "normalize" else ""
@@ -622,7 +717,7 @@ class TestSlowPlugins:
         assert reply.status == 200
         (line,) = [r.getMessage() for r in caplog.records if "all others wait" in r.getMessage()]
         assert line.startswith(f"plugin tortoise: {hook} took 0.0")
-        assert hook == "status_section" or reply.headers["x-delivery-id"] in line
+        assert reply.headers["x-delivery-id"] in line
 
 
 def test_a_hook_that_fails_is_named_and_not_the_source(make_hub, tmp_path, caplog):

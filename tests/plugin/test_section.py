@@ -85,7 +85,7 @@ def test_two_hubs_in_a_process_have_their_own(make_hub, tmp_path):
         )
         for word in ("one", "two")
     ]
-    seen = [hub.plugins.hooks.status_sections()["door"]["seen"] for hub in hubs]
+    seen = [hub.plugins.hooks.status_section("door")["seen"] for hub in hubs]
     assert ["word='one'" in seen[0], "word='two'" in seen[1]] == [True, True]
 
 
@@ -156,7 +156,7 @@ def test_settings_of_a_plugin_that_has_none_or_is_not_there(plugins, caplog):
     with caplog.at_level(logging.WARNING):
         found = plugins(code, "[plugin.gate]\na = 1")
     assert found.failed == []
-    assert found.hooks.status_sections() == {}
+    assert found.hooks.status_section("door") is None
     assert "[plugin.gate] is configured, and no such plugin is loaded" in caplog.text
 
 

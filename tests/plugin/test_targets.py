@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hubtest import STATUS, Calls, Client, Rows
+from hubtest import STATUS, Calls, Client, Rows, plugin_module
 
 import hub.jobs.sender
 from hub import NotDelivered
@@ -36,13 +36,12 @@ def register_targets():
 @pytest.fixture
 def made(make_hub, tmp_path):
     """A hub with a target, and the target's module; nothing is sent until a test says so."""
-    import sys
 
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "sink.py").write_text(CODE)
     made = make_hub(plugins=str(folder))
-    return made, sys.modules["attendance_hub_plugin_sink"]
+    return made, plugin_module("sink")
 
 
 @pytest.fixture
