@@ -38,7 +38,7 @@ def serve(configuration: Configuration) -> None:
         try:
             serve_http(Application(hub.routes, hub.store, settings), settings, listener)
         finally:
-            hub.close()
+            hub.close(settings.drain_timeout)
 
 
 def _introduce(hub: Hub, listener: socket.socket) -> None:

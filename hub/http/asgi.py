@@ -2,8 +2,10 @@
 
 All check-ins are handled on the event loop's thread (measured: threads make this work several times
 slower). While one batch is on its way to the disk the next requests arrive, and share the next one.
-What may be slow (``Route.lane``) is answered on threads beside it: the API of the kept deliveries, and
-the status page, to which plugins add.
+What may be slow (``Route.lane``) is answered on threads beside it (``hub.http.lanes``).
+
+A large body may take a hundred times as long as a check-in, and a client that does not wait for its
+answers may send without end. Both have a queue of their own, and a third of the time while others wait.
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from functools import lru_cache
 from typing import Any
 
-from hub.api.route import Route
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
 from hub.http.app import Application
 from hub.http.batch import Request, Response, run
+from hub.http.lanes import Lanes
+from hub.http.protocol import PIPELINED
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.request import DELIVERY_ID, HEADERS
@@ -31,15 +34,27 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LARGEST_BATCH = 256
+_MOST_BYTES = 1024 * 1024
+"""Bytes of bodies in a batch: what they become in memory is many times as large."""
+
+_LIGHT = 16 * 1024
+"""Bytes of a body that is sure to be read fast."""
+
+_REST = 2.0
+"""How long the others have the thread to themselves after a heavy request, in times of what that took."""
+
 _MODEST_FOR = 32
+_LONGEST_REMEMBERED = 64
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
+
+
+_Waiting = tuple[Request, "asyncio.Future[Response]"]
 
 
 class Adapter:
     """An ASGI application in front of the WSGI one.
 
-    Its limits are those of the settings. ``connections``, if given, is the server's set of open ones:
-    beyond the limit, requests are answered 503 and their connection is closed.
+    Its limits are those of the settings. ``connections``, if given, is the server's set of open ones.
     """
 
     def __init__(
@@ -48,18 +63,17 @@ class Adapter:
         self._application = application
         self._limit = settings.body_limit
         self._timeout = settings.body_timeout
-        self._most_connections = settings.connection_limit
         self._connections = connections
-        self._lanes = _Lanes(application.routes)
+        self.lanes = Lanes(application.routes)
         self._expected = self._last = 1
         self._modest = 0
         self._patience = self._wait_until = 0.0
-        self._waiting: list[tuple[Request, asyncio.Future[Response]]] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._heavy: deque[_Waiting] = deque()
+        self._heavy_from = self._light_at = 0.0
+        self._ticks = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(self._connections) > self._most_connections:
-            await _send(send, _direct(answers.unavailable()))
-            return
         environ = environ_of(scope)
         loop = asyncio.get_running_loop()
         deadline = _Deadline(loop, self._timeout)
@@ -71,7 +85,7 @@ class Adapter:
                 late = answers.refusal(RequestTimeout("Request timeout", details))
             else:  # the server ends, and waits no longer
                 late = answers.unavailable()
-            await _send(send, _direct(late))
+            await send_response(send, direct(late))
             return
         finally:
             deadline.cancel()
@@ -79,21 +93,24 @@ class Adapter:
             return
         # Ids are in the order in which deliveries are taken, not in that of their first bytes.
         environ[DELIVERY_ID] = new_delivery_id()
-        lane = self._lanes.of(environ["PATH_INFO"])
+        request = Request(environ, body)
+        lane = self.lanes.of(environ["PATH_INFO"])
         if lane is not None:
-            request = Request(environ, body)
             try:
-                (response,) = await loop.run_in_executor(lane, run, self._application, [request])
+                response = await lane.run(lambda: run(self._application, [request])[0])
             except asyncio.CancelledError:  # the server ends, and waits no longer
-                response = _direct(answers.unavailable())
-            await _send(send, response)
+                may_be = environ["REQUEST_METHOD"] == "POST"
+                response = direct(answers.unavailable(may_be_recorded=may_be))
+            await send_response(send, response)
             return
-        if not self._waiting:
+        answered: asyncio.Future[Response] = loop.create_future()
+        is_light = len(body) <= _LIGHT and PIPELINED not in scope.get("state", ())
+        (self._waiting if is_light else self._heavy).append((request, answered))
+        if not self._ticks:
+            self._ticks = True
             self._wait_until = time.perf_counter() + self._patience
             loop.call_soon(self._tick)
-        answered: asyncio.Future[Response] = loop.create_future()
-        self._waiting.append((Request(environ, body), answered))
-        await _send(send, await answered)
+        await send_response(send, await answered)
 
     async def _body(self, environ: dict[str, Any], receive: Receive) -> bytes | None:
         """The body, or as much of it as shows that it is over the limit; None if the client left."""
@@ -136,50 +153,51 @@ class Adapter:
         self._last = served
 
     def _tick(self) -> None:
+        """Answer a batch, or one heavy request; again, as long as there is one."""
+        loop = asyncio.get_running_loop()
         started = time.perf_counter()
-        if len(self._waiting) < self._expected and started < self._wait_until:
-            asyncio.get_running_loop().call_soon(self._tick)
-            return
-        batch = self._waiting[:_LARGEST_BATCH]
-        self._waiting = self._waiting[_LARGEST_BATCH:]
+        if self._heavy and started >= self._heavy_from:
+            self._answer([self._heavy.popleft()])
+            ended = time.perf_counter()
+            if ended - self._light_at < 1.0:  # there are others
+                self._heavy_from = ended + _REST * (ended - started)
+        elif self._waiting:
+            if len(self._waiting) < self._expected and started < self._wait_until:
+                loop.call_soon(self._tick)
+                return
+            batch = self._next_batch()
+            self._light_at = started
+            self._answer(batch)
+            self._expect(len(batch))
+            took = time.perf_counter() - started
+            self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._tick)
+            loop.call_soon(self._tick)
+        elif self._heavy:
+            loop.call_later(max(0.0, self._heavy_from - time.perf_counter()), self._tick)
+        else:
+            self._ticks = False
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < _LARGEST_BATCH and size <= _MOST_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][0].body)
+        return batch
+
+    def _answer(self, batch: list[_Waiting]) -> None:
         try:
             responses = run(self._application, [request for request, _ in batch])
         except BaseException as error:
+            self._ticks = False
             for _, answered in batch:
                 if not answered.done():
                     answered.set_exception(error)
             raise
-        self._expect(len(batch))
-        took = time.perf_counter() - started
-        self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
         for (_, answered), response in zip(batch, responses, strict=True):
             if not answered.done():
                 answered.set_result(response)
-
-
-class _Lanes:
-    """The threads of the routes that are answered beside the check-ins, one a lane."""
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        lanes: dict[str, ThreadPoolExecutor] = {}
-        self._paths: dict[str, ThreadPoolExecutor] = {}
-        self._folders: dict[str, ThreadPoolExecutor] = {}
-        for route in routes:
-            if route.lane:
-                lane = lanes.setdefault(route.lane, ThreadPoolExecutor(1, route.lane))
-                folder, has_parts, _ = route.path.partition("<")
-                self._paths |= {route.path: lane, f"{route.path}/": lane}
-                if has_parts:
-                    self._folders[folder] = lane
-
-    def of(self, path: str) -> ThreadPoolExecutor | None:
-        """The thread on which a path is answered; None for that of the check-ins."""
-        lane = self._paths.get(path)
-        if lane is not None:
-            return lane
-        return next((own for name, own in self._folders.items() if path.startswith(name)), None)
 
 
 class _Deadline:
@@ -224,7 +242,9 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     for raw_name, raw_value in scope["headers"]:
         if b"_" in raw_name:
             continue  # in an environ it would be another header's double
-        name, variable = _names(raw_name)
+        # What a stranger sends is remembered only where it is short.
+        short = len(raw_name) <= _LONGEST_REMEMBERED
+        name, variable = _names(raw_name) if short else _names.__wrapped__(raw_name)
         value = raw_value.decode("latin-1")
         if name in headers:
             value = f"{headers[name]},{value}"
@@ -240,7 +260,7 @@ def _names(raw_name: bytes) -> tuple[str, str]:
     return name, upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}"
 
 
-def _direct(answer: Answer) -> Response:
+def direct(answer: Answer) -> Response:
     """An answer that the application has no part in; the connection is not used again."""
     headers = [
         ("content-type", "application/json"),
@@ -252,7 +272,7 @@ def _direct(answer: Answer) -> Response:
     return Response(answer.status, [*headers, ("content-length", str(len(body)))], body)
 
 
-async def _send(send: Send, response: Response) -> None:
+async def send_response(send: Send, response: Response) -> None:
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers

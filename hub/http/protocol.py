@@ -1,193 +1,218 @@
-"""uvicorn's HTTP protocols with three things mended: idle and slow connections end, requests that offer
-an upgrade keep their body, and malformed ones are answered in JSON.
+"""uvicorn's HTTP protocol behind a gate: it is given one whole, measured message at a time.
 
-httptools takes what follows the head of a request with ``Upgrade`` for another protocol, body or not
-(uvicorn #2722), though a server may ignore the offer (RFC 9110, 7.8). Java's own client makes it with
-each new connection. So a head is looked at when it is whole, and the connection of one that makes the
-offer goes to uvicorn's h11 protocol, which reads it right.
+What comes before it (``hub.http.framing``) refuses what could be read in two ways. What is around it
+(``hub.http.connections``) bounds what all connections hold, and gives up those that neither read nor
+write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
+from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-HEAD_TIMEOUT = 20
-"""Seconds that the head of a request may take to arrive, from the connection or the last answer on."""
+from hub.http.connections import (
+    HEAD_TIMEOUT,
+    WRITE_TIMEOUT,
+    Connections,
+)
+from hub.http.framing import Framing, Malformed
+from hub.intake.answers import RETRY_AFTER
 
-_LARGEST_HEAD = 65_536
-_END_OF_HEAD = b"\r\n\r\n"
+PIPELINED = "hub.pipelined"
+"""The name in a scope's state under which a request came that did not wait for the answer before."""
 
-_MALFORMED = ("400 Bad Request", "Bad request", "The request is not well-formed HTTP/1.1")
-_TOO_LONG = (
-    "431 Request Header Fields Too Large",
-    "Request head too large",
-    f"The request line and the headers have at most {_LARGEST_HEAD} bytes",
+_FLUSH_TIMEOUT = 3.0
+_MOST_DISCARDED = 16 * 1024 * 1024
+"""Bytes of a body that are read on after its request was answered, for the client to see the answer."""
+
+_WRITE_BUFFER = 16 * 1024
+
+_FULL = (
+    "503 Service Unavailable",
+    "Temporarily unavailable",
+    "Nothing was recorded; send the same delivery again",
 )
 
 
-class _HeadTimer:
-    """Closes a connection on which a head was expected for too long.
-
-    The loop's timer is left running while no head is expected: to stop it and to start another for each
-    request would cost more than to look, every now and then, whether time is up.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
-        self._loop = loop
-        self._transport = transport
-        self._since: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
-
-    def expect(self) -> None:
-        """From now on, unless a head is expected already."""
-        if self._since is None:
-            self._since = self._loop.time()
-            if self._handle is None:
-                self._handle = self._loop.call_later(HEAD_TIMEOUT, self._look)
-
-    def stop(self) -> None:
-        """The head has arrived."""
-        self._since = None
-
-    def end(self) -> None:
-        """No head will arrive."""
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _look(self) -> None:
-        self._handle = None
-        if self._since is None:
-            return
-        left = self._since + HEAD_TIMEOUT - self._loop.time()
-        if left > 0:
-            self._handle = self._loop.call_later(left, self._look)
-        else:
-            self._transport.close()
-
-
-def _refuse(transport: asyncio.Transport, why: tuple[str, str, str]) -> None:
-    """Answer what is no request of the application's, and close the connection."""
-    status, error, details = why
-    body = json.dumps({"error": error, "details": details}).encode()
-    head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    transport.write(head.encode() + body)
-    transport.close()
-
-
-class _OfferedUpgrade(H11Protocol):
-    """For a connection whose client offers to upgrade it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._timer = _HeadTimer(self.loop, transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.end()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
-
-    def send_400_response(self, msg: str) -> None:
-        _refuse(self.transport, _MALFORMED)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """An offer that is not taken is nothing to warn of."""
-
-    def _watch(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self._timer.expect()
-        else:
-            self._timer.stop()
-
-
 class Protocol(HttpToolsProtocol):
-    """For every other connection."""
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        all_connections: Connections,
+        largest_body: int,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._all = all_connections
+        self._framing = Framing(largest_body)
+        self._rest = b""
+        self._held = self._discarded = 0
+        self._is_received = self._is_pipelined = False
+        self._writes_since: float | None = None
+        self._closes_since: float | None = None
+        self._discards_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer = _HeadTimer(self.loop, transport)
-        self._timer.expect()
-        self._head = b""
-        self._in_message = False
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER)
+        if self._all.admit(self, self.loop):
+            self._all.expect_head(self)
+        else:
+            self._refuse(*_FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.end()
+        self._all.leave(self)
+        self._release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_message:
-            super().data_received(data)
+        if self._closes_since is not None or self.transport.is_closing():
             return
-        data = self._head + data
-        end = data.find(_END_OF_HEAD)
-        if end < 0 and _is_text(data):
-            self._unset_keepalive_if_required()
-            self._timer.expect()
-            self._head = data
-            if len(data) > _LARGEST_HEAD:
-                _refuse(self.transport, _TOO_LONG)
+        if self._is_received:
+            # The next request, while this one is being answered: it waits for its turn.
+            if self._hold(len(data)):
+                self._rest += data
+                self.flow.pause_reading()
             return
-        self._head = b""
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and b"\r\nupgrade:" in data[:end].lower():
-            self._hand_over(data)
-        else:
-            super().data_received(data)
+        self._take(data)
 
     def on_message_begin(self) -> None:
-        self._in_message = True
-        self._timer.expect()
         super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._timer.stop()
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_message = False
-        super().on_message_complete()
+        if self._is_pipelined:
+            self.scope["state"][PIPELINED] = True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # Also where it came before the end of the body, which is then given as long as a head.
-        if self.cycle.response_complete:
-            self._timer.expect()
+        if self.transport.is_closing():
+            self._closes_since = time.monotonic()
+        elif self._is_received:
+            self._next()
+        else:
+            # It was answered before its end, which has still to come.
+            self._discards_since = time.monotonic()
+            self._release()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writes_since = time.monotonic()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writes_since = None
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        self._refuse("400 Bad Request", "Bad request", "The request is not well-formed HTTP/1.1")
+
+    def give_up(self) -> None:
+        """See ``Connections``."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self._close()
+
+    def look(self, now: float) -> None:
+        """See ``Connections``."""
+        idle = self._all.idle_since(self)
+        if (self._closes_since is not None and now - self._closes_since > _FLUSH_TIMEOUT) or (
+            self._writes_since is not None and now - self._writes_since > WRITE_TIMEOUT
+        ):
+            self.transport.abort()
+        elif any(
+            since is not None and now - since > HEAD_TIMEOUT
+            for since in (idle, self._discards_since)
+        ):
+            self._close()
+
+    def _take(self, data: bytes) -> None:
+        """Give the parser what is of the message that is being read."""
+        try:
+            taken = self._framing.take(data)
+        except Malformed as malformed:
+            self._refuse(malformed.status, malformed.error, malformed.details)
+            return
+        if not self._hold(len(data)):
+            return
+        if not self._framing.in_head:
+            self._all.expect_body(self)
+        if taken.has_ended:
+            self._is_received = True
+            self._rest = taken.rest
+            self._all.serve(self)
+            if taken.rest:
+                self.flow.pause_reading()
+        if taken.forward:
+            super().data_received(taken.forward)
+        if taken.has_ended and self.cycle is not None and self.cycle.response_complete:
+            # It was answered before its end.
+            self._next()
+
+    def _next(self) -> None:
+        """The message is read, and answered: go on with the one that follows."""
+        self._is_received = False
+        self._discards_since = None
+        self._discarded = 0
+        self._release()
+        self._all.expect_head(self)
+        self._is_pipelined = bool(self._rest)
+        if self._rest:
+            # In a turn of its own: a client that sends many does not keep the others waiting.
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        rest, self._rest = self._rest, b""
+        if rest and self._closes_since is None and not self.transport.is_closing():
+            self._take(rest)
+
+    def _hold(self, size: int) -> bool:
+        """Account for bytes that came; refuse them if there are too many."""
+        if self._discards_since is not None:
+            self._discarded += size
+            if self._discarded <= _MOST_DISCARDED:
+                return True
+            self._close()
+            return False
+        if self._all.hold(self._held, size):
+            self._held += size
+            return True
+        self._refuse(*_FULL)
+        return False
+
+    def _release(self) -> None:
+        self._all.release(self._held)
+        self._held = 0
+
+    def _close(self) -> None:
+        self._closes_since = time.monotonic()
+        self.transport.close()
+
+    def _refuse(self, status: str, error: str, details: str) -> None:
+        """Answer what is no request of the application's, and close the connection."""
+        self._all.serve(self)
+        if self._closes_since is not None or self.transport.is_closing():
+            return
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if not is_answered and (self.cycle.response_started or self._is_received):
             # The answer to the request before comes first, and is the last.
             self.cycle.keep_alive = False
-        else:
-            _refuse(self.transport, _MALFORMED)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        # Behind another request, so it was seen too late. What follows is no request of its own.
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def _hand_over(self, data: bytes) -> None:
-        self._timer.end()
-        self._unset_keepalive_if_required()
-        self.connections.discard(self)
-        other = _OfferedUpgrade(self.config, self.server_state, self.app_state, self.loop)
-        other.connection_made(self.transport)
-        self.transport.set_protocol(other)
-        other.data_received(data)
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether this may become a head: it begins with a method, or has not begun."""
-    return head[:1].isalpha() or not head.strip()
+            self._rest = b""
+            return
+        body = json.dumps({"error": error, "details": details}).encode()
+        head = (
+            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n"
+        )
+        if status.startswith("503"):
+            head += f"retry-after: {RETRY_AFTER}\r\n"
+        self.transport.write(f"{head}\r\n".encode() + body)
+        self._close()

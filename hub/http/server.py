@@ -1,8 +1,13 @@
 """The HTTP server: uvicorn, with the hub's limits and its way of ending."""
 
+import logging
+import os
 import signal
 import socket
 import sys
+import threading
+from functools import partial
+from types import FrameType
 
 import uvicorn
 
@@ -10,12 +15,21 @@ from hub.config.settings import Settings
 from hub.errors import SettingError
 from hub.http.app import Application
 from hub.http.asgi import Adapter
+from hub.http.connections import HEAD_TIMEOUT, Connections
 from hub.http.protocol import Protocol
+from hub.http.standby import Standby
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 """The signals that end the server, with status 0."""
 
 _BACKLOG = 2048
+_GRACE = 0.7
+"""Seconds after ``drain_timeout`` that the process may take to end."""
+
+_OTHER_FILES = 100
+"""Open files beside the connections, generously."""
+
+_log = logging.getLogger(__name__)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -39,11 +53,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(application: Application, settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then refuse new requests, finish those in flight, for at most
-    ``drain_timeout`` seconds, and return.
+    ``drain_timeout`` seconds, and return. Where a plugin hangs, and it cannot return, the process ends.
     """
+    _allow_files(settings.connection_limit + _OTHER_FILES)
+    connections = Connections(settings.connection_limit)
     config = uvicorn.Config(
         app="",
-        http=Protocol,
+        http=partial(  # type: ignore[arg-type]
+            Protocol, all_connections=connections, largest_body=settings.body_limit
+        ),
         loop="none" if sys.platform == "win32" else "uvloop",
         ws="none",
         lifespan="off",
@@ -54,16 +72,63 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=HEAD_TIMEOUT,
         timeout_graceful_shutdown=settings.drain_timeout,
     )
-    server = uvicorn.Server(config)
-    config.app = Adapter(application, settings, server.server_state.connections)
-
-    def end(*_: object) -> None:
-        server.should_exit = True
-
+    server = _Server(config, settings.drain_timeout)
+    adapter = Adapter(application, settings, server.server_state.connections)
+    config.app = adapter
+    server.standby = Standby(application, adapter.lanes, listener, settings)
     # For the moments before uvicorn has its own handlers, and after it, when it raises the signal
     # again: this hub ends by returning.
     for number in ENDING:
-        signal.signal(number, end)
-    server.run(sockets=[listener])
+        signal.signal(number, server.handle_exit)
+    server.standby.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        server.standby.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells the standby that it goes on, and ends in time whatever hangs."""
+
+    standby: Standby
+
+    def __init__(self, config: uvicorn.Config, drain_timeout: int) -> None:
+        super().__init__(config)
+        self._seconds = drain_timeout + _GRACE
+        self._has_to_end = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called with a signal; in whatever the thread does just now."""
+        super().handle_exit(sig, frame)
+        if not self._has_to_end:
+            self._has_to_end = True
+            timer = threading.Timer(self._seconds, _end)
+            timer.daemon = True
+            timer.start()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        self.standby.beat()
+        return await super().on_tick(counter)
+
+
+def _end() -> None:
+    """End the process: something hangs, and Python cannot end a thread."""
+    _log.error("something hangs; the hub ends without it")
+    logging.shutdown()
+    os._exit(0)
+
+
+def _allow_files(wanted: int) -> None:
+    """Have the system allow so many open files, if it may."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))

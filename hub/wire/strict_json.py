@@ -1,20 +1,55 @@
 """Strict JSON (RFC 8259): one meaning for every body, and nothing that a store could not keep.
 
 UTF-8 only, without a byte order mark; no ``NaN`` or ``Infinity``, no number too large for a double,
-no duplicate names in an object, no nesting deeper than 64, no lone surrogates, no NUL characters.
+no duplicate names in an object, no nesting deeper than 64, no lone surrogates, no NUL characters; and not
+more arrays and objects than anybody needs. Every step takes time in proportion to the body, whatever it
+says.
 """
 
 import json
 import re
 from collections.abc import Iterator
+from itertools import accumulate
+from math import isinf
 from typing import Any, NoReturn
 
 from hub.errors import InvalidPayload
 
 MAX_DEPTH = 64
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_PAIR = re.compile(rb"\[\]|\{\}")
+MAX_CONTAINERS = 20_000
+"""Arrays and objects of a body: each costs a hundred times what its two bytes do."""
+
+MAX_VALUES = 50_000
+"""Members and items of a body."""
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or one that has no end: then all the rest, which is not searched again at its next quote."""
+
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SOUND = re.compile(
+    r"[^\\]*+(?:\\(?:[^u]|u(?!0000|[dD][89a-fA-F])....|u[dD][89abAB]..\\u[dD][c-fC-F]..)[^\\]*+)*+",
+    re.DOTALL,
+)
+"""Text whose escapes are no NUL and no lone surrogate. (JSON has its backslashes in strings alone.)"""
+
+_LARGE_NUMBER = re.compile(
+    rb"(?<![0-9.])(?:[0-9.]++[eE]\+?[0-9]{3,}|[0-9]{300,}+[0-9.]*+(?:[eE][+-]?[0-9]+)?)"
+)
+"""A number that may be too large for a double."""
+
+_SHAPES = bytes(
+    ord("1") if chr(byte) in "0123456789" else ord("e") if chr(byte) in "eE" else byte
+    for byte in range(256)
+)
+_LARGE_SHAPES = (b"e111", b"e+111", b"1" * 300)
+"""What such a number has in it, where every digit is 1: faster to look for."""
+
+_MOST_LARGE_NUMBERS = 1000
+
+_LARGE = 65_536
+"""Bytes of a body in which a place is told by its line; a pointer takes going through all of it."""
+
 _ERROR = "Invalid JSON payload"
 
 
@@ -26,6 +61,8 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _invalid(f"The body is not UTF-8: byte {error.start} cannot be decoded") from None
     if text.startswith("\ufeff"):
         raise _invalid("The body begins with a byte order mark; send UTF-8 without one")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or body.count(b",") > MAX_VALUES:
+        _require_modest(body)
     try:
         payload = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -37,12 +74,13 @@ def parse(body: bytes) -> dict[str, Any]:
     except ValueError:
         # int() refuses numbers of more than some thousand digits.
         raise _invalid("A number has too many digits") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(body):
-        raise _too_deep()
     if not isinstance(payload, dict):
         raise _invalid("The body must be a JSON object")
+    shapes = body.translate(_SHAPES)
+    if any(shape in shapes for shape in _LARGE_SHAPES):
+        _require_doubles(body)
     if b"\\u" in body:
-        _check_characters(payload)
+        _require_sound(text, payload)
     return payload
 
 
@@ -69,27 +107,46 @@ def _constant(name: str) -> NoReturn:
     raise _invalid(f"{name} is not JSON")
 
 
-def _float(digits: str) -> float:
-    number = float(digits)
-    if number in (float("inf"), float("-inf")):
-        raise _invalid("A number is too large for a double")
-    return number
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+def _require_modest(body: bytes) -> None:
+    """Raise InvalidPayload where brackets nest too deep, or they or the values are too many."""
+    # A member has two strings at most, and each two quotes.
+    quotes = body.count(b'"') - body.count(b'\\"')
+    plain = b"" if quotes > 4 * MAX_VALUES else _STRING.sub(b"", body)
+    if quotes > 4 * MAX_VALUES or plain.count(b",") > MAX_VALUES:
+        raise _invalid(f"It has more than {MAX_VALUES} members and items")
+    brackets = plain.translate(None, delete=_NO_BRACKETS)
+    brackets = brackets[: 2 * MAX_CONTAINERS + 1]
+    depths = accumulate(map(_STEPS.__getitem__, brackets))
+    if max(depths, default=0) > MAX_DEPTH:
+        raise _too_deep()
+    if len(brackets) > 2 * MAX_CONTAINERS:
+        raise _invalid(f"It has more than {MAX_CONTAINERS} arrays and objects")
 
 
-def _is_deep(body: bytes) -> bool:
-    """Whether the brackets of a body, if they are balanced, nest deeper than the limit.
+def _require_doubles(body: bytes) -> None:
+    """Raise InvalidPayload for a number with a fraction or an exponent that no double can have."""
+    found = _LARGE_NUMBER.finditer(_STRING.sub(b'""', body))
+    for count, number in enumerate(found):
+        is_integer = number[0].isdigit()
+        if count == _MOST_LARGE_NUMBERS or (not is_integer and isinf(float(number[0]))):
+            raise _invalid("A number is too large for a double")
 
-    Each step takes time in proportion to the body, whatever is in it.
-    """
-    brackets = _STRING.sub(b"", body).translate(None, delete=_NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = _PAIR.sub(b"", brackets)
-    return bool(brackets)
+
+def _require_sound(text: str, payload: dict[str, Any]) -> None:
+    """Raise InvalidPayload for a NUL character or a lone surrogate."""
+    sound = _SOUND.match(text)
+    end = sound.end() if sound else 0
+    if end == len(text):
+        return
+    if len(text) <= _LARGE:
+        _check_characters(payload)
+    line = text.count("\n", 0, end) + 1
+    column = end - text.rfind("\n", 0, end)
+    what = "A NUL character" if text.startswith("\\u0000", end) else "A lone surrogate"
+    raise _invalid(f"{what} at line {line} column {column}")
 
 
 def _check_characters(payload: dict[str, Any]) -> None:

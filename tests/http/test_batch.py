@@ -284,7 +284,7 @@ class TestAdapter:
             self.call(adapted(hub), [(self.scope(), [self.body(b"{}")])])
 
     def test_what_may_be_slow_has_a_thread_and_nothing_else_shares_it(self, make_hub):
-        lanes = adapted(make_hub(admin_token="0123456789abcdef"))._lanes
+        lanes = adapted(make_hub(admin_token="0123456789abcdef")).lanes
         status, deliveries = lanes.of(STATUS), lanes.of("/api/deliveries/")
         assert None not in (status, deliveries)
         assert status is not deliveries

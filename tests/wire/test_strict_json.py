@@ -106,3 +106,66 @@ def test_a_long_name_is_shortened():
     with pytest.raises(InvalidPayload) as refused:
         parse(b'{"' + name + b'":1,"' + name + b'":2}')
     assert len(refused.value.details) < 200
+
+
+MEBIBYTE = 1024 * 1024
+
+
+def filled(item, before=b'{"a":[', after=b"]}"):
+    """A body of a mebibyte: the item again and again, in a list."""
+    times = (MEBIBYTE - len(before) - len(after)) // (len(item) + 1)
+    return before + b",".join([item] * times) + after
+
+
+DEEP, MANY, STRUCTURES = (
+    "Nested deeper than 64 levels",
+    "It has more than 50000 members and items",
+    "It has more than 20000 arrays and objects",
+)
+SHAPES = {
+    "58 brackets deep": (filled(b"[" * 58 + b"]" * 58), STRUCTURES),
+    "only deep": (b"[" * MEBIBYTE, DEEP),
+    "objects": (filled(b"{}"), MANY),
+    "numbers": (filled(b"1"), MANY),
+    "floats": (filled(b"1.1"), MANY),
+    "exponents": (filled(b"1e300"), MANY),
+    "strings": (filled(b'""'), MANY),
+    "strings of an escape": (filled(b'"\\u0041"'), MANY),
+    "members": (b"{" + b",".join(b'"%d":1' % n for n in range(105_000)) + b"}", MANY),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_takes_long_to_decode_is_refused_before(shape, monkeypatch):
+    monkeypatch.setattr("hub.wire.strict_json._DECODER", None)
+    body, sentence = SHAPES[shape]
+    with pytest.raises(InvalidPayload) as refused:
+        parse(body)
+    assert refused.value.details == sentence
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (filled(b"[]"), "It has more than 50000 members and items"),
+        (b'{"a":' + b"[" * 63 + b"]" * 63 + b"}", None),
+        (b'{"a":[' + b",".join([b"[1]"] * 20_001) + b"]}", "more than 20000 arrays and objects"),
+        (b'{"a":' + b"9" * 310 + b".0}", "A number is too large for a double"),
+        (b'{"a":' + b"9" * 200 + b"e150}", "A number is too large for a double"),
+        (b'{"a":-1E+400}', "A number is too large for a double"),
+        (b'{"a":"1e400","b":1e307,"c":' + b"9" * 400 + b"}", None),
+        (
+            b'{"a":"' + b"x" * 70_000 + b'\\n","b":"\\u0000"}',
+            "A NUL character at line 1 column 70016",
+        ),
+        (b'{"a":"' + b"x" * 70_000 + b'","b":"\\\\ud800\\udc00"}', "A lone surrogate at line 1"),
+        (b'{"a":"\\\\u0000"}', None),
+    ],
+)
+def test_what_is_too_much_is_named(body, sentence):
+    if sentence is None:
+        parse(body)
+        return
+    with pytest.raises(InvalidPayload) as refused:
+        parse(body)
+    assert sentence in refused.value.details

@@ -1,0 +1,289 @@
+"""Where one message on a connection ends and the next begins (RFC 9112), before anything else is parsed.
+
+The parser behind it bounds the head of a connection's first request alone, takes trailers for headers,
+and reads the body of a request that offers an upgrade as another protocol. Here every message is
+measured, and what could be read in two ways is refused: a request that is smuggled past a proxy has no
+second reading.
+"""
+
+import re
+from typing import NamedTuple
+
+LARGEST_HEAD = 65_536
+"""Bytes of a request line and its headers."""
+
+MOST_HEADERS = 200
+"""Headers of a request."""
+
+LARGEST_TRAILERS = 8_192
+"""Bytes of the fields after a chunked body. They are dropped: none is a header (RFC 9110, 6.5.1)."""
+
+_LONGEST_CHUNK_LINE = 256
+_FREE_FRAMING = 16_384
+_LEAST_CHUNK = 8
+"""Framing may take so many bytes, and more only with eight times as much data: chunks of a byte each
+would cost a thousand times what their data does.
+"""
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") [\x21-\x7e]+ HTTP/1\.([01])")
+_OTHER_VERSION = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
+_FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
+_TOLD = re.compile(
+    rb"^(content-length|transfer-encoding|host|upgrade):([^\r]*)", re.IGNORECASE | re.MULTILINE
+)
+_ENCODING = re.compile(rb"^transfer-encoding:[^\r]*", re.IGNORECASE | re.MULTILINE)
+_UPGRADE = re.compile(rb"^upgrade:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?=.)", re.DOTALL)
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_END = b"\r\n\r\n"
+
+
+class Malformed(Exception):
+    """A message that is not HTTP/1.1, or over a limit; the connection cannot be used again."""
+
+    def __init__(self, details: str, status: str = "400 Bad Request", error: str = "") -> None:
+        super().__init__(details)
+        self.details = details
+        self.status = status
+        self.error = error or "Bad request"
+
+
+def _too_long(what: str, most: int) -> Malformed:
+    return Malformed(
+        f"{what} at most {most} bytes",
+        "431 Request Header Fields Too Large",
+        "Request head too large",
+    )
+
+
+class Taken(NamedTuple):
+    """What a message has of some bytes: what the parser is given, what is left over, and whether the
+    message has ended.
+    """
+
+    forward: bytes
+    rest: bytes
+    has_ended: bool
+
+
+class Framing:
+    """The message that is being read on one connection. ``largest_body`` is in bytes; a longer one is
+    refused here only where it says so in the length of a chunk.
+    """
+
+    def __init__(self, largest_body: int) -> None:
+        self._largest_body = largest_body
+        self._read = self._read_head
+        self._left = 0
+        self._held = bytearray()
+        self._looked_at = self._framing = self._data = 0
+        self._after_data = False
+
+    @property
+    def in_head(self) -> bool:
+        """Whether the head of the next message has not ended."""
+        return self._read == self._read_head
+
+    def take(self, data: bytes) -> Taken:
+        """Take the bytes of the message, as far as they have come. Raises Malformed."""
+        forward: list[bytes] = []
+        while data and not (forward and self.in_head):
+            data = self._read(data, forward)
+        has_ended = bool(forward) and self.in_head
+        return Taken(forward[0] if len(forward) == 1 else b"".join(forward), data, has_ended)
+
+    def _read_head(self, data: bytes, forward: list[bytes]) -> bytes:
+        held = self._held
+        held += data
+        if not self._looked_at and held[:1].isspace():
+            # Empty lines before a request line are to be ignored (RFC 9112, 2.2).
+            stripped = len(held) - len(held.lstrip(b"\r\n"))
+            self._framing += stripped
+            del held[:stripped]
+            if self._framing > _LONGEST_CHUNK_LINE:
+                raise Malformed("There are only empty lines where a request was expected")
+        if held and not self._looked_at and not _is_letter(held[0]):
+            raise Malformed("A request begins with a method, such as POST")
+        end = held.find(_END, max(0, self._looked_at - 3))
+        if end < 0 or end > LARGEST_HEAD:
+            if len(held) > LARGEST_HEAD:
+                raise _too_long("The request line and the headers have", LARGEST_HEAD)
+            if _LONE.search(held, max(0, self._looked_at - 1)):
+                raise Malformed("Lines end with a carriage return and a line feed")
+            self._looked_at = len(held)
+            return b""
+        head, rest = bytes(held[: end + 4]), bytes(held[end + 4 :])
+        self._begin()
+        forward.append(self._body_after(head))
+        return rest
+
+    def _begin(self) -> None:
+        """Nothing is held, and nothing counted."""
+        self._held = bytearray()
+        self._looked_at = self._framing = self._data = 0
+        self._after_data = False
+
+    def _body_after(self, head: bytes) -> bytes:
+        """Find out how the message goes on; its head, as the parser is given it."""
+        line, _, fields = head[:-2].partition(b"\r\n")
+        request = _REQUEST_LINE.fullmatch(line)
+        if request is None:
+            if _OTHER_VERSION.fullmatch(line):
+                raise Malformed(
+                    "Use HTTP/1.1", "505 HTTP Version Not Supported", "Version not supported"
+                )
+            raise Malformed(
+                "The request line is a method, a target and HTTP/1.1, with a blank between"
+            )
+        if not _FIELDS.fullmatch(fields):
+            raise Malformed(
+                "A header is a name, a colon right after it, and on the same line text without control "
+                "characters"
+            )
+        if fields.count(b"\n") > MOST_HEADERS:
+            raise Malformed(
+                f"A request has at most {MOST_HEADERS} headers",
+                "431 Request Header Fields Too Large",
+                "Request head too large",
+            )
+        method, minor = request.groups()
+        if method == b"CONNECT":
+            raise Malformed("The hub is no proxy", "501 Not Implemented", "Method not implemented")
+        told: dict[bytes, list[bytes]] = {}
+        for name, value in _TOLD.findall(fields):
+            told.setdefault(name.lower(), []).append(value.strip(b" \t"))
+        hosts = len(told.get(b"host", ()))
+        if hosts > 1 or (not hosts and minor == b"1"):
+            raise Malformed("A request has one Host header")
+        encodings, lengths = told.get(b"transfer-encoding"), told.get(b"content-length")
+        if encodings is not None:
+            self._require_chunked(encodings, lengths, minor)
+            self._read = self._read_chunk_line
+            # Spelt as the parser knows it, which would read it in another way than is done here.
+            fields = _ENCODING.sub(b"Transfer-Encoding: chunked", fields)
+            head = line + b"\r\n" + fields + b"\r\n"
+        elif lengths is not None:
+            self._left = _length(lengths)
+            self._read = self._read_data if self._left else self._read_head
+        if b"upgrade" in told:
+            # An offer that the hub does not take (RFC 9110, 7.8); the parser would stop at it.
+            head = line + b"\r\n" + _UPGRADE.sub(b"", fields) + b"\r\n"
+        return head
+
+    def _require_chunked(
+        self, encodings: list[bytes], lengths: list[bytes] | None, minor: bytes
+    ) -> None:
+        if lengths is not None:
+            raise Malformed("A message has a Content-Length or a Transfer-Encoding, never both")
+        if minor == b"0":
+            raise Malformed("HTTP/1.0 has no Transfer-Encoding")
+        if len(encodings) != 1 or encodings[0].lower() != b"chunked":
+            raise Malformed(
+                "The only Transfer-Encoding that is taken is chunked, once",
+                "501 Not Implemented",
+                "Transfer encoding not implemented",
+            )
+
+    def _read_data(self, data: bytes, forward: list[bytes]) -> bytes:
+        """A body whose length is known."""
+        part, rest = data[: self._left], data[self._left :]
+        self._left -= len(part)
+        forward.append(part)
+        if not self._left:
+            self._read = self._read_head
+        return rest
+
+    def _read_chunk_line(self, data: bytes, forward: list[bytes]) -> bytes:
+        """Chunks, as many as have come, given on as one: however small they are, the parser sees few."""
+        held = self._held
+        held += data
+        at, parts = 0, []
+        while True:
+            if self._left:
+                part = held[at : at + self._left]
+                parts.append(part)
+                at += len(part)
+                self._left -= len(part)
+                self._data += len(part)
+                if self._left:
+                    break
+                self._framing += 2
+                self._after_data = True
+            if self._after_data:
+                if len(held) - at < 2:
+                    if bytes(held[at:]) not in (b"", b"\r"):
+                        raise Malformed("A chunk is longer than it says")
+                    break
+                if held[at : at + 2] != b"\r\n":
+                    raise Malformed("A chunk is longer than it says")
+                at += 2
+                self._after_data = False
+            end = held.find(b"\r\n", at, at + _LONGEST_CHUNK_LINE + 2)
+            if end < 0:
+                self._require_beginning(held[at : at + _LONGEST_CHUNK_LINE + 2])
+                break
+            line = _CHUNK_LINE.fullmatch(held, at, end)
+            if line is None:
+                raise Malformed("A chunk begins with its length in hexadecimal digits")
+            self._framing += end + 2 - at
+            if self._framing > _FREE_FRAMING + self._data // _LEAST_CHUNK:
+                raise Malformed("The body comes in too small chunks; send larger ones")
+            at = end + 2
+            self._left = int(line[1], 16)
+            if self._left > self._largest_body:
+                raise Malformed(
+                    f"A body has at most {self._largest_body} bytes",
+                    "413 Content Too Large",
+                    "Payload too large",
+                )
+            if not self._left:
+                self._held = bytearray()
+                self._read = self._read_trailers
+                _give(forward, parts)
+                return bytes(held[at:])
+        del held[:at]
+        _give(forward, parts)
+        return b""
+
+    def _require_beginning(self, line: bytearray) -> None:
+        """Refuse at once what cannot become the line before a chunk."""
+        if len(line) > _LONGEST_CHUNK_LINE:
+            raise Malformed(f"The line before a chunk has at most {_LONGEST_CHUNK_LINE} bytes")
+        begun = bytes(line).removesuffix(b"\r")
+        if begun and _CHUNK_LINE.fullmatch(begun) is None:
+            raise Malformed("A chunk begins with its length in hexadecimal digits")
+
+    def _read_trailers(self, data: bytes, forward: list[bytes]) -> bytes:
+        held = self._held
+        held += data
+        end = 0 if held[:2] == b"\r\n" else held.find(_END)
+        if end < 0 and len(held) <= LARGEST_TRAILERS:
+            if _LONE.search(held):
+                raise Malformed("Lines end with a carriage return and a line feed")
+            return b""
+        if end < 0 or end > LARGEST_TRAILERS:
+            raise _too_long("The trailers after a body have", LARGEST_TRAILERS)
+        if end and not _FIELDS.fullmatch(held, 0, end + 2):
+            raise Malformed("A trailer is a name, a colon right after it, and text on one line")
+        rest = bytes(held[end + 4 if end else 2 :])
+        self._begin()
+        self._read = self._read_head
+        forward.append(b"0\r\n\r\n")
+        return rest
+
+
+def _give(forward: list[bytes], parts: list[bytearray]) -> None:
+    """Give on the data of some chunks as one."""
+    if data := b"".join(parts):
+        forward += (b"%x\r\n" % len(data), data, b"\r\n")
+
+
+def _length(lengths: list[bytes]) -> int:
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
+        raise Malformed("A Content-Length is one number of bytes")
+    return int(lengths[0])
+
+
+def _is_letter(byte: int) -> bool:
+    return chr(byte).isascii() and chr(byte).isalpha()
