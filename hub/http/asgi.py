@@ -5,7 +5,8 @@ slower). While one batch is on its way to the disk the next requests arrive, and
 What may be slow (``Route.lane``) is answered on threads beside it (``hub.http.lanes``).
 
 A large body may take a hundred times as long as a check-in, and a client that does not wait for its
-answers may send without end. Both have a queue of their own, and a third of the time while others wait.
+answers may send without end. Both have a queue of their own, and a quarter of the time while there are
+others.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ _MOST_BYTES = 1024 * 1024
 _LIGHT = 16 * 1024
 """Bytes of a body that is sure to be read fast."""
 
-_REST = 2.0
+_REST = 3.0
 """How long the others have the thread to themselves after a heavy request, in times of what that took."""
+
+_QUIET = 1.0
+"""Seconds without any other request after which heavy ones need not leave them time."""
 
 _MODEST_FOR = 32
 _LONGEST_REMEMBERED = 64
@@ -71,7 +75,7 @@ class Adapter:
         self._waiting: deque[_Waiting] = deque()
         self._heavy: deque[_Waiting] = deque()
         self._heavy_from = self._light_at = 0.0
-        self._ticks = False
+        self._heavy_timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
@@ -105,11 +109,14 @@ class Adapter:
             return
         answered: asyncio.Future[Response] = loop.create_future()
         is_light = len(body) <= _LIGHT and PIPELINED not in scope.get("state", ())
-        (self._waiting if is_light else self._heavy).append((request, answered))
-        if not self._ticks:
-            self._ticks = True
-            self._wait_until = time.perf_counter() + self._patience
-            loop.call_soon(self._tick)
+        if not is_light:
+            self._heavy.append((request, answered))
+            self._expect_heavy(loop)
+        else:
+            if not self._waiting:
+                self._wait_until = time.perf_counter() + self._patience
+                loop.call_soon(self._tick)
+            self._waiting.append((request, answered))
         await send_response(send, await answered)
 
     async def _body(self, environ: dict[str, Any], receive: Receive) -> bytes | None:
@@ -153,30 +160,35 @@ class Adapter:
         self._last = served
 
     def _tick(self) -> None:
-        """Answer a batch, or one heavy request; again, as long as there is one."""
         loop = asyncio.get_running_loop()
-        started = time.perf_counter()
-        if self._heavy and started >= self._heavy_from:
-            self._answer([self._heavy.popleft()])
-            ended = time.perf_counter()
-            if ended - self._light_at < 1.0:  # there are others
-                self._heavy_from = ended + _REST * (ended - started)
-        elif self._waiting:
-            if len(self._waiting) < self._expected and started < self._wait_until:
-                loop.call_soon(self._tick)
-                return
-            batch = self._next_batch()
-            self._light_at = started
-            self._answer(batch)
-            self._expect(len(batch))
-            took = time.perf_counter() - started
-            self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
+        started = self._light_at = time.perf_counter()
+        if len(self._waiting) < self._expected and started < self._wait_until:
+            loop.call_soon(self._tick)
+            return
+        batch = self._next_batch()
         if self._waiting:
             loop.call_soon(self._tick)
-        elif self._heavy:
-            loop.call_later(max(0.0, self._heavy_from - time.perf_counter()), self._tick)
-        else:
-            self._ticks = False
+        self._answer(batch)
+        self._expect(len(batch))
+        took = time.perf_counter() - started
+        self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
+
+    def _expect_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the next heavy request answered when its time has come."""
+        if self._heavy and self._heavy_timer is None:
+            wait = max(0.0, self._heavy_from - time.perf_counter())
+            self._heavy_timer = loop.call_later(wait, self._answer_heavy, loop)
+
+    def _answer_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._heavy_timer = None
+        started = time.perf_counter()
+        try:
+            self._answer([self._heavy.popleft()])
+        finally:
+            ended = time.perf_counter()
+            if ended - self._light_at < _QUIET:
+                self._heavy_from = ended + _REST * (ended - started)
+            self._expect_heavy(loop)
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -190,7 +202,6 @@ class Adapter:
         try:
             responses = run(self._application, [request for request, _ in batch])
         except BaseException as error:
-            self._ticks = False
             for _, answered in batch:
                 if not answered.done():
                     answered.set_exception(error)

@@ -19,7 +19,7 @@ LARGEST_TRAILERS = 8_192
 """Bytes of the fields after a chunked body. They are dropped: none is a header (RFC 9110, 6.5.1)."""
 
 _LONGEST_CHUNK_LINE = 256
-_FREE_FRAMING = 16_384
+_FREE_FRAMING = 1_024
 _LEAST_CHUNK = 8
 """Framing may take so many bytes, and more only with eight times as much data: chunks of a byte each
 would cost a thousand times what their data does.
@@ -29,13 +29,11 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") [\x21-\x7e]+ HTTP/1\.([01])")
 _OTHER_VERSION = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
-_TOLD = re.compile(
-    rb"^(content-length|transfer-encoding|host|upgrade):([^\r]*)", re.IGNORECASE | re.MULTILINE
-)
+_TOLD = re.compile(rb"\r\n(content-length|transfer-encoding|host|upgrade):([^\r]*)")
 _ENCODING = re.compile(rb"^transfer-encoding:[^\r]*", re.IGNORECASE | re.MULTILINE)
 _UPGRADE = re.compile(rb"^upgrade:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
-_LONE = re.compile(rb"(?<!\r)\n|\r(?!\n)(?=.)", re.DOTALL)
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]{,250})?\r\n")
+_CHUNK_LINE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?")
 _END = b"\r\n\r\n"
 
 
@@ -109,8 +107,7 @@ class Framing:
         if end < 0 or end > LARGEST_HEAD:
             if len(held) > LARGEST_HEAD:
                 raise _too_long("The request line and the headers have", LARGEST_HEAD)
-            if _LONE.search(held, max(0, self._looked_at - 1)):
-                raise Malformed("Lines end with a carriage return and a line feed")
+            _require_line_ends(held, max(0, self._looked_at - 1))
             self._looked_at = len(held)
             return b""
         head, rest = bytes(held[: end + 4]), bytes(held[end + 4 :])
@@ -151,15 +148,15 @@ class Framing:
         if method == b"CONNECT":
             raise Malformed("The hub is no proxy", "501 Not Implemented", "Method not implemented")
         told: dict[bytes, list[bytes]] = {}
-        for name, value in _TOLD.findall(fields):
-            told.setdefault(name.lower(), []).append(value.strip(b" \t"))
+        for name, value in _TOLD.findall(b"\r\n" + fields.lower()):
+            told.setdefault(name, []).append(value.strip(b" \t"))
         hosts = len(told.get(b"host", ()))
         if hosts > 1 or (not hosts and minor == b"1"):
             raise Malformed("A request has one Host header")
         encodings, lengths = told.get(b"transfer-encoding"), told.get(b"content-length")
         if encodings is not None:
             self._require_chunked(encodings, lengths, minor)
-            self._read = self._read_chunk_line
+            self._read = self._read_chunks
             # Spelt as the parser knows it, which would read it in another way than is done here.
             fields = _ENCODING.sub(b"Transfer-Encoding: chunked", fields)
             head = line + b"\r\n" + fields + b"\r\n"
@@ -178,7 +175,7 @@ class Framing:
             raise Malformed("A message has a Content-Length or a Transfer-Encoding, never both")
         if minor == b"0":
             raise Malformed("HTTP/1.0 has no Transfer-Encoding")
-        if len(encodings) != 1 or encodings[0].lower() != b"chunked":
+        if len(encodings) != 1 or encodings[0] != b"chunked":
             raise Malformed(
                 "The only Transfer-Encoding that is taken is chunked, once",
                 "501 Not Implemented",
@@ -194,64 +191,67 @@ class Framing:
             self._read = self._read_head
         return rest
 
-    def _read_chunk_line(self, data: bytes, forward: list[bytes]) -> bytes:
+    def _read_chunks(self, data: bytes, forward: list[bytes]) -> bytes:
         """Chunks, as many as have come, given on as one: however small they are, the parser sees few."""
-        held = self._held
-        held += data
-        at, parts = 0, []
-        while True:
-            if self._left:
-                part = held[at : at + self._left]
+        held = bytes(self._held) + data
+        left, after_data, at = self._left, self._after_data, 0
+        framing, size = self._framing, self._data
+        parts: list[bytes] = []
+        is_last = False
+        while at < len(held):
+            if left:
+                part = held[at : at + left]
                 parts.append(part)
                 at += len(part)
-                self._left -= len(part)
-                self._data += len(part)
-                if self._left:
-                    break
-                self._framing += 2
-                self._after_data = True
-            if self._after_data:
-                if len(held) - at < 2:
-                    if bytes(held[at:]) not in (b"", b"\r"):
-                        raise Malformed("A chunk is longer than it says")
-                    break
-                if held[at : at + 2] != b"\r\n":
+                left -= len(part)
+                size += len(part)
+                after_data = not left
+                continue
+            if after_data:
+                if not b"\r\n".startswith(held[at : at + 2]):
                     raise Malformed("A chunk is longer than it says")
+                if at + 2 > len(held):
+                    break
                 at += 2
-                self._after_data = False
-            end = held.find(b"\r\n", at, at + _LONGEST_CHUNK_LINE + 2)
-            if end < 0:
+                after_data = False
+                continue
+            line = _CHUNK_LINE.match(held, at)
+            if line is None:
                 self._require_beginning(held[at : at + _LONGEST_CHUNK_LINE + 2])
                 break
-            line = _CHUNK_LINE.fullmatch(held, at, end)
-            if line is None:
-                raise Malformed("A chunk begins with its length in hexadecimal digits")
-            self._framing += end + 2 - at
-            if self._framing > _FREE_FRAMING + self._data // _LEAST_CHUNK:
+            framing += line.end() - at + 2
+            if framing > _FREE_FRAMING + size // _LEAST_CHUNK:
                 raise Malformed("The body comes in too small chunks; send larger ones")
-            at = end + 2
-            self._left = int(line[1], 16)
-            if self._left > self._largest_body:
+            at, left = line.end(), int(line[1], 16)
+            if left > self._largest_body:
                 raise Malformed(
                     f"A body has at most {self._largest_body} bytes",
                     "413 Content Too Large",
                     "Payload too large",
                 )
-            if not self._left:
-                self._held = bytearray()
-                self._read = self._read_trailers
-                _give(forward, parts)
-                return bytes(held[at:])
-        del held[:at]
-        _give(forward, parts)
-        return b""
+            if not left:
+                is_last = True
+                break
+            end = at + left
+            if held.startswith(b"\r\n", end):  # all of it is there
+                parts.append(held[at:end])
+                size += left
+                at, left = end + 2, 0
+        self._left, self._after_data = left, after_data
+        self._framing, self._data = framing, size
+        if whole := b"".join(parts):
+            forward += (b"%x\r\n" % len(whole), whole, b"\r\n")
+        self._held = bytearray() if is_last else bytearray(held[at:])
+        if not is_last:
+            return b""
+        self._read = self._read_trailers
+        return held[at:]
 
-    def _require_beginning(self, line: bytearray) -> None:
+    def _require_beginning(self, line: bytes) -> None:
         """Refuse at once what cannot become the line before a chunk."""
         if len(line) > _LONGEST_CHUNK_LINE:
             raise Malformed(f"The line before a chunk has at most {_LONGEST_CHUNK_LINE} bytes")
-        begun = bytes(line).removesuffix(b"\r")
-        if begun and _CHUNK_LINE.fullmatch(begun) is None:
+        if line and _CHUNK_LINE_BEGUN.fullmatch(line) is None:
             raise Malformed("A chunk begins with its length in hexadecimal digits")
 
     def _read_trailers(self, data: bytes, forward: list[bytes]) -> bytes:
@@ -259,8 +259,7 @@ class Framing:
         held += data
         end = 0 if held[:2] == b"\r\n" else held.find(_END)
         if end < 0 and len(held) <= LARGEST_TRAILERS:
-            if _LONE.search(held):
-                raise Malformed("Lines end with a carriage return and a line feed")
+            _require_line_ends(held, 0)
             return b""
         if end < 0 or end > LARGEST_TRAILERS:
             raise _too_long("The trailers after a body have", LARGEST_TRAILERS)
@@ -273,10 +272,12 @@ class Framing:
         return rest
 
 
-def _give(forward: list[bytes], parts: list[bytearray]) -> None:
-    """Give on the data of some chunks as one."""
-    if data := b"".join(parts):
-        forward += (b"%x\r\n" % len(data), data, b"\r\n")
+def _require_line_ends(held: bytearray, begin: int) -> None:
+    """Raise Malformed for a carriage return or a line feed alone, from ``begin`` on."""
+    begin += held.startswith(b"\n", begin) and begin > 0  # of a pair that was looked at
+    pairs, end = held.count(b"\r\n", begin), len(held) - held.endswith(b"\r")
+    if held.count(b"\n", begin) != pairs or held.count(b"\r", begin, end) != pairs:
+        raise Malformed("Lines end with a carriage return and a line feed")
 
 
 def _length(lengths: list[bytes]) -> int:

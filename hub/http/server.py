@@ -26,6 +26,11 @@ _BACKLOG = 2048
 _GRACE = 0.7
 """Seconds after ``drain_timeout`` that the process may take to end."""
 
+_ACCEPTORS = 4
+"""How often the event loop is given the listener. It takes one connection from each in a turn; under load
+a turn is as long as a batch, so that a thousand new connections would wait for seconds.
+"""
+
 _OTHER_FILES = 100
 """Open files beside the connections, generously."""
 
@@ -85,7 +90,7 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
         signal.signal(number, server.handle_exit)
     server.standby.start()
     try:
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *(listener.dup() for _ in range(_ACCEPTORS - 1))])
     finally:
         server.standby.close()
 

@@ -204,23 +204,6 @@ def test_a_body_that_never_arrives_is_408(serve_http):
     assert (status, answer["error"]) == (408, "Request timeout")
 
 
-def test_connections_beyond_the_limit_are_503(serve_http):
-    server = serve_http("--connection-limit", "3")
-    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
-    replies = []
-
-    def answered(status):
-        replies.append(requests.post(server.url + UNIFIED, json={}, timeout=10))
-        return replies[-1].status_code == status
-
-    eventually(lambda: answered(503))
-    assert replies[-1].json()["error"] == "Temporarily unavailable"
-    assert replies[-1].headers["retry-after"]
-    for connection in idle:
-        connection.close()
-    eventually(lambda: answered(400))
-
-
 def offer(number):
     """A request that offers an upgrade, as Java's own client does with each new connection."""
     body = json.dumps(student(number)).encode()
