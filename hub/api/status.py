@@ -1,6 +1,7 @@
 """The status pages: open to anyone, so they name no reason, no path of a file and no person."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +19,9 @@ from hub.store.store import Store
 from hub.version import __version__
 
 PATH = "/api/webhook/status"
+
+_FRESH = 20
+"""Pages of one kind that are made in a second."""
 
 
 class StatusPages:
@@ -42,13 +46,12 @@ class StatusPages:
 
     def routes(self) -> Iterator[Route]:
         """The page of the whole hub, and one for each source. Plugins add to the former only."""
-        yield Route("GET", PATH, self._hub, lane="status")
+        yield Route("GET", PATH, _Recent(self._hub).answer, lane="status")
         for endpoint in self._endpoints:
-            yield Route(
-                "GET", f"{endpoint.path}status", partial(self._source, endpoint), lane="status"
-            )
+            page = _Recent(partial(self._source, endpoint))
+            yield Route("GET", f"{endpoint.path}status", page.answer, lane="status")
 
-    def _hub(self, environ: Mapping[str, Any]) -> Answer:
+    def _hub(self) -> Answer:
         return self._page(
             {
                 "sources": [_source(endpoint) for endpoint in self._endpoints],
@@ -63,7 +66,7 @@ class StatusPages:
             }
         )
 
-    def _source(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> Answer:
+    def _source(self, endpoint: Endpoint) -> Answer:
         return self._page({"source": _source(endpoint)})
 
     def _page(self, content: dict[str, Any]) -> Answer:
@@ -77,6 +80,28 @@ class StatusPages:
             **content,
         }
         return answers.answer(200 if reachable else 503, body, **{"Cache-Control": "no-store"})
+
+
+class _Recent:
+    """A page that is made anew for each request, up to some a second: the rest get the last one, so that
+    nobody waits behind a thousand who ask for it. Its lane has one thread.
+    """
+
+    def __init__(self, make: Callable[[], Answer]) -> None:
+        self._make = make
+        self._second = 0
+        self._made = 0
+        self._last: Answer | None = None
+
+    def answer(self, environ: Mapping[str, Any]) -> Answer:
+        """The page."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._made = second, 0
+        self._made += 1
+        if self._last is None or self._made <= _FRESH:
+            self._last = self._make()
+        return self._last
 
 
 def _source(endpoint: Endpoint) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
     show(f"database: {hub.store.address.shown}")
     for endpoint in hub.endpoints:
         show(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
+    if not hub.endpoints:
+        show("warning: no plugin declares a source; nothing can be posted", err=True)
     for target in hub.plugins.targets:
         show(f"target {target.name}: every check-in is sent on to it")
     for failed in hub.plugins.failed:

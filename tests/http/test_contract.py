@@ -308,3 +308,12 @@ class TestFaults:
         monkeypatch.setattr(deliveries, "keep", conflict_once)
         assert calls.student().status == 201
         assert (rows.count("Student"), rows.count("Delivery")) == (1, 1)
+
+
+def test_a_status_page_that_many_ask_for_is_not_made_for_each(hub, client, monkeypatch):
+    made = []
+    reachable = hub.store.is_reachable
+    monkeypatch.setattr(hub.store, "is_reachable", lambda: made.append(1) or reachable())
+    for _ in range(200):
+        assert client.get(STATUS).json["status"] == "healthy"
+    assert 20 <= len(made) < 200
