@@ -113,21 +113,23 @@ def test_idle_connections_make_room_the_longest_first(serve_http):
 
 def test_where_all_are_at_work_a_new_one_is_503(serve_http):
     server = serve_http("--connection-limit", "3")
-    busy = [connected(server) for _ in range(3)]
-    for connection in busy:
-        connection.sendall(f"{HEAD}Content-Length: 9\r\n\r\n{{".encode())
-    eventually(lambda: refused_as_full(server))
-    time.sleep(1.1)
+    busy = []
+    eventually(lambda: refused_as_full(server, busy))
     # A body that has been under way for a second makes room.
-    assert requests.post(server.url + UNIFIED, json={}, timeout=5).status_code == 400
+    eventually(lambda: requests.post(server.url + UNIFIED, json={}, timeout=5).status_code == 400)
     for connection in busy:
         connection.close()
 
 
-def refused_as_full(server):
+def refused_as_full(server, busy):
+    for connection in busy:
+        connection.close()
+    busy[:] = [connected(server) for _ in range(3)]
+    for connection in busy:
+        connection.sendall(f"{HEAD}Content-Length: 9\r\n\r\n{{".encode())
     reply = requests.post(server.url + UNIFIED, json={}, timeout=5)
     if reply.status_code != 503:
-        return False
+        return False  # it came before their heads were read
     assert reply.json()["details"] == "Nothing was recorded; send the same delivery again"
     assert reply.headers["retry-after"]
     return True
