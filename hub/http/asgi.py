@@ -16,7 +16,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from functools import lru_cache
 from typing import Any
 
 from hub.config.settings import Settings
@@ -48,7 +47,6 @@ _QUIET = 1.0
 """Seconds without any other request after which heavy ones need not leave them time."""
 
 _MODEST_FOR = 32
-_LONGEST_REMEMBERED = 64
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
 
 
@@ -253,9 +251,7 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     for raw_name, raw_value in scope["headers"]:
         if b"_" in raw_name:
             continue  # in an environ it would be another header's double
-        # What a stranger sends is remembered only where it is short.
-        short = len(raw_name) <= _LONGEST_REMEMBERED
-        name, variable = _names(raw_name) if short else _names.__wrapped__(raw_name)
+        name, variable = _NAMES.get(raw_name) or _names(raw_name)
         value = raw_value.decode("latin-1")
         if name in headers:
             value = f"{headers[name]},{value}"
@@ -263,12 +259,19 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     return environ
 
 
-@lru_cache(maxsize=1024)
+_NAMES: dict[bytes, tuple[str, str]] = {}
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 500, 64
+"""Names of headers that are remembered, and bytes of one: strangers send any number of any length."""
+
+
 def _names(raw_name: bytes) -> tuple[str, str]:
     """A header's name in lower case, and that of its variable (PEP 3333)."""
     name = raw_name.decode("latin-1").lower()
     upper = name.upper().replace("-", "_")
-    return name, upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}"
+    names = name, upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}"
+    if len(raw_name) <= _LONGEST_REMEMBERED and len(_NAMES) < _MOST_REMEMBERED:
+        _NAMES[raw_name] = names
+    return names
 
 
 def direct(answer: Answer) -> Response:

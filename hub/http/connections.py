@@ -20,7 +20,7 @@ MOST_HELD = 32 * 1024 * 1024
 """Bytes of unfinished requests that all connections hold together."""
 
 FREE_OF_EACH = 16 * 1024
-"""Bytes of them that a connection may hold however much the others do: check-ins are smaller."""
+"""Bytes that a connection may hold however much the others do, uncounted: check-ins are smaller."""
 
 
 class Connection(Protocol):
@@ -69,9 +69,8 @@ class Connections:
         self.serve(connection)
 
     def expect_head(self, connection: Connection) -> None:
-        """It waits for the head of a request."""
-        self._receiving.pop(connection, None)
-        self._idle.setdefault(connection, time.monotonic())
+        """It waits for the head of a request, which it has not done until now."""
+        self._idle[connection] = time.monotonic()
 
     def expect_body(self, connection: Connection) -> None:
         """It waits for the rest of a body."""
@@ -83,9 +82,9 @@ class Connections:
         self._idle.pop(connection, None)
         self._receiving.pop(connection, None)
 
-    def hold(self, before: int, size: int) -> bool:
-        """Whether a connection that holds ``before`` bytes may hold ``size`` more; then it does."""
-        if before + size > FREE_OF_EACH and self._held + size > MOST_HELD:
+    def hold(self, size: int) -> bool:
+        """Whether a connection may hold so many bytes beyond what is free; then it does."""
+        if self._held + size > MOST_HELD:
             return False
         self._held += size
         return True

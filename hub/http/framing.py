@@ -7,7 +7,6 @@ second reading.
 """
 
 import re
-from typing import NamedTuple
 
 LARGEST_HEAD = 65_536
 """Bytes of a request line and its headers."""
@@ -25,13 +24,16 @@ _LEAST_CHUNK = 8
 would cost a thousand times what their data does.
 """
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") [\x21-\x7e]+ HTTP/1\.([01])")
-_OTHER_VERSION = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]")
-_FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_REQUEST_LINE = rb"(" + _TOKEN + rb") [\x21-\x7e]++ HTTP/1\.([01])\r\n"
+_FIELD = _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n"
+_HEAD = re.compile(_REQUEST_LINE + rb"(?:" + _FIELD + rb")*+\r\n")
+_FIELDS = re.compile(rb"(?:" + _FIELD + rb")*+")
+_RIGHT_LINE = re.compile(_REQUEST_LINE)
+_OTHER_VERSION = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/[0-9]\.[0-9]\r\n")
 _TOLD = re.compile(rb"\r\n(content-length|transfer-encoding|host|upgrade):([^\r]*)")
-_ENCODING = re.compile(rb"^transfer-encoding:[^\r]*", re.IGNORECASE | re.MULTILINE)
-_UPGRADE = re.compile(rb"^upgrade:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_ENCODING = re.compile(rb"\r\ntransfer-encoding:[^\r]*", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]{,250})?\r\n")
 _CHUNK_LINE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?")
 _END = b"\r\n\r\n"
@@ -55,16 +57,6 @@ def _too_long(what: str, most: int) -> Malformed:
     )
 
 
-class Taken(NamedTuple):
-    """What a message has of some bytes: what the parser is given, what is left over, and whether the
-    message has ended.
-    """
-
-    forward: bytes
-    rest: bytes
-    has_ended: bool
-
-
 class Framing:
     """The message that is being read on one connection. ``largest_body`` is in bytes; a longer one is
     refused here only where it says so in the length of a chunk.
@@ -72,24 +64,42 @@ class Framing:
 
     def __init__(self, largest_body: int) -> None:
         self._largest_body = largest_body
+        self.in_head = True
         self._read = self._read_head
         self._left = 0
         self._held = bytearray()
         self._looked_at = self._framing = self._data = 0
         self._after_data = False
 
-    @property
-    def in_head(self) -> bool:
-        """Whether the head of the next message has not ended."""
-        return self._read == self._read_head
+    def take(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        """Take the bytes of the message, as far as they have come: what the parser is given, what is left
+        over, and whether the message has ended. Raises Malformed.
+        """
+        if self.in_head and not self._held:
+            # Nearly always a head comes whole.
+            end = data.find(_END) + 4
+            if 4 < end <= LARGEST_HEAD and data[:1].isalpha():
+                head = self._body_after(data[:end])
+                rest = data[end:]
+                if self._read == self._read_head:
+                    return head, rest, True
+                if len(rest) == self._left and self._read == self._read_data:
+                    self._expect_head()
+                    return head + rest, b"", True
+                forward, rest, has_ended = self._go_on(rest)
+                return head + forward, rest, has_ended
+        return self._go_on(data)
 
-    def take(self, data: bytes) -> Taken:
-        """Take the bytes of the message, as far as they have come. Raises Malformed."""
+    def _go_on(self, data: bytes) -> tuple[bytes, bytes, bool]:
         forward: list[bytes] = []
         while data and not (forward and self.in_head):
             data = self._read(data, forward)
-        has_ended = bool(forward) and self.in_head
-        return Taken(forward[0] if len(forward) == 1 else b"".join(forward), data, has_ended)
+        return b"".join(forward), data, bool(forward) and self.in_head
+
+    def _expect_head(self) -> None:
+        self.in_head = True
+        self._read = self._read_head
+        self._left = 0
 
     def _read_head(self, data: bytes, forward: list[bytes]) -> bytes:
         held = self._held
@@ -101,7 +111,7 @@ class Framing:
             del held[:stripped]
             if self._framing > _LONGEST_CHUNK_LINE:
                 raise Malformed("There are only empty lines where a request was expected")
-        if held and not self._looked_at and not _is_letter(held[0]):
+        if held and not self._looked_at and not held[:1].isalpha():
             raise Malformed("A request begins with a method, such as POST")
         end = held.find(_END, max(0, self._looked_at - 3))
         if end < 0 or end > LARGEST_HEAD:
@@ -123,22 +133,10 @@ class Framing:
 
     def _body_after(self, head: bytes) -> bytes:
         """Find out how the message goes on; its head, as the parser is given it."""
-        line, _, fields = head[:-2].partition(b"\r\n")
-        request = _REQUEST_LINE.fullmatch(line)
+        request = _HEAD.fullmatch(head)
         if request is None:
-            if _OTHER_VERSION.fullmatch(line):
-                raise Malformed(
-                    "Use HTTP/1.1", "505 HTTP Version Not Supported", "Version not supported"
-                )
-            raise Malformed(
-                "The request line is a method, a target and HTTP/1.1, with a blank between"
-            )
-        if not _FIELDS.fullmatch(fields):
-            raise Malformed(
-                "A header is a name, a colon right after it, and on the same line text without control "
-                "characters"
-            )
-        if fields.count(b"\n") > MOST_HEADERS:
+            raise _what_is_wrong(head)
+        if head.count(b"\n") > MOST_HEADERS + 2:
             raise Malformed(
                 f"A request has at most {MOST_HEADERS} headers",
                 "431 Request Header Fields Too Large",
@@ -147,31 +145,35 @@ class Framing:
         method, minor = request.groups()
         if method == b"CONNECT":
             raise Malformed("The hub is no proxy", "501 Not Implemented", "Method not implemented")
-        told: dict[bytes, list[bytes]] = {}
-        for name, value in _TOLD.findall(b"\r\n" + fields.lower()):
-            told.setdefault(name, []).append(value.strip(b" \t"))
-        hosts = len(told.get(b"host", ()))
-        if hosts > 1 or (not hosts and minor == b"1"):
+        hosts = 0
+        lengths: list[bytes] = []
+        encodings: list[bytes] = []
+        has_offer = False
+        for name, value in _TOLD.findall(head.lower()):
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                lengths.append(value.strip(b" \t"))
+            elif name == b"transfer-encoding":
+                encodings.append(value.strip(b" \t"))
+            else:
+                has_offer = True
+        if hosts != 1 and (hosts or minor == b"1"):
             raise Malformed("A request has one Host header")
-        encodings, lengths = told.get(b"transfer-encoding"), told.get(b"content-length")
-        if encodings is not None:
+        if encodings:
             self._require_chunked(encodings, lengths, minor)
-            self._read = self._read_chunks
+            self.in_head, self._read = False, self._read_chunks
             # Spelt as the parser knows it, which would read it in another way than is done here.
-            fields = _ENCODING.sub(b"Transfer-Encoding: chunked", fields)
-            head = line + b"\r\n" + fields + b"\r\n"
-        elif lengths is not None:
-            self._left = _length(lengths)
-            self._read = self._read_data if self._left else self._read_head
-        if b"upgrade" in told:
+            head = _ENCODING.sub(b"\r\nTransfer-Encoding: chunked", head)
+        elif lengths and (left := _length(lengths)):
+            self.in_head, self._read, self._left = False, self._read_data, left
+        if has_offer:
             # An offer that the hub does not take (RFC 9110, 7.8); the parser would stop at it.
-            head = line + b"\r\n" + _UPGRADE.sub(b"", fields) + b"\r\n"
+            head = _UPGRADE.sub(b"", head)
         return head
 
-    def _require_chunked(
-        self, encodings: list[bytes], lengths: list[bytes] | None, minor: bytes
-    ) -> None:
-        if lengths is not None:
+    def _require_chunked(self, encodings: list[bytes], lengths: list[bytes], minor: bytes) -> None:
+        if lengths:
             raise Malformed("A message has a Content-Length or a Transfer-Encoding, never both")
         if minor == b"0":
             raise Malformed("HTTP/1.0 has no Transfer-Encoding")
@@ -188,7 +190,7 @@ class Framing:
         self._left -= len(part)
         forward.append(part)
         if not self._left:
-            self._read = self._read_head
+            self._expect_head()
         return rest
 
     def _read_chunks(self, data: bytes, forward: list[bytes]) -> bytes:
@@ -267,9 +269,23 @@ class Framing:
             raise Malformed("A trailer is a name, a colon right after it, and text on one line")
         rest = bytes(held[end + 4 if end else 2 :])
         self._begin()
-        self._read = self._read_head
+        self._expect_head()
         forward.append(b"0\r\n\r\n")
         return rest
+
+
+def _what_is_wrong(head: bytes) -> Malformed:
+    """Why a head is none."""
+    if _OTHER_VERSION.match(head):
+        if not _RIGHT_LINE.match(head):
+            return Malformed(
+                "Use HTTP/1.1", "505 HTTP Version Not Supported", "Version not supported"
+            )
+        return Malformed(
+            "A header is a name, a colon right after it, and on the same line text without control "
+            "characters"
+        )
+    return Malformed("The request line is a method, a target and HTTP/1.1, with a blank between")
 
 
 def _require_line_ends(held: bytearray, begin: int) -> None:
@@ -284,7 +300,3 @@ def _length(lengths: list[bytes]) -> int:
     if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
         raise Malformed("A Content-Length is one number of bytes")
     return int(lengths[0])
-
-
-def _is_letter(byte: int) -> bool:
-    return chr(byte).isascii() and chr(byte).isalpha()

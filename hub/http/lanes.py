@@ -78,4 +78,7 @@ class Lanes:
         lane = self._paths.get(path)
         if lane is not None:
             return lane
-        return next((own for name, own in self._folders.items() if path.startswith(name)), None)
+        for name, own in self._folders.items():
+            if path.startswith(name):
+                return own
+        return None

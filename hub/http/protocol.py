@@ -16,11 +16,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from hub.http.connections import (
-    HEAD_TIMEOUT,
-    WRITE_TIMEOUT,
-    Connections,
-)
+from hub.http.connections import FREE_OF_EACH, HEAD_TIMEOUT, WRITE_TIMEOUT, Connections
 from hub.http.framing import Framing, Malformed
 from hub.intake.answers import RETRY_AFTER
 
@@ -57,7 +53,7 @@ class Protocol(HttpToolsProtocol):
         self._all = all_connections
         self._framing = Framing(largest_body)
         self._rest = b""
-        self._held = self._discarded = 0
+        self._size = self._held = 0
         self._is_received = self._is_pipelined = False
         self._writes_since: float | None = None
         self._closes_since: float | None = None
@@ -81,7 +77,8 @@ class Protocol(HttpToolsProtocol):
             return
         if self._is_received:
             # The next request, while this one is being answered: it waits for its turn.
-            if self._hold(len(data)):
+            self._size += len(data)
+            if self._hold():
                 self._rest += data
                 self.flow.pause_reading()
             return
@@ -137,23 +134,24 @@ class Protocol(HttpToolsProtocol):
     def _take(self, data: bytes) -> None:
         """Give the parser what is of the message that is being read."""
         try:
-            taken = self._framing.take(data)
+            forward, rest, has_ended = self._framing.take(data)
         except Malformed as malformed:
             self._refuse(malformed.status, malformed.error, malformed.details)
             return
-        if not self._hold(len(data)):
+        self._size += len(data)
+        if self._size > FREE_OF_EACH and not self._hold():
             return
-        if not self._framing.in_head:
-            self._all.expect_body(self)
-        if taken.has_ended:
+        if has_ended:
             self._is_received = True
-            self._rest = taken.rest
             self._all.serve(self)
-            if taken.rest:
+            if rest:
+                self._rest = rest
                 self.flow.pause_reading()
-        if taken.forward:
-            super().data_received(taken.forward)
-        if taken.has_ended and self.cycle is not None and self.cycle.response_complete:
+        elif not self._framing.in_head:
+            self._all.expect_body(self)
+        if forward:
+            super().data_received(forward)
+        if has_ended and self.cycle is not None and self.cycle.response_complete:
             # It was answered before its end.
             self._next()
 
@@ -161,7 +159,6 @@ class Protocol(HttpToolsProtocol):
         """The message is read, and answered: go on with the one that follows."""
         self._is_received = False
         self._discards_since = None
-        self._discarded = 0
         self._release()
         self._all.expect_head(self)
         self._is_pipelined = bool(self._rest)
@@ -174,23 +171,25 @@ class Protocol(HttpToolsProtocol):
         if rest and self._closes_since is None and not self.transport.is_closing():
             self._take(rest)
 
-    def _hold(self, size: int) -> bool:
-        """Account for bytes that came; refuse them if there are too many."""
+    def _hold(self) -> bool:
+        """Account for the bytes that came; refuse them if there are too many."""
         if self._discards_since is not None:
-            self._discarded += size
-            if self._discarded <= _MOST_DISCARDED:
+            if self._size <= _MOST_DISCARDED:
                 return True
             self._close()
             return False
-        if self._all.hold(self._held, size):
-            self._held += size
+        if self._size <= FREE_OF_EACH:
+            return True
+        if self._all.hold(self._size - self._held):
+            self._held = self._size
             return True
         self._refuse(*_FULL)
         return False
 
     def _release(self) -> None:
-        self._all.release(self._held)
-        self._held = 0
+        if self._held:
+            self._all.release(self._held)
+        self._held = self._size = 0
 
     def _close(self) -> None:
         self._closes_since = time.monotonic()

@@ -70,7 +70,11 @@ def decide(
             is_second=isinstance(refused, AlreadyCheckedIn),
         )
     answer = endpoint.answer(prepared.payload, results, delivery.id)
-    if all(result.change is Change.IGNORED for result in results):
+    # Nearly always the first did something.
+    if not results or (
+        results[0].change is Change.IGNORED
+        and all(result.change is Change.IGNORED for result in results)
+    ):
         waiting = next((result.awaits for result in results if result.awaits), None)
         is_final = all(isinstance(result.operation, Ignore) for result in results)
         return Decision(Outcome.IGNORED, answer, results, waiting, is_final)

@@ -41,12 +41,10 @@ def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
     try:
         require_json(delivery.headers.get("content-type", ""))
         payload = source.whole(parse(delivery.body), delivery.headers)
-        kind = ""
-        if source.kind is not None:
-            with endpoint.watch.calling(endpoint.plugin, "kind", delivery.id):
-                kind = source.kind(payload)
-        validate(endpoint.validators[kind], payload)
-        with endpoint.watch.calling(endpoint.plugin, "normalize", delivery.id):
+        with endpoint.watch.calling(endpoint.plugin, "kind", delivery.id) as call:
+            kind = source.kind(payload) if source.kind is not None else ""
+            validate(endpoint.validators[kind], payload)
+            call.what = "normalize"
             operations = operations_of(source.normalize(payload), source.normalize)
         sentence = hooks.veto(delivery, payload)
         if sentence is not None:

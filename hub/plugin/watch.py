@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from functools import partial
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
@@ -36,6 +37,10 @@ class Watch:
 
     def __init__(self) -> None:
         self._calls: dict[int, _Call] = {}
+        self.calling = partial(_Call, self._calls)
+        """A context in which a plugin is called: its name, what of it, on which delivery, and whether
+        it is alone, so that no request waits for it.
+        """
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -48,10 +53,6 @@ class Watch:
     def close(self) -> None:
         """Look no more."""
         self._ending.set()
-
-    def calling(self, plugin: str, call: str, delivery: str = "", *, alone: bool = False) -> _Call:
-        """A context in which a plugin is called; ``alone``, where no request waits for it."""
-        return _Call(self._calls, plugin, call, delivery, alone)
 
     def hanging(self) -> list[Hanging]:
         """The calls that have taken too long already."""
@@ -83,7 +84,6 @@ class _Call:
 
     __slots__ = (
         "_alone",
-        "_before",
         "_calls",
         "_thread",
         "delivery",
@@ -94,7 +94,12 @@ class _Call:
     )
 
     def __init__(
-        self, calls: dict[int, _Call], plugin: str, what: str, delivery: str, alone: bool
+        self,
+        calls: dict[int, _Call],
+        plugin: str,
+        what: str,
+        delivery: str = "",
+        alone: bool = False,
     ) -> None:
         self._calls = calls
         self._alone = alone
@@ -108,11 +113,11 @@ class _Call:
         """The delivery, for a line of the log."""
         return f" on delivery {self.delivery}" if self.delivery else ""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Call:
         self._thread = threading.get_ident()
-        self._before = self._calls.get(self._thread)
         self.started = time.perf_counter()
         self._calls[self._thread] = self
+        return self
 
     def __exit__(
         self,
@@ -120,10 +125,7 @@ class _Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is None:
-            self._calls.pop(self._thread, None)
-        else:
-            self._calls[self._thread] = self._before
+        self._calls.pop(self._thread, None)
         took = time.perf_counter() - self.started
         if took > SLOW and not self._alone:
             said = "; while it does so for one request, all others wait"

@@ -319,6 +319,8 @@ def signed_id(scheme: Authentication, headers: Mapping[str, str]) -> str | None:
     """The header with the id that the signature of a verified request is made over; None where it is over
     none. Names are in lower case.
     """
+    if isinstance(scheme, Open):
+        return None
     if isinstance(scheme, WhenSigned):
         return signed_id(scheme.inner, headers) if scheme.is_signed(headers) else None
     name: str | None = getattr(scheme, "signed_id_header", None)

@@ -47,6 +47,9 @@ _LARGE_SHAPES = (b"e111", b"e+111", b"1" * 300)
 
 _MOST_LARGE_NUMBERS = 1000
 
+_SMALL = 16_384
+"""Bytes of a body in which it costs least to look at each number while it is read."""
+
 _LARGE = 65_536
 """Bytes of a body in which a place is told by its line; a pointer takes going through all of it."""
 
@@ -63,8 +66,9 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _invalid("The body begins with a byte order mark; send UTF-8 without one")
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH or body.count(b",") > MAX_VALUES:
         _require_modest(body)
+    is_small = len(body) <= _SMALL
     try:
-        payload = _DECODER.decode(text)
+        payload = (_DECODER if is_small else _FAST_DECODER).decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         what = error.msg.removesuffix(" at")
@@ -76,8 +80,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _invalid("A number has too many digits") from None
     if not isinstance(payload, dict):
         raise _invalid("The body must be a JSON object")
-    shapes = body.translate(_SHAPES)
-    if any(shape in shapes for shape in _LARGE_SHAPES):
+    if not is_small:
         _require_doubles(body)
     if b"\\u" in body:
         _require_sound(text, payload)
@@ -107,7 +110,16 @@ def _constant(name: str) -> NoReturn:
     raise _invalid(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+def _float(digits: str) -> float:
+    number = float(digits)
+    if isinf(number):
+        raise _invalid("A number is too large for a double")
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+_FAST_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+"""For what may have many numbers: those are looked at afterwards."""
 
 
 def _require_modest(body: bytes) -> None:
@@ -128,6 +140,9 @@ def _require_modest(body: bytes) -> None:
 
 def _require_doubles(body: bytes) -> None:
     """Raise InvalidPayload for a number with a fraction or an exponent that no double can have."""
+    shapes = body.translate(_SHAPES)
+    if not any(shape in shapes for shape in _LARGE_SHAPES):
+        return
     found = _LARGE_NUMBER.finditer(_STRING.sub(b'""', body))
     for count, number in enumerate(found):
         is_integer = number[0].isdigit()

@@ -137,7 +137,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_takes_long_to_decode_is_refused_before(shape, monkeypatch):
-    monkeypatch.setattr("hub.wire.strict_json._DECODER", None)
+    monkeypatch.setattr("hub.wire.strict_json._FAST_DECODER", None)
     body, sentence = SHAPES[shape]
     with pytest.raises(InvalidPayload) as refused:
         parse(body)
