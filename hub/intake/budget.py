@@ -23,6 +23,7 @@ class Budget:
         self._lock = threading.Lock()
         self._day = 0
         self._used: dict[Kind, int] = {}
+        self._told: set[Kind] = set()
         self._not_kept = 0
 
     def has_room(self, kind: Kind, size: int, at: datetime) -> bool:
@@ -40,9 +41,9 @@ class Budget:
         """One is not kept; whether it is the first of its kind on this day."""
         with self._lock:
             self._not_kept += 1
-            used = self._of_day(at)
-            is_first = used.get(kind, 0) <= self._most
-            used[kind] = self._most + 1
+            self._of_day(at)
+            is_first = kind not in self._told
+            self._told.add(kind)
             return is_first
 
     @property
@@ -54,5 +55,5 @@ class Budget:
     def _of_day(self, at: datetime) -> dict[Kind, int]:
         day = at.toordinal()
         if day != self._day:
-            self._day, self._used = day, {}
+            self._day, self._used, self._told = day, {}, set()
         return self._used

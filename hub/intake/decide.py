@@ -16,6 +16,9 @@ from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.transaction import Transaction
 
+_OF_THE_REQUEST = frozenset({400, 413, 415, 422})
+"""The statuses of what is wrong with a request itself. A plugin's own refusals may have any."""
+
 
 class Decision(NamedTuple):
     """What becomes of a delivery, and how it is answered.
@@ -66,7 +69,7 @@ def decide(
             Outcome.REFUSED,
             answers.refusal(refused),
             waiting=waiting,
-            is_final=refused.is_final,
+            is_final=refused.is_final and refused.status in _OF_THE_REQUEST,
             is_second=isinstance(refused, AlreadyCheckedIn),
         )
     answer = endpoint.answer(prepared.payload, results, delivery.id)

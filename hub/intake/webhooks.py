@@ -258,6 +258,6 @@ def _not_kept(endpoint: Endpoint, delivery: Delivery, decision: Decision, kind: 
     endpoint.counters.count(decision.outcome, at, status)
     if endpoint.budget.leave_out(kind, at):
         _log.warning(
-            "source %s: no more of what is %s is kept today (keep_refused)", name, kind.value
+            "source %s: not all of what is %s is kept today (keep_refused)", name, kind.value
         )
     _log.info("delivery %s to %s %s, not kept: %d", delivery.id, name, decision.outcome, status)

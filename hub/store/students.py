@@ -107,8 +107,7 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
 def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
     """Find or create a student, and learn the identifiers that are nobody's."""
     owners = [_owner(tx, identifier) for identifier in operation.identifiers]
-    # One who is shown before one who is hidden: whose identifiers may be given to somebody else.
-    owner = min(filter(None, owners), key=lambda one: one.hidden, default=None)
+    owner = next(filter(None, owners), None)
     if owner is None:
         student = _insert(tx, operation, False, context)
         return _result(tx, operation, Change.CREATED, student, context)

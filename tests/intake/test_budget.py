@@ -108,6 +108,13 @@ def test_what_is_not_kept_remembers_no_key(small):
         assert "x-delivery-replayed" not in reply.headers
 
 
+def test_what_is_too_large_leaves_room_for_what_is_not(small):
+    _, client, rows = small
+    client.post(UNIFIED, {**JUNK, "padding": "x" * 30_000})
+    flood(client, UNIFIED, JUNK)
+    assert rows.count("Delivery") == 4
+
+
 def test_each_kind_is_counted_by_itself():
     budget, now = Budget(10), utc_now()
     assert budget.has_room(Kind.FAILED, 10, now)
