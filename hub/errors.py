@@ -18,7 +18,8 @@ HubError
 │   └── NotConfigured        503  its source requires a signature and has no secret
 ├── NotDelivered                  a target did not take a check-in; the hub sends it again later
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
-│   └── StoreDamaged              its file is damaged
+│   ├── StoreDamaged              its file is damaged
+│   └── StoreChanged              its tables are not those that this hub works with
 ├── StoreConflict                 another writer came first; the hub tries again by itself
 ├── StoreVersionError             the store's schema is not the one that this hub works with
 ├── SettingError                  a setting is wrong; the hub does not start
@@ -200,7 +201,10 @@ class StoreUnavailable(HubError):
     """The store cannot take the delivery now (gone, full, or locked too long).
 
     ``may_be_recorded``: it was lost in the commit, so nobody knows whether that has happened.
+    ``needs_restart``: it takes nothing more until somebody has mended it and started the hub again.
     """
+
+    needs_restart: ClassVar[bool] = False
 
     def __init__(self, why: str, may_be_recorded: bool = False) -> None:
         super().__init__(why)
@@ -209,6 +213,14 @@ class StoreUnavailable(HubError):
 
 class StoreDamaged(StoreUnavailable):
     """The store's file is damaged. What is written to it may be lost."""
+
+    needs_restart = True
+
+
+class StoreChanged(StoreUnavailable):
+    """Somebody has changed the store's tables, so that they do not fit any more."""
+
+    needs_restart = True
 
 
 class StoreConflict(HubError):

@@ -14,7 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 from pony.orm import Database, core
 from pony.orm.dbproviders.sqlite import SQLiteDatetimeConverter
 
-from hub.errors import SettingError, StoreConflict, StoreDamaged, StoreUnavailable
+from hub.errors import (
+    SettingError,
+    StoreChanged,
+    StoreConflict,
+    StoreDamaged,
+    StoreUnavailable,
+)
 
 LOCK_TIMEOUT = 2
 """Seconds that a transaction waits for the other writers of the same store."""
@@ -258,7 +264,7 @@ def classified(error: BaseException) -> Exception | None:
         if code in _OTHER_TABLES or (
             isinstance(cause, sqlite3.OperationalError) and _NO_SUCH.match(str(cause))
         ):
-            return StoreUnavailable("its tables are not those that this hub works with")
+            return StoreChanged("its tables are not those that this hub works with")
     return None
 
 

@@ -38,7 +38,7 @@ def is_whole(address: Address) -> bool:
     except sqlite3.DatabaseError as error:
         raise damaged(address, str(error)) from error
     if found != "ok":
-        raise damaged(address, str(found).splitlines()[0])
+        raise damaged(address, str(found).splitlines()[-1].strip())
     return True
 
 
@@ -88,7 +88,9 @@ class Log:
 
 
 class LogGone(StoreUnavailable):
-    """Somebody took the write-ahead log away, or a part of it. Only a new start helps."""
+    """Somebody took the write-ahead log away, or a part of it."""
+
+    needs_restart = True
 
 
 class LogDeleted(LogGone):

@@ -23,7 +23,6 @@ from pony.orm.dbapiprovider import Pool
 from hub.errors import (
     HubError,
     SettingError,
-    StoreDamaged,
     StoreUnavailable,
     StoreVersionError,
 )
@@ -157,8 +156,9 @@ class Store:
         try:
             with _translated(), db_session:
                 yield self.database
-        except StoreDamaged as damage:
-            self._broken = str(damage)
+        except StoreUnavailable as error:
+            if error.needs_restart:
+                self._breaks(error)
             raise
 
     @property
@@ -238,7 +238,7 @@ class Store:
         except StoreUnavailable as error:
             self._failed = True
             self._unavailable_until = time.monotonic() + PAUSE
-            if isinstance(error, LogGone | StoreDamaged):
+            if error.needs_restart:
                 self._breaks(error)
             # The next try shall open it anew: a file may have been read-only when it was opened.
             self.database.disconnect()
