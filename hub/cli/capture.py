@@ -20,7 +20,7 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
     expires_at = now + timedelta(minutes=minutes)
     with existing_store(settings.database) as store, store.writing() as tx:
         identifier = captures.open_(tx, digest(token), now, expires_at)
-    base = (url or _address(settings)).rstrip("/")
+    base = (url or settings.public_url or _address(settings)).rstrip("/")
     yield f"capture {identifier}, open until {local(expires_at, settings.time_zone)}:"
     yield f"  {base}{PATH}/{token}/"
     yield "Let the system post there. The hub records nothing of it, and keeps the requests, with the"

@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 CAPACITY = 10_000
 """Deliveries that may wait for one observer."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Bytes of bodies that may wait for one observer."""
+
 TIME_LIMIT = 10.0
 """Seconds an observer may be busy with one delivery before it is shown the next ones elsewhere."""
 
@@ -85,6 +88,7 @@ class _Observer:
         self._queue: queue.Queue[CommittedDelivery | None] = queue.Queue(CAPACITY)
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(("seen", "failed", "timed_out", "dropped"), 0)
+        self._bytes = 0
         self._worker: _Worker | None = None
         self._hanging: list[_Worker] = []
 
@@ -92,11 +96,13 @@ class _Observer:
         with self._lock:
             if self._worker is None and not self._is_given_up():
                 self._start()
-            given_up = self._worker is None
+            size = len(delivery.delivery.body)
+            is_full = self._worker is None or self._bytes + size > MOST_BYTES
+            self._bytes += 0 if is_full else size
         try:
-            if given_up:
+            if is_full:
                 raise queue.Full
-            self._queue.put_nowait(delivery)
+            self._put(delivery, size)
         except queue.Full:
             self.count("dropped")
             _log.warning(
@@ -156,7 +162,19 @@ class _Observer:
             worker.join(seconds)
 
     def take(self) -> CommittedDelivery | None:
-        return self._queue.get()
+        delivery = self._queue.get()
+        if delivery is not None:
+            with self._lock:
+                self._bytes -= len(delivery.delivery.body)
+        return delivery
+
+    def _put(self, delivery: CommittedDelivery, size: int) -> None:
+        try:
+            self._queue.put_nowait(delivery)
+        except queue.Full:
+            with self._lock:
+                self._bytes -= size
+            raise
 
     def _is_given_up(self) -> bool:
         return sum(one.is_alive() for one in self._hanging) >= _MOST_HANGING

@@ -465,8 +465,11 @@ class TestHooks:
         assert seen.results[0].student.id == 1
         assert "plugin a_broken: delivery_committed failed" in caplog.text
 
-    def test_observers_that_are_too_slow_are_left_behind(self, make, monkeypatch, caplog):
-        monkeypatch.setattr(observers, "CAPACITY", 1)
+    @pytest.mark.parametrize(("limit", "most"), [("CAPACITY", 1), ("MOST_BYTES", 200)])
+    def test_observers_that_are_too_slow_are_left_behind(
+        self, make, monkeypatch, caplog, limit, most
+    ):
+        monkeypatch.setattr(observers, limit, most)
         text = """
             import threading
             from hub import hookimpl
