@@ -36,7 +36,12 @@ class Server:
         self.process = subprocess.Popen(
             [part.format(port=self.port) for part in command],
             cwd=cwd,
-            env={**os.environ, "HUB_DATABASE": database, **(environment or {})},
+            # Without the tests' own variables, which are no settings.
+            env={
+                **{name: one for name, one in os.environ.items() if not name.startswith("HUB_")},
+                "HUB_DATABASE": database,
+                **(environment or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

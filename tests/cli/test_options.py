@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from commands import COMMANDS
 
-import hub
 from hub.cli.options import PLUGIN_SETTINGS
 
-ROOT = Path(hub.__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LOADING = {"hub.hub.Hub", "hub.plugin.loading.Plugins"}
 
 

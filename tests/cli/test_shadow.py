@@ -12,11 +12,15 @@ def test_a_checkout_that_hides_the_package_is_named(tmp_path):
     # As an installation in place has it: a folder without __init__.py comes before the package.
     (tmp_path / "hub").mkdir()
     finder = (
-        "import sys, importlib.util\n"
+        "import sys, importlib.machinery, importlib.util\n"
         "class Finder:\n"
         "    @classmethod\n"
         "    def find_spec(cls, name, path=None, target=None):\n"
-        "        if name == 'hub' or not name.startswith('hub.'):\n"
+        "        if name == 'hub':\n"
+        "            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)\n"
+        f"            spec.submodule_search_locations = [{str(tmp_path / 'hub')!r}]\n"
+        "            return spec\n"
+        "        if not name.startswith('hub.'):\n"
         "            return None\n"
         f"        file = {str(Path(hub.__file__).parent)!r} + '/' + name[4:].replace('.', '/')\n"
         "        for tail in ('.py', '/__init__.py'):\n"
@@ -25,7 +29,7 @@ def test_a_checkout_that_hides_the_package_is_named(tmp_path):
         "                places = [file] if tail.startswith('/') else None\n"
         "                return importlib.util.spec_from_file_location(\n"
         "                    name, file + tail, submodule_search_locations=places)\n"
-        "sys.meta_path.append(Finder)\n"
+        "sys.meta_path.insert(0, Finder)\n"
     )
     (tmp_path / "sitecustomize.py").write_text(finder)
     done = subprocess.run(
