@@ -8,7 +8,7 @@ import os
 import sqlite3
 import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 from hub.errors import StoreDamaged, StoreUnavailable
 from hub.store.database import LOCK_TIMEOUT, Address
@@ -51,16 +51,22 @@ def damaged(address: Address, what: str) -> StoreDamaged:
 
 
 class Log:
-    """The write-ahead log of one connection, from the connection's first transaction on."""
+    """The write-ahead log of one connection, from the connection's first transaction on. (There is none
+    where the file system cannot have one, and SQLite has taken another journal.)
+    """
 
     def __init__(self, address: Address) -> None:
         self._path = f"{address.target}-wal"
         self._index = f"{address.target}-shm"
-        found = self._stat()
-        self._inode, self._size = found.st_ino, found.st_size
+        self._inode, self._size = 0, 0
+        with suppress(LogDeleted):
+            found = self._stat()
+            self._inode, self._size = found.st_ino, found.st_size
 
     def require_same(self) -> None:
         """Raise StoreUnavailable unless it is the file that it was, with all that was written to it."""
+        if not self._inode:
+            return
         found = self._stat()
         if found.st_ino != self._inode:
             raise LogGone("its -wal file was replaced; stop the hub, and start it again")

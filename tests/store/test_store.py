@@ -649,6 +649,17 @@ class TestTrouble:
         assert lost.value.may_be_recorded
 
     @sqlite_only
+    def test_a_store_without_a_log_is_no_trouble(self, url):
+        with closing(sqlite3.connect(parse_address(url).target)) as other:
+            assert other.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        store = Store.open(url)
+        for number in range(3):
+            with store.writing() as tx:
+                apply(tx, [student(number)], context())
+        assert store.is_reachable()
+        store.close()
+
+    @sqlite_only
     def test_another_process_may_empty_the_log(self, store):
         for number in range(3):
             with store.writing() as tx:
