@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import hub
+from hub.cli import require_package
 
 
 def test_a_checkout_that_hides_the_package_is_named(tmp_path):
@@ -46,6 +50,13 @@ def test_a_checkout_that_hides_the_package_is_named(tmp_path):
         f"attendance-hub: the folder {tmp_path / 'hub'} hides the installed package hub; "
         "start in another folder\n"
     )
+
+
+def test_a_folder_is_no_package(tmp_path):
+    folder = ModuleType("hub")
+    folder.__path__ = [str(tmp_path)]
+    with pytest.raises(SystemExit, match="hides the installed package"):
+        require_package(folder)
 
 
 def test_a_hub_without_any_source_says_so(serve_http):

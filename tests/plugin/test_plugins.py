@@ -635,11 +635,11 @@ class TestOwnTroubleOfAPlugin:
     """What a plugin's own files, databases or network raise is its fault, and never the store's."""
 
     CODE = """
-import sqlite3
+import contextlib, sqlite3
 import hub
 
 def trouble(*_):
-    with sqlite3.connect(":memory:") as own:
+    with contextlib.closing(sqlite3.connect(":memory:")) as own:
         own.execute("ATTACH ? AS other", ("/nowhere/at/all.db",))
 
 def normalize(payload):

@@ -241,7 +241,9 @@ class TestFile:
     def test_a_new_one_is_its_owners_alone(self, empty_url, make):
         before = os.umask(0o022)
         try:
-            make(empty_url)
+            made = make(empty_url)
+            if isinstance(made, Store):
+                made.close()
             store = Store.open(empty_url)
             with store.writing() as tx:
                 apply(tx, [student(1)], context())
