@@ -36,12 +36,14 @@ class Connection(Protocol):
 class Connections:
     """Those of one server. They are its event loop's; times are in seconds (``time.monotonic``).
 
-    A connection that waits for its client is in one of two orders, the one that has waited longest first.
+    Those that could make room for a new one are in three orders, the oldest first: the refused, which are
+    still read for a moment; the idle; and those that wait for the rest of a body.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._open: set[Connection] = set()
+        self._refused: dict[Connection, None] = {}
         self._idle: dict[Connection, float] = {}
         self._receiving: dict[Connection, float] = {}
         self._held = 0
@@ -54,7 +56,7 @@ class Connections:
             self._timer = loop.call_later(_LOOK_EVERY, self._look, loop)
         if len(self._open) <= self._most:
             return True
-        victim = next(iter(self._idle), None)
+        victim = next(iter(self._refused), None) or next(iter(self._idle), None)
         if victim is None:
             victim, since = next(iter(self._receiving.items()), (None, 0.0))
             if victim is None or time.monotonic() - since < _YOUNG:
@@ -66,6 +68,7 @@ class Connections:
     def leave(self, connection: Connection) -> None:
         """It is closed, or is about to be."""
         self._open.discard(connection)
+        self._refused.pop(connection, None)
         self.serve(connection)
 
     def expect_head(self, connection: Connection) -> None:
@@ -76,6 +79,11 @@ class Connections:
         """It waits for the rest of a body."""
         self._idle.pop(connection, None)
         self._receiving.setdefault(connection, time.monotonic())
+
+    def refuse(self, connection: Connection) -> None:
+        """It was refused, and is read on for a moment."""
+        self.serve(connection)
+        self._refused[connection] = None
 
     def serve(self, connection: Connection) -> None:
         """It waits for the hub."""

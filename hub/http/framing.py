@@ -133,6 +133,7 @@ class Framing:
 
     def _body_after(self, head: bytes) -> bytes:
         """Find out how the message goes on; its head, as the parser is given it."""
+        self._framing = 0
         request = _HEAD.fullmatch(head)
         if request is None:
             raise _what_is_wrong(head)

@@ -27,6 +27,10 @@ _FLUSH_TIMEOUT = 3.0
 _MOST_DISCARDED = 16 * 1024 * 1024
 """Bytes of a body that are read on after its request was answered, for the client to see the answer."""
 
+_LINGER = 1.0
+_MOST_LINGERED = 256 * 1024
+"""Seconds, and bytes, for which a connection is read on after a refusal."""
+
 _WRITE_BUFFER = 16 * 1024
 
 _FULL = (
@@ -57,6 +61,8 @@ class Protocol(HttpToolsProtocol):
         self._is_received = self._is_pipelined = False
         self._writes_since: float | None = None
         self._closes_since: float | None = None
+        self._closes_in = _FLUSH_TIMEOUT
+        self._lingers = _MOST_LINGERED
         self._discards_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,8 +80,9 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._closes_since is not None or self.transport.is_closing():
+            self._linger(len(data))
             return
-        if self._is_received:
+        if self._is_received or self._rest:
             # The next request, while this one is being answered: it waits for its turn.
             self._size += len(data)
             if self._hold():
@@ -120,10 +127,12 @@ class Protocol(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """See ``Connections``."""
+        if self._closes_since is not None:
+            if now - self._closes_since > self._closes_in:
+                self.transport.abort()
+            return
         idle = self._all.idle_since(self)
-        if (self._closes_since is not None and now - self._closes_since > _FLUSH_TIMEOUT) or (
-            self._writes_since is not None and now - self._writes_since > WRITE_TIMEOUT
-        ):
+        if self._writes_since is not None and now - self._writes_since > WRITE_TIMEOUT:
             self.transport.abort()
         elif any(
             since is not None and now - since > HEAD_TIMEOUT
@@ -161,7 +170,7 @@ class Protocol(HttpToolsProtocol):
         self._discards_since = None
         self._release()
         self._all.expect_head(self)
-        self._is_pipelined = bool(self._rest)
+        self._is_pipelined = bool(self._rest.strip(b"\r\n"))
         if self._rest:
             # In a turn of its own: a client that sends many does not keep the others waiting.
             self.loop.call_soon(self._go_on)
@@ -170,6 +179,8 @@ class Protocol(HttpToolsProtocol):
         rest, self._rest = self._rest, b""
         if rest and self._closes_since is None and not self.transport.is_closing():
             self._take(rest)
+            if not self._is_received:
+                self.flow.resume_reading()
 
     def _hold(self) -> bool:
         """Account for the bytes that came; refuse them if there are too many."""
@@ -192,12 +203,20 @@ class Protocol(HttpToolsProtocol):
         self._held = self._size = 0
 
     def _close(self) -> None:
-        self._closes_since = time.monotonic()
+        if self._closes_since is None:
+            self._closes_since = time.monotonic()
         self.transport.close()
+
+    def _linger(self, size: int) -> None:
+        """Read on for a moment, after a refusal: to close a connection with something unread is to reset
+        it, and the client would not see why.
+        """
+        self._lingers -= size
+        if self._lingers < 0:
+            self.transport.abort()
 
     def _refuse(self, status: str, error: str, details: str) -> None:
         """Answer what is no request of the application's, and close the connection."""
-        self._all.serve(self)
         if self._closes_since is not None or self.transport.is_closing():
             return
         is_answered = self.cycle is None or self.cycle.response_complete
@@ -205,7 +224,9 @@ class Protocol(HttpToolsProtocol):
             # The answer to the request before comes first, and is the last.
             self.cycle.keep_alive = False
             self._rest = b""
+            self._all.serve(self)
             return
+        self._all.refuse(self)
         body = json.dumps({"error": error, "details": details}).encode()
         head = (
             f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
@@ -214,4 +235,10 @@ class Protocol(HttpToolsProtocol):
         if status.startswith("503"):
             head += f"retry-after: {RETRY_AFTER}\r\n"
         self.transport.write(f"{head}\r\n".encode() + body)
-        self._close()
+        self._closes_since = time.monotonic()
+        self._closes_in = _LINGER
+        self._lingers = _MOST_DISCARDED if status.startswith("413") else _MOST_LINGERED
+        self._release()
+        self._rest = b""
+        self.transport.write_eof()
+        self.flow.resume_reading()

@@ -108,6 +108,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called with a signal; in whatever the thread does just now."""
         super().handle_exit(sig, frame)
+        self.standby.close()  # the loop has no more ticks while it drains
         if not self._has_to_end:
             self._has_to_end = True
             timer = threading.Timer(self._seconds, _end)

@@ -23,10 +23,10 @@ class Secrets:
         self._fixed = tuple(fixed)
         self._check = check
 
-    def read_again(self) -> bool:
-        """Take over what the file has now; whether it is something else than before.
+    def in_file(self) -> tuple[str, ...]:
+        """The secrets as they would be with what the file has now.
 
-        Raises SettingError, and leaves everything as it was, for a file that cannot be used.
+        Raises SettingError for a file that cannot be used.
         """
         found = (*self._fixed, *secrets_in(self.file))
         try:
@@ -34,6 +34,4 @@ class Secrets:
                 self._check(secret)
         except ValueError as error:
             raise SettingError(f"{self.file}: {error}") from None
-        has_changed = found != self.now
-        self.now = found
-        return has_changed
+        return found

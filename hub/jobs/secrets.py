@@ -58,15 +58,18 @@ class SecretFiles:
         return list(dict.fromkeys(endpoint.secret.file for endpoint in self._of_files))
 
     def _read(self, path: str) -> None:
+        own = [endpoint for endpoint in self._of_files if endpoint.secret.file == path]
+        try:
+            # All before any is taken over: half of a file is no secret file.
+            found = [endpoint.secret.in_file() for endpoint in own]
+        except SettingError as error:
+            _log.error("%s; the secrets before it stay in force", error)
+            return
         names = []
-        for endpoint in self._of_files:
-            if endpoint.secret.file == path:
-                try:
-                    if endpoint.secret.read_again():
-                        names.append(endpoint.source.name)
-                except SettingError as error:
-                    _log.error("%s; the secrets before it stay in force", error)
-                    return
+        for endpoint, secrets in zip(own, found, strict=True):
+            if secrets != endpoint.secrets:
+                endpoint.secret.now = secrets
+                names.append(endpoint.source.name)
         _log.info("secrets are read again from %s; new for: %s", path, ", ".join(names) or "none")
 
     def _run(self) -> None:

@@ -64,15 +64,26 @@ class Log:
             self._inode, self._size = found.st_ino, found.st_size
 
     def require_same(self) -> None:
-        """Raise StoreUnavailable unless it is the file that it was, with all that was written to it."""
+        """Raise StoreUnavailable unless it is the file that it was."""
+        if self._inode and self._stat().st_ino != self._inode:
+            raise LogGone("its -wal file was replaced; stop the hub, and start it again")
+
+    def require_written(self) -> None:
+        """Raise StoreUnavailable unless it is the file that a commit has just been written to."""
+        self.require_same()
+        self._size = self._stat().st_size if self._inode else 0
+
+    def require_whole(self) -> None:
+        """Raise StoreUnavailable unless it also has all that was written to it. Only whoever has SQLite's
+        write lock can tell: nobody empties the log meanwhile.
+        """
+        self.require_same()
         if not self._inode:
             return
-        found = self._stat()
-        if found.st_ino != self._inode:
-            raise LogGone("its -wal file was replaced; stop the hub, and start it again")
-        if found.st_size < self._size and found.st_size < self._expected():
+        size = self._stat().st_size
+        if size < self._size and size < self._expected():
             raise LogGone("its -wal file was cut off; stop the hub, and start it again")
-        self._size = found.st_size
+        self._size = size
 
     def _stat(self) -> os.stat_result:
         try:
@@ -85,12 +96,25 @@ class Log:
     def _expected(self) -> int:
         """The least size that SQLite's own index says; it may have been emptied by another process."""
         try:
-            with open(self._index, "rb") as index:
-                page, frames = struct.unpack_from("=HI", index.read(20), 14)
+            page, frames = struct.unpack_from("=HI", os.pread(_opened(self._index), 20, 0), 14)
         except (OSError, struct.error):
             return self._size
         page_size = 65_536 if page == 1 else page
         return _HEADER + frames * (_FRAME_HEADER + page_size) if frames else 0
+
+
+_FILES: dict[tuple[int, int], int] = {}
+
+
+def _opened(path: str) -> int:
+    """The file, open for reading, and never closed: to close any file takes away all locks that the
+    process has on it (POSIX, fcntl), and SQLite's own are on this one.
+    """
+    found = os.stat(path)
+    key = found.st_dev, found.st_ino
+    if key not in _FILES:
+        _FILES[key] = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    return _FILES[key]
 
 
 class LogGone(StoreUnavailable):

@@ -275,7 +275,7 @@ class Store:
                 self._require_file()
                 is_in_commit = True
             if self._has_log:
-                self._local.log[1].require_same()
+                self._local.log[1].require_written()
         except Exception as error:
             if is_in_commit and (isinstance(error, LogGone) or may_be_committed(error)):
                 if isinstance(error, LogGone):
@@ -313,7 +313,7 @@ class Store:
             stack.enter_context(db_session(optimistic=False))
             connection = self.database.get_connection()
             if self._has_log:
-                self._log_of(connection).require_same()
+                self._log_of(connection).require_whole()
             transaction = Transaction(connection, self.address.dialect, self._prepared(connection))
             self._require_usable(transaction)
         except BaseException:

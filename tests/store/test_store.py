@@ -48,6 +48,7 @@ from hub.store import (
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import bind, classified, is_lost, parse_address, root
+from hub.store.soundness import Log
 from hub.store.store import Store, migrate
 
 NOW = datetime(2026, 1, 1, 10)
@@ -649,6 +650,29 @@ class TestTrouble:
             apply(tx, [student(1)], context())
             Path(f"{store.address.target}-wal").unlink()
         assert lost.value.may_be_recorded
+
+    @sqlite_only
+    @pytest.mark.parametrize("index", [b"", None])
+    def test_where_the_index_tells_nothing_a_shorter_log_was_cut_off(self, tmp_path, index):
+        log = tmp_path / "hub.db-wal"
+        log.write_bytes(b"x" * 100)
+        if index is not None:
+            (tmp_path / "hub.db-shm").write_bytes(index)
+        watched = Log(parse_address(f"sqlite:///{tmp_path / 'hub.db'}"))
+        watched.require_whole()
+        log.write_bytes(b"x" * 50)
+        with pytest.raises(StoreUnavailable, match="cut off"):
+            watched.require_whole()
+
+    @sqlite_only
+    def test_a_log_that_was_replaced_is_noticed(self, tmp_path):
+        log = tmp_path / "hub.db-wal"
+        log.write_bytes(b"x" * 100)
+        watched = Log(parse_address(f"sqlite:///{tmp_path / 'hub.db'}"))
+        (tmp_path / "other").write_bytes(b"x" * 100)
+        (tmp_path / "other").replace(log)
+        with pytest.raises(StoreUnavailable, match="replaced"):
+            watched.require_same()
 
     @sqlite_only
     def test_a_store_without_a_log_is_no_trouble(self, url):
