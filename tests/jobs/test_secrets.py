@@ -168,3 +168,19 @@ def test_a_variable_of_no_plugin_is_told_of(tmp_path, file, caplog):
         "HUB_PLUGIN_CARDS_READER is no setting of a plugin that is loaded",
         "HUB_PLUGIN_DOOR_X is no setting of a plugin that is loaded",
     ]
+
+
+def test_a_file_is_taken_over_as_a_whole_or_not_at_all(url, file, caplog):
+    """The sources that share it may have different schemes."""
+    file.write_text("whsec_YSBzZWNyZXQ=\n")
+    environment = {
+        "HUB_SECRET_FILE": str(file),
+        "HUB_DATABASE": url,
+        "HUB_SOURCE_ONETAP_SIGNATURE": "standard-webhooks",
+    }
+    hub = Hub(load(environment=environment).settings)
+    file.write_text("no Base64: é\n")
+    hub.secrets.look()
+    hub.close()
+    assert "a Standard Webhooks secret is Base64" in caplog.text
+    assert {one.secrets for one in hub.endpoints} == {("whsec_YSBzZWNyZXQ=",)}
