@@ -26,7 +26,7 @@ _BACKLOG = 2048
 _GRACE = 0.7
 """Seconds after ``drain_timeout`` that the process may take to end."""
 
-_ACCEPTORS = 8
+_ACCEPTORS = 6
 """How often the event loop is given the listener. It takes one connection from each in a turn; under load
 a turn is as long as a batch, so that a thousand new connections would wait for seconds.
 """
