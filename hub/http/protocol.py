@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Any
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from hub.config.settings import Settings
 from hub.http.connections import FREE_OF_EACH, HEAD_TIMEOUT, WRITE_TIMEOUT, Connections
 from hub.http.framing import Framing, Malformed
 from hub.intake.answers import RETRY_AFTER
@@ -38,6 +40,30 @@ _FULL = (
     "Temporarily unavailable",
     "Nothing was recorded; send the same delivery again",
 )
+
+
+def configured(settings: Settings, **own: Any) -> Config:
+    """A server's configuration: this protocol, the hub's limits, and what is the server's ``own``;
+    nothing of uvicorn's that the hub does itself.
+    """
+    protocol = partial(
+        Protocol,
+        all_connections=Connections(settings.connection_limit),
+        largest_body=settings.body_limit,
+    )
+    return Config(
+        app="",
+        http=protocol,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        **own,
+    )
 
 
 class Protocol(HttpToolsProtocol):

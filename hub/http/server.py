@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import threading
-from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -15,8 +14,8 @@ from hub.config.settings import Settings
 from hub.errors import SettingError
 from hub.http.app import Application
 from hub.http.asgi import Adapter
-from hub.http.connections import HEAD_TIMEOUT, Connections
-from hub.http.protocol import Protocol
+from hub.http.connections import HEAD_TIMEOUT
+from hub.http.protocol import configured
 from hub.http.standby import Standby
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -61,21 +60,9 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
     ``drain_timeout`` seconds, and return. Where a plugin hangs, and it cannot return, the process ends.
     """
     _allow_files(settings.connection_limit + _OTHER_FILES)
-    connections = Connections(settings.connection_limit)
-    config = uvicorn.Config(
-        app="",
-        http=partial(  # type: ignore[arg-type]
-            Protocol, all_connections=connections, largest_body=settings.body_limit
-        ),
+    config = configured(
+        settings,
         loop="none" if sys.platform == "win32" else "uvloop",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=HEAD_TIMEOUT,
         timeout_graceful_shutdown=settings.drain_timeout,

@@ -10,7 +10,6 @@ import logging
 import socket
 import threading
 import time
-from functools import partial
 
 import uvicorn
 
@@ -18,9 +17,8 @@ from hub.config.settings import Settings
 from hub.http.app import Application
 from hub.http.asgi import Receive, Scope, Send, direct, environ_of, send_response
 from hub.http.batch import Request, run
-from hub.http.connections import Connections
 from hub.http.lanes import Lanes
-from hub.http.protocol import Protocol
+from hub.http.protocol import configured
 from hub.intake import answers
 
 _log = logging.getLogger(__name__)
@@ -47,7 +45,7 @@ class Standby:
 
     def start(self) -> None:
         """Begin to look whether the event loop goes on."""
-        self._beat = time.monotonic()
+        self.beat()
         self._thread.start()
 
     def beat(self) -> None:
@@ -73,24 +71,7 @@ class Standby:
                     self._ending.wait(PATIENCE)
 
     async def _serve(self) -> None:
-        connections = Connections(self._settings.connection_limit)
-        config = uvicorn.Config(
-            app="",
-            http=partial(  # type: ignore[arg-type]
-                Protocol,
-                all_connections=connections,
-                largest_body=self._settings.body_limit,
-            ),
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
+        config = configured(self._settings, timeout_graceful_shutdown=1)
         config.app = self._answer
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener.dup()]))

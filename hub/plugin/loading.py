@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jsonschema.protocols import Validator
@@ -50,10 +51,7 @@ class Failed:
 
 
 class Plugins:
-    """The plugins of one hub: those that are given, or all that the settings let in, in that order.
-
-    ``may_be_incomplete``: whether one that is not loaded may declare further sources.
-    """
+    """The plugins of one hub: those that are given, or all that the settings let in, in that order."""
 
     def __init__(self, settings: Settings, given: Iterable[Found] | None = None) -> None:
         self.watch = Watch()
@@ -66,9 +64,15 @@ class Plugins:
         found = discover(settings) if given is None else list(given)
         for one in found:
             self._load(one)
-        self.may_be_incomplete = given is not None or bool(self.failed) or has_left_out(settings)
+        self._may_have_left_out = partial(has_left_out, settings)
+        self._is_given = given is not None
         if given is None:
             self._warn_of_what_is_unknown(found)
+
+    @property
+    def may_be_incomplete(self) -> bool:
+        """Whether a plugin that is not loaded may declare further sources."""
+        return self._is_given or bool(self.failed) or self._may_have_left_out()
 
     @property
     def sources(self) -> Iterator[tuple[Source, Mapping[str, Validator]]]:

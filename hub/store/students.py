@@ -68,8 +68,8 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
 
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
     """Create a student, or show a hidden one again. Refused where an identifier is taken."""
-    hidden = _require_free(tx, operation.identifiers)
-    _release(tx, operation.identifiers, hidden)
+    hidden, of_others = _require_free(tx, operation.identifiers)
+    _release(tx, of_others)
     if hidden is None:
         student = _insert(tx, operation, operation.is_admin, context)
     else:
@@ -85,10 +85,14 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
     found = next(filter(None, (find(tx, identifier) for identifier in operation.find)), None)
     if found is None:
         raise unknown(operation.find[0])
+    of_others: list[Identifier] = []
     for identifier in sorted(operation.identifiers, key=_emails_first):
-        if not _is_free(_owner(tx, identifier), found.id):
+        owner = _owner(tx, identifier)
+        if not _is_free(owner, found.id):
             raise _taken(identifier)
-    _release(tx, operation.identifiers, found.id)
+        if owner is not None and owner.student != found.id:
+            of_others.append(identifier)
+    _release(tx, of_others)
     for kind in {identifier.kind for identifier in operation.identifiers} - SINGLE:
         tx.run(DROP_IDENTIFIERS, found.id, kind)
     for identifier in operation.identifiers:
@@ -120,7 +124,7 @@ def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
         holder = _owner(tx, identifier)
         is_own = holder is not None and holder.student == owner.student
         if (missing or replaces) and not is_own and _is_free(holder, owner.student):
-            _release(tx, (identifier,), owner.student)
+            _release(tx, (identifier,) if holder is not None else ())
             _set_identifier(tx, owner.student, identifier)
             change = Change.UPDATED
     renamed = operation.update and (operation.first_name or operation.last_name)
@@ -185,28 +189,30 @@ def _is_free(owner: _Owner | None, student: int) -> bool:
     return owner is None or owner.hidden or owner.student == student
 
 
-def _release(tx: Transaction, identifiers: Iterable[Identifier], student: int | None) -> None:
-    """Take from hidden students the identifiers that ``student`` (None: a new one) is given."""
+def _release(tx: Transaction, identifiers: Iterable[Identifier]) -> None:
+    """Take identifiers from the hidden students who have them."""
     for identifier in identifiers:
-        owner = _owner(tx, identifier)
-        if owner is not None and owner.student != student:
-            tx.run(RELEASE, identifier.kind, identifier.key)
+        tx.run(RELEASE, identifier.kind, identifier.key)
 
 
-def _require_free(tx: Transaction, identifiers: tuple[Identifier, ...]) -> int | None:
-    """Refuse identifiers that are taken; tell the one hidden student whom they mean, if any: by the
-    A-number, else by an identifier of one who has no other A-number.
+def _require_free(
+    tx: Transaction, identifiers: tuple[Identifier, ...]
+) -> tuple[int | None, list[Identifier]]:
+    """Refuse identifiers that are taken; tell the one hidden student whom they mean, if any (by the
+    A-number, else by an identifier of one who has no other A-number), and those of other hidden ones.
     """
     hidden: int | None = None
+    owners: list[tuple[Identifier, int]] = []
     for identifier in sorted(identifiers, key=_emails_first):
         owner = _owner(tx, identifier)
         if owner is None:
             continue
         if not owner.hidden:
             raise _taken(identifier)
+        owners.append((identifier, owner.student))
         if not _is_another_person(tx, owner.student, identifiers):
             hidden = owner.student
-    return hidden
+    return hidden, [identifier for identifier, student in owners if student != hidden]
 
 
 def _is_another_person(tx: Transaction, student: int, identifiers: tuple[Identifier, ...]) -> bool:
