@@ -22,7 +22,7 @@ from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
 from hub.http.app import Application
-from hub.http.batch import Request, Response, run
+from hub.http.batch import Request, Response, response_of, run
 from hub.http.lanes import Lanes
 from hub.http.protocol import PIPELINED
 from hub.intake import answers
@@ -276,14 +276,9 @@ def _names(raw_name: bytes) -> tuple[str, str]:
 
 def direct(answer: Answer) -> Response:
     """An answer that the application has no part in; the connection is not used again."""
-    headers = [
-        ("content-type", "application/json"),
-        ("connection", "close"),
-        ("x-delivery-id", new_delivery_id()),
-    ]
-    headers += list(answer.headers.items())
-    body = answer.body.encode()
-    return Response(answer.status, [*headers, ("content-length", str(len(body)))], body)
+    response = response_of(answer, new_delivery_id())
+    response.headers.append(("Connection", "close"))
+    return response
 
 
 async def send_response(send: Send, response: Response) -> None:

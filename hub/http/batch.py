@@ -9,6 +9,7 @@ from hub.domain.delivery import new_delivery_id
 from hub.errors import FAULTS, StoreUnavailable
 from hub.http.app import Application
 from hub.intake import answers
+from hub.intake.answers import Answer
 from hub.intake.request import DELIVERY_ID
 
 _log = logging.getLogger(__name__)
@@ -54,14 +55,18 @@ def run(application: Application, requests: Sequence[Request]) -> list[Response]
 def _lost(request: Request) -> Response:
     """The answer to one of whom nobody knows whether it is recorded."""
     delivery = request.environ.get(DELIVERY_ID) or new_delivery_id()
-    answer = answers.unavailable(may_be_recorded=True).of_delivery(delivery)
+    return response_of(answers.unavailable(may_be_recorded=True), delivery)
+
+
+def response_of(answer: Answer, delivery: str) -> Response:
+    """An answer that does not come from the application, to the delivery of that id."""
     body = answer.body.encode()
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **answer.headers,
-    }
-    return Response(answer.status, list(headers.items()), body)
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        *answer.of_delivery(delivery).headers.items(),
+    ]
+    return Response(answer.status, headers, body)
 
 
 def _named(error: BaseException) -> str:

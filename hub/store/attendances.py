@@ -51,7 +51,7 @@ DROP = "DELETE FROM attendance WHERE id = ?"
 def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
     """Record an attendance. The database's unique key decides who was first."""
     near = _near(operation.at, context)
-    moment = near.replace(microsecond=0) if operation.at is None else near
+    moment = _recorded(operation.at, near)
     student, event, made = _find_and_insert(tx, operation, near, moment, context)
     if student is None:
         named = operation.student or ""
@@ -83,8 +83,7 @@ def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
     if found is None:
         awaits = _awaited(tx, operation, context)
         return context.ignored(operation, "There is no attendance to check out of", awaits)
-    near = _near(operation.at, context)
-    moment = near.replace(microsecond=0) if operation.at is None else near
+    moment = _recorded(operation.at, _near(operation.at, context))
     tx.run(CHECK_OUT, moment, found.id)
     left = AttendanceRecord(found.id, found.checked_in_at, moment)
     return context.result(operation, Change.UPDATED, attendance=left)
@@ -133,6 +132,11 @@ def _find_and_insert(
 def _near(given: datetime | None, context: Context) -> datetime:
     """The moment in UTC, as it was sent; the time of receipt where none was."""
     return context.received_at if given is None else to_utc(given, context.zone)
+
+
+def _recorded(given: datetime | None, near: datetime) -> datetime:
+    """The moment as it is recorded: one that was sent as it is, the time of receipt to the second."""
+    return near.replace(microsecond=0) if given is None else near
 
 
 def _student(

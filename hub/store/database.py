@@ -60,6 +60,11 @@ class Address:
         return self.target == _MEMORY
 
     @property
+    def in_file(self) -> bool:
+        """Whether the store is an SQLite file, with what SQLite keeps beside it."""
+        return self.dialect == "sqlite" and not self.in_memory
+
+    @property
     def shown(self) -> str:
         """The address without a password, for people to read."""
         if self.dialect == "sqlite":
@@ -231,8 +236,6 @@ def _read_moments_faster(database: Database) -> None:
 
 def file_identity(address: Address) -> tuple[int, int] | None:
     """What tells the file of an SQLite store from another one of its name; None if it is gone."""
-    if address.in_memory:
-        return 0, 0
     try:
         found = os.stat(address.target)
     except OSError:

@@ -263,7 +263,7 @@ def migrate(database: Database, address: Address) -> list[int]:
     """Apply the steps that the store lacks, and tell their numbers. Safe to run from several
     processes at once. They are one transaction: a migration that dies leaves the store as it was.
     """
-    if address.dialect == "sqlite" and not address.in_memory:
+    if address.in_file:
         _use_write_ahead_log(address)
     dialect = database.provider.dialect
     with db_session(ddl=True):

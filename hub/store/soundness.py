@@ -36,13 +36,13 @@ def is_whole(address: Address) -> bool:
             return False
         raise
     except sqlite3.DatabaseError as error:
-        raise damaged(address, str(error)) from error
+        raise _damaged(address, str(error)) from error
     if found != "ok":
-        raise damaged(address, str(found).splitlines()[-1].strip())
+        raise _damaged(address, str(found).splitlines()[-1].strip())
     return True
 
 
-def damaged(address: Address, what: str) -> StoreDamaged:
+def _damaged(address: Address, what: str) -> StoreDamaged:
     """The error for a damaged file."""
     return StoreDamaged(
         f"The store {address.shown} is damaged ({what}); restore a backup, or get out what is left with "
@@ -63,24 +63,24 @@ class Log:
             found = self._stat()
             self._inode, self._size = found.st_ino, found.st_size
 
-    def require_same(self) -> None:
-        """Raise StoreUnavailable unless it is the file that it was."""
-        if self._inode and self._stat().st_ino != self._inode:
+    def require_same(self) -> int:
+        """Raise StoreUnavailable unless it is the file that it was; tell its size in bytes."""
+        if not self._inode:
+            return 0
+        found = self._stat()
+        if found.st_ino != self._inode:
             raise LogGone("its -wal file was replaced; stop the hub, and start it again")
+        return found.st_size
 
     def require_written(self) -> None:
         """Raise StoreUnavailable unless it is the file that a commit has just been written to."""
-        self.require_same()
-        self._size = self._stat().st_size if self._inode else 0
+        self._size = self.require_same()
 
     def require_whole(self) -> None:
         """Raise StoreUnavailable unless it also has all that was written to it. Only whoever has SQLite's
         write lock can tell: nobody empties the log meanwhile.
         """
-        self.require_same()
-        if not self._inode:
-            return
-        size = self._stat().st_size
+        size = self.require_same()
         if size < self._size and size < self._expected():
             raise LogGone("its -wal file was cut off; stop the hub, and start it again")
         self._size = size

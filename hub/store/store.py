@@ -69,7 +69,7 @@ class Store:
         self.database = database
         self.address = address
         self._local = threading.local()
-        self._file = file_identity(address) if address.dialect == "sqlite" else None
+        self._file = file_identity(address) if address.in_file else None
         self._unavailable_until = 0.0
         self._failed = False
         self._broken: str | None = None
@@ -82,7 +82,7 @@ class Store:
         be reached, and StoreVersionError where its schema is not this hub's.
         """
         address = parse_address(url)
-        if not create and address.dialect == "sqlite" and file_identity(address) is None:
+        if not create and address.in_file and file_identity(address) is None:
             raise SettingError(f"database: there is no store at {address.shown}")
         database = bind(address)
         try:
@@ -180,7 +180,7 @@ class Store:
         """Write back SQLite's log, which still tells what was overwritten; left to later where others
         read from it.
         """
-        if self.address.dialect == "sqlite" and not self.address.in_memory:
+        if self.address.in_file:
             connection = sqlite3.connect(self.address.target, timeout=LOCK_TIMEOUT)
             with _translated(), closing(connection):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -192,12 +192,9 @@ class Store:
         try:
             with self.reading() as db:
                 db.select("SELECT count(*) FROM schema_version")
-                if self._has_log:
+                if self.address.in_file:
                     # Not get_connection(), which would wait for the writers.
                     self._log_of(self.database.provider.pool.con).require_same()
-        except LogGone as gone:
-            self._breaks(gone)
-            return False
         except HubError:
             return False
         return True
@@ -219,7 +216,7 @@ class Store:
         """Raise StoreDamaged for an SQLite file with damaged pages, as far as they are found in a few
         seconds.
         """
-        if self.address.dialect == "sqlite" and not self.address.in_memory:
+        if self.address.in_file:
             with _translated():
                 if not is_whole(self.address):
                     _log.warning(
@@ -274,7 +271,7 @@ class Store:
                 # It may have waited for its turn while the file was taken away.
                 self._require_file()
                 is_in_commit = True
-            if self._has_log:
+            if self.address.in_file:
                 self._local.log[1].require_written()
         except Exception as error:
             if is_in_commit and (isinstance(error, LogGone) or may_be_committed(error)):
@@ -286,10 +283,6 @@ class Store:
             raise
         if transaction.has_written:
             self._failed = False
-
-    @property
-    def _has_log(self) -> bool:
-        return self._file is not None and not self.address.in_memory
 
     def _log_of(self, connection: Any) -> Log:
         """The log as this thread's connection has it open."""
@@ -312,7 +305,7 @@ class Store:
         try:
             stack.enter_context(db_session(optimistic=False))
             connection = self.database.get_connection()
-            if self._has_log:
+            if self.address.in_file:
                 self._log_of(connection).require_whole()
             transaction = Transaction(connection, self.address.dialect, self._prepared(connection))
             self._require_usable(transaction)

@@ -93,6 +93,14 @@ async def rest(reader, seconds=5):
     return b"".join(parts)
 
 
+async def write_on(writer):
+    """Send without end; what ends it is the connection."""
+    while True:
+        writer.write(b"x" * 10_000)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 def run(test, server):
     async def main():
         async with server.listening() as connect:
@@ -191,10 +199,7 @@ def test_who_goes_on_after_a_refusal_is_cut_off(quick):
         writer.write(b"nonsense\r\n\r\n")
         assert (await rest(reader)).startswith(b"HTTP/1.1 400 ")
         with pytest.raises(ConnectionError):
-            while True:
-                writer.write(b"x" * 10_000)
-                await writer.drain()
-                await asyncio.sleep(0)
+            await write_on(writer)
 
     run(test, Server())
 
@@ -258,10 +263,7 @@ def test_a_body_that_was_answered_is_not_read_without_end(monkeypatch):
         writer.write(OPEN_BODY.replace(b"9", b"9999999"))
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         with pytest.raises(ConnectionError):
-            while True:
-                writer.write(b"x" * 10_000)
-                await writer.drain()
-                await asyncio.sleep(0)
+            await write_on(writer)
 
     run(test, Server())
 
