@@ -29,6 +29,7 @@ HubError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 FAULTS = (Exception, SystemExit, GeneratorExit)
@@ -78,11 +79,26 @@ class Conflicting(Refused):
     is_final = False
 
 
-class AlreadyCheckedIn(Conflicting):
-    """A second check-in of a student to an event."""
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a second check-in tells of the attendance that there is: when it saw the student (naive, UTC),
+    its source's label, and what its sender calls the attendance.
+    """
 
-    def __init__(self) -> None:
+    attendance: int
+    at: datetime
+    source: str
+    participant: str | None
+
+
+class AlreadyCheckedIn(Conflicting):
+    """A second check-in of a student to an event; ``witness`` is what it tells, if it did not tell it
+    before.
+    """
+
+    def __init__(self, witness: Witness | None = None) -> None:
         super().__init__("Student already checked in to this event")
+        self.witness = witness
 
 
 class InvalidPayload(Refused):

@@ -144,7 +144,7 @@ class Rows:
     def __call__(self, entity):
         with db_session:
             rows = [row.to_dict() for row in self._database.entities[entity].select()[:]]
-        return sorted(rows, key=lambda row: row["id"])
+        return sorted(rows, key=lambda row: row.get("id", row.get("name")))
 
     def count(self, entity):
         return len(self(entity))

@@ -5,7 +5,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,7 +35,8 @@ class Outcome(StrEnum):
 class Delivery:
     """A request as it arrived.
 
-    ``headers`` have lower-case names and no secrets; ``received_at`` is naive and in UTC.
+    ``headers`` have lower-case names and no secrets; ``received_at`` is naive and in UTC; ``sent_by`` is
+    the name of the hub's token that it came with.
     """
 
     id: str
@@ -43,13 +44,15 @@ class Delivery:
     received_at: datetime
     headers: Mapping[str, str]
     body: bytes
+    sent_by: str | None = None
 
 
 class Settlement(NamedTuple):
     """What became of a delivery, and the answer to it.
 
     ``duration`` is in microseconds. ``students`` and ``events`` name whom and what it is about
-    (``hub.domain.subjects``), ``waiting`` the one that has to appear before it can be applied.
+    (``hub.domain.subjects``), ``mentions`` by which of them it has to be found, ``waiting`` the one that
+    has to appear before it can be applied.
     """
 
     outcome: Outcome
@@ -59,6 +62,7 @@ class Settlement(NamedTuple):
     students: str = ""
     events: str = ""
     waiting: str | None = None
+    mentions: Iterable[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

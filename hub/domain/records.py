@@ -5,6 +5,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import NamedTuple
 
+from hub.domain.identifiers import Identifier
 from hub.domain.operations import Operation
 
 
@@ -72,7 +73,8 @@ class Change(Enum):
 class Result:
     """An operation, what became of it, and the records it touched. ``source`` is never None here.
 
-    ``awaits`` names the student or the event that has to appear before it can be applied.
+    ``awaits`` names the student or the event that has to appear before it can be applied. ``foreign`` are
+    the identifiers given for the student that are not the student's.
     """
 
     operation: Operation
@@ -83,3 +85,4 @@ class Result:
     attendance: AttendanceRecord | None = None
     reason: str | None = None
     awaits: str | None = None
+    foreign: tuple[Identifier, ...] = ()

@@ -24,7 +24,9 @@ from hub.domain.operations import (
     UpdateStudent,
     Withdraw,
 )
-from hub.domain.records import Result
+from hub.domain.records import Change, Result
+
+STUDENT, EVENT = "student", "event"
 
 NEAR = "event within:"
 """How that begins what a delivery waits for that names events of which none is near."""
@@ -88,6 +90,49 @@ def events(operations: Sequence[Operation], results: Sequence[Result]) -> str:
     for operation in operations:
         names += _NAMES[type(operation)][1](operation)
     return joined(names)
+
+
+def mentions(operations: Sequence[Operation], results: Sequence[Result]) -> Iterable[str]:
+    """The names that a delivery has to be found by, as ``student <name>`` and ``event <name>``: all but
+    those whose attendance it says something of, for it is found through that.
+    """
+    if len(results) == 1 and _tells_of_attendance(results[0]):
+        return ()
+    told = [result for result in results if _tells_of_attendance(result)]
+    rows = {(STUDENT, result.student.id) for result in told if result.student is not None}
+    rows |= {(EVENT, result.event.id) for result in told if result.event is not None}
+    found: dict[str, None] = {}
+    for number, operation in enumerate(operations):
+        result = results[number] if number < len(results) else None
+        if result is not None and _tells_of_attendance(result):
+            continue
+        for what, names, row in _named_by(operation, result):
+            if row is not None and result is not None:
+                if result.change is Change.UNCHANGED and (what, row) in rows:
+                    names = map(student_name, result.foreign if what == STUDENT else ())
+                else:
+                    names = [row_name(row), *names]
+            found.update(dict.fromkeys(mention(what, name) for name in names))
+    return found
+
+
+def mention(what: str, name: str) -> str:
+    """A name of a student or an event (``what``) as deliveries are found by it."""
+    return f"{what} {split(joined([name]))[0]}"
+
+
+def _tells_of_attendance(result: Result) -> bool:
+    return result.attendance is not None and result.change is not Change.IGNORED
+
+
+def _named_by(
+    operation: Operation, result: Result | None
+) -> Iterable[tuple[str, Iterable[str], int | None]]:
+    """What an operation calls its student and its event, and the rows that were found or made."""
+    students, events = _NAMES[type(operation)]
+    student = result.student.id if result is not None and result.student is not None else None
+    event = result.event.id if result is not None and result.event is not None else None
+    return (STUDENT, students(operation), student), (EVENT, events(operation), event)
 
 
 def joined(names: Iterable[str]) -> str:

@@ -7,11 +7,13 @@ from hub.domain import subjects
 from hub.domain.delivery import Delivery, Outcome, Settlement
 from hub.domain.operations import Ignore
 from hub.domain.records import Change, Result
-from hub.errors import AlreadyCheckedIn, NotFound, Refused
+from hub.errors import AlreadyCheckedIn, NotFound, Refused, Witness
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
+from hub.intake.keys import Key
 from hub.intake.prepare import Prepared
+from hub.store import attendances
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.transaction import Transaction
@@ -24,7 +26,8 @@ class Decision(NamedTuple):
     """What becomes of a delivery, and how it is answered.
 
     is_final: its idempotency key remembers the answer: what was recorded, or can never do better.
-    is_second: it is a second check-in. key_holder: the delivery whose key it used with another body.
+    is_second: it is a second check-in, and ``witness`` what it tells of the attendance that there is.
+    key_holder: the delivery whose key it used with another body.
     """
 
     outcome: Outcome
@@ -33,10 +36,14 @@ class Decision(NamedTuple):
     waiting: str | None = None
     is_final: bool = False
     is_second: bool = False
+    witness: Witness | None = None
     key_holder: str | None = None
 
-    def settlement(self, prepared: Prepared, duration: int) -> Settlement:
-        """The decision as it is kept. ``duration`` is in microseconds."""
+    def settlement(self, prepared: Prepared, duration: int, is_seen: bool = False) -> Settlement:
+        """The decision as it is kept. ``duration`` is in microseconds; ``is_seen``: a second check-in is
+        kept as evidence.
+        """
+        is_found = is_seen and len(prepared.operations) == 1
         return Settlement(
             self.outcome,
             self.answer.status,
@@ -45,13 +52,20 @@ class Decision(NamedTuple):
             subjects.students(prepared.operations, self.results),
             subjects.events(prepared.operations, self.results),
             self.waiting,
+            () if is_found else subjects.mentions(prepared.operations, self.results),
         )
 
 
 def decide(
-    tx: Transaction, endpoint: Endpoint, delivery: Delivery, prepared: Prepared, zone: tzinfo
+    tx: Transaction,
+    endpoint: Endpoint,
+    delivery: Delivery,
+    prepared: Prepared,
+    key: Key | None,
+    zone: tzinfo,
 ) -> Decision:
-    """Apply what was prepared. Raises what the store raises, and HookFailed for a fault of the source's
+    """Apply what was prepared. What a second check-in tells is for the caller to keep (``keep_witness``),
+    if the delivery is kept. Raises what the store raises, and HookFailed for a fault of the source's
     ``answer``; the transaction must then be undone.
     """
     if prepared.failed:
@@ -59,9 +73,7 @@ def decide(
     try:
         if prepared.refused is not None:
             raise prepared.refused
-        context = Context(
-            delivery.id, delivery.received_at, endpoint.source.label, zone, endpoint.nearness
-        )
+        context = _context(endpoint, delivery, key, zone)
         results = apply(tx, prepared.operations, context)
     except Refused as refused:
         waiting = refused.awaits if isinstance(refused, NotFound) else None
@@ -71,6 +83,7 @@ def decide(
             waiting=waiting,
             is_final=refused.is_final and refused.status in _OF_THE_REQUEST,
             is_second=isinstance(refused, AlreadyCheckedIn),
+            witness=refused.witness if isinstance(refused, AlreadyCheckedIn) else None,
         )
     answer = endpoint.answer(prepared.payload, results, delivery.id)
     # Nearly always the first did something.
@@ -82,3 +95,33 @@ def decide(
         is_final = all(isinstance(result.operation, Ignore) for result in results)
         return Decision(Outcome.IGNORED, answer, results, waiting, is_final)
     return Decision(Outcome.APPLIED, answer, results, is_final=True)
+
+
+def keep_witness(
+    tx: Transaction,
+    endpoint: Endpoint,
+    delivery: Delivery,
+    decision: Decision,
+    key: Key | None,
+    zone: tzinfo,
+) -> bool:
+    """Keep what a second check-in that was refused tells of the attendance that there is; whether it told
+    something new.
+    """
+    if decision.witness is None:
+        return False
+    return attendances.witness(tx, decision.witness, _context(endpoint, delivery, key, zone))
+
+
+def _context(endpoint: Endpoint, delivery: Delivery, key: Key | None, zone: tzinfo) -> Context:
+    source = endpoint.source
+    return Context(
+        delivery.id,
+        delivery.received_at,
+        source.label,
+        zone,
+        endpoint.nearness,
+        source.name,
+        source.authority,
+        None if key is None else key.stored,
+    )

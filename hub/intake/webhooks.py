@@ -25,7 +25,7 @@ from hub.intake.answers import Answer
 from hub.intake.browsers import Browsers
 from hub.intake.budget import Kind
 from hub.intake.commit import commit
-from hub.intake.decide import Decision, decide
+from hub.intake.decide import Decision, decide, keep_witness
 from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
@@ -157,7 +157,7 @@ class Webhooks:
             return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
         if repeated is not None:
             return Decision(Outcome.REPEATED, repeated)
-        return decide(tx, endpoint, delivery, prepared, self._zone)
+        return decide(tx, endpoint, delivery, prepared, key, self._zone)
 
     def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Answer | None:
         """The first answer, if a delivery of this key was answered before.
@@ -192,11 +192,12 @@ class Webhooks:
                 tx.when_committed(lambda: _not_kept(endpoint, delivery, decision, kind))
                 return
             tx.when_committed(lambda: endpoint.budget.use(kind, size, delivery.received_at))
+        is_seen = keep_witness(tx, endpoint, delivery, decision, key, self._zone)
         remembered = key if decision.is_final else None
         deliveries.keep(
             tx,
             delivery,
-            decision.settlement(prepared, (time.perf_counter_ns() - started) // 1000),
+            decision.settlement(prepared, (time.perf_counter_ns() - started) // 1000, is_seen),
             remembered.stored if remembered else None,
             digest(delivery.body) if remembered else None,
         )

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
 from hub.errors import FAULTS
-from hub.intake.decide import decide
+from hub.intake.decide import decide, keep_witness
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
+from hub.jobs.replay import key_of
 from hub.log import log_fault
 from hub.plugin.hooks import Hooks
 from hub.record import deliveries, snapshot
@@ -135,9 +136,11 @@ class Rebuild:
             return True  # it used another's key, and changes nothing
         endpoint = self._endpoints[kept.delivery.source]
         prepared = prepare(self._hooks, endpoint, kept.delivery)
+        key = key_of(kept, endpoint, prepared)
         try:
             with tx.savepoint():
-                decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
+                decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
+                keep_witness(tx, endpoint, kept.delivery, decision, key, self._zone)
                 scratch.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)

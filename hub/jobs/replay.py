@@ -23,7 +23,7 @@ from hub.errors import (
     Refused,
 )
 from hub.intake.commit import commit
-from hub.intake.decide import Decision, decide
+from hub.intake.decide import Decision, decide, keep_witness
 from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
@@ -159,11 +159,13 @@ class Replays:
         with self._store.reading() as db:
             kept = find(db, identifier)
         self._require_replayable(kept)
-        key = _key(kept, endpoint, prepared)
+        key = key_of(kept, endpoint, prepared)
         if key is not None:
             _require_unanswered(tx, kept, key)
-        decision = decide(tx, endpoint, kept.delivery, prepared, self._zone)
-        settlement = decision.settlement(prepared, (time.perf_counter_ns() - started) // 1000)
+        decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
+        is_seen = keep_witness(tx, endpoint, kept.delivery, decision, key, self._zone)
+        duration = (time.perf_counter_ns() - started) // 1000
+        settlement = decision.settlement(prepared, duration, is_seen)
         if trial:
             return Replayed(kept, None, settlement)
         if self._targets:
@@ -189,7 +191,8 @@ class Replays:
         )
 
 
-def _key(kept: KeptDelivery, endpoint: Endpoint, prepared: Prepared) -> Key | None:
+def key_of(kept: KeptDelivery, endpoint: Endpoint, prepared: Prepared) -> Key | None:
+    """What a kept delivery calls itself."""
     try:
         own = senders_key(kept.delivery.headers, endpoint.authentication)
         return own or derived_key(prepared.own_key)

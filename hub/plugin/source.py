@@ -38,6 +38,7 @@ class Source:
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
+    authority: what it says stands above what other sources have seen, until it says otherwise.
     answer: the status and body of success, for a payload and what the store did of it, if it did
         anything; None, or no function, for the usual answer (``hub_plugins.success``).
     """
@@ -53,6 +54,7 @@ class Source:
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
     answer: Callable[[Any, Sequence[Result]], StatusAndBody | None] | None = None
+    authority: bool = False
     schemas: Mapping[str, Schema] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from hub.domain.delivery import Attempt, Delivery, Emptied, KeptDelivery, Outcom
 from hub.store.store import Entities
 
 _PAGE = 200
+_CHUNK = 500
 _CLOCK_SLACK = timedelta(hours=1)
 """How much earlier than its time of receipt a delivery's id may have been made, generously."""
 
@@ -57,7 +58,16 @@ def page(
         query = query.where(lambda d: d.id < before)
     if after:
         query = query.where(lambda d: d.id > after)
-    return [_delivery(row) for row in query.order_by(1 if oldest_first else -1).limit(limit)]
+    query = query.order_by(1 if oldest_first else -1)
+    about = _about(db, wanted, before, after)
+    if about is None:
+        return [_delivery(row) for row in query.limit(limit)]
+    found: list[KeptDelivery] = []
+    for some in _chunks(about if oldest_first else about[::-1]):
+        found += map(_delivery, _among(query, some).limit(limit - len(found)))
+        if len(found) == limit:
+            break
+    return found
 
 
 def every(
@@ -87,12 +97,19 @@ def find(db: Entities, identifier: str) -> KeptDelivery | None:
 
 def count(db: Entities, wanted: Wanted) -> int:
     """How many deliveries there are."""
-    return int(_narrowed(_ids(db), wanted).count())
+    query = _narrowed(_ids(db), wanted)
+    about = _about(db, wanted)
+    if about is None:
+        return int(query.count())
+    return sum(int(_among(query, some).count()) for some in _chunks(about))
 
 
 def about_students(db: Entities, names: Sequence[str]) -> dict[str, str]:
     """The deliveries that are about one of the students ``names``: by id, whom they are about."""
-    return dict(_about(select((d.id, d.students) for d in db.Delivery), "students", names))
+    found: dict[str, str] = {}
+    for some in _chunks(sorted(_told_of(db, subjects.STUDENT, names))):
+        found |= dict(select((d.id, d.students) for d in db.Delivery if d.id in some))
+    return found
 
 
 def attempts(db: Entities, kept: KeptDelivery) -> list[Attempt]:
@@ -129,8 +146,17 @@ def waiting(db: Entities, after: str, limit: int, wanted: Wanted = ALL) -> list[
     """The wanted deliveries that wait, oldest first, above the id ``after``: their ids and what they wait
     for.
     """
-    found = select((d.id, d.waiting) for d in db.Delivery if d.waiting is not None and d.id > after)
-    return list(_narrowed(found, wanted).order_by(1).limit(limit))
+    query = select((d.id, d.waiting) for d in db.Delivery if d.waiting is not None and d.id > after)
+    query = _narrowed(query, wanted).order_by(1)
+    about = _about(db, wanted, after=after)
+    if about is None:
+        return list(query.limit(limit))
+    found: list[tuple[str, str]] = []
+    for some in _chunks(about):
+        found += _among(query, some).limit(limit - len(found))
+        if len(found) == limit:
+            break
+    return found
 
 
 def full_before(
@@ -225,10 +251,6 @@ def _narrowed(query: Any, wanted: Wanted) -> Any:
         # Ids sort by time; that bounds the search.
         first = delivery_id_at(max(since, datetime(1970, 1, 2)) - _CLOCK_SLACK)
         query = query.where(lambda d: d.id >= first and d.received_at >= since)
-    if wanted.students is not None:
-        query = _about(query, "students", wanted.students)
-    if wanted.events is not None:
-        query = _about(query, "events", wanted.events)
     if wanted.with_body:
         query = query.where(lambda d: d.emptied is None)
     if wanted.upto is not None:
@@ -239,11 +261,46 @@ def _narrowed(query: Any, wanted: Wanted) -> Any:
     return query
 
 
-def _about(query: Any, column: str, names: Sequence[str]) -> Any:
-    """The deliveries among whose students or events (``column``) one of the names is."""
-    lines = [subjects.joined([name]) for name in names]
-    one_of_them = " or ".join(f"lines[{number}] in d.{column}" for number in range(len(lines)))
-    return query.where(one_of_them, {}, {"lines": lines})
+def _about(db: Entities, wanted: Wanted, before: str = "", after: str = "") -> list[str] | None:
+    """The ids, sorted, of the deliveries about the students and events that are wanted; None: any."""
+    found: set[str] | None = None
+    for what, names in ((subjects.STUDENT, wanted.students), (subjects.EVENT, wanted.events)):
+        if names is not None:
+            told = _told_of(db, what, names)
+            found = told if found is None else found & told
+    if found is None:
+        return None
+    return sorted(one for one in found if one > after and (not before or one < before))
+
+
+def _told_of(db: Entities, what: str, names: Sequence[str]) -> set[str]:
+    """The ids of the deliveries that are found by one of these names of students, or of events: those
+    that say something of an attendance of theirs, and those with a mention of it.
+    """
+    mentions = [subjects.mention(what, name) for name in names]
+    found = set(select(m.delivery for m in db.Mention if m.name in mentions))
+    rows = subjects.rows_in(subjects.joined(names))
+    for row in rows:
+        if what == subjects.STUDENT:
+            attendances = select(a for a in db.Attendance if a.student.id == row)
+            evidence = select(e for e in db.Evidence if e.attendance.student.id == row)
+        else:
+            attendances = select(a for a in db.Attendance if a.event.id == row)
+            evidence = select(e for e in db.Evidence if e.attendance.event.id == row)
+        found.update(select(a.delivery for a in attendances))
+        found.update(select(e.delivery for e in evidence))
+    return found
+
+
+def _among(query: Any, identifiers: Sequence[str]) -> Any:
+    """The deliveries of a query that have one of these ids."""
+    return query.where(lambda d: d.id in identifiers)
+
+
+def _chunks(identifiers: Sequence[str]) -> Iterator[list[str]]:
+    """Ids in lists that a query may have."""
+    for start in range(0, len(identifiers), _CHUNK):
+        yield list(identifiers[start : start + _CHUNK])
 
 
 def _delivery(row: Sequence[Any]) -> KeptDelivery:

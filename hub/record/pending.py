@@ -39,12 +39,11 @@ def check_in(db: Entities, identifier: int, zone: tzinfo) -> CommittedCheckIn | 
     attendance = select(o.attendance for o in db.Outbox if o.id == identifier).first()
     if attendance is None:
         return None
-    current = select(a for a in db.Attendance if a.id == attendance)
-    withdrawn = select(w for w in db.WithdrawnAttendance if w.attendance == attendance)
-    row = _told(current) or _told(withdrawn)
+    row = _told(select(a for a in db.Attendance if a.id == attendance))
     if row is None:
         return None
-    delivery, source, came, left, *about = row
+    maker, first, source, came, left, *about = row
+    delivery = first or maker
     student, (event, name, starts_at, *members) = about[:6], about[6:]
     return CommittedCheckIn(
         id=f"msg_{delivery}_{attendance}",
@@ -61,6 +60,7 @@ def _told(attended: Any) -> Any:
     return select(
         (
             a.delivery,
+            a.first_delivery,
             a.source,
             a.checked_in_at,
             a.checked_out_at,

@@ -8,8 +8,11 @@ from typing import Any
 
 from pony.orm import exists, select
 
+from hub.domain.evidence import State
 from hub.record.students import label_of
 from hub.store.store import Entities
+
+WITHDRAWN = State.WITHDRAWN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:
     every = select(
         (a.id, a.student.id, a.event.id, a.checked_in_at, a.checked_out_at, a.delivery)
         for a in db.Attendance
-        if a.delivery <= until
+        if a.delivery <= until and a.state != WITHDRAWN
     )
     return {
         (student, event): Attended(came, left, delivery, sources.get(identifier))
@@ -130,6 +133,7 @@ def underivable(
         db.AttendanceIdentifier: select(
             i for i in db.AttendanceIdentifier if i.attendance in attendances
         ),
+        db.Evidence: select(e for e in db.Evidence if e.attendance in attendances),
     }
     for entity, rows in found.items():
         yield entity._table_, [row.to_dict() for row in rows]

@@ -69,7 +69,6 @@ def metadata(db: Entities, table: str, after: int, upto: str, limit: int) -> lis
         "student": db.Student,
         "event": db.Event,
         "attendance": db.Attendance,
-        "withdrawn_attendance": db.WithdrawnAttendance,
     }[table]
     found = select(
         (o.id, o.metadata)

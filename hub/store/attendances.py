@@ -3,53 +3,50 @@
 from datetime import datetime
 
 from hub.domain import subjects
+from hub.domain.evidence import Kind, Said, State
 from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import to_utc
-from hub.errors import AlreadyCheckedIn, NotFound
-from hub.store import events, students
+from hub.errors import AlreadyCheckedIn, NotFound, Witness
+from hub.store import events, evidence, students
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
 
-INSERT = Statement("""
-    INSERT INTO attendance (student, event, checked_in_at, source, metadata, delivery)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (student, event) DO NOTHING RETURNING id""")
+_COLUMNS = """
+    student, event, checked_in_at, source, metadata, delivery, via, repeatable, participant"""
+INSERT = Statement(f"""
+    INSERT INTO attendance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (student, event) DO NOTHING RETURNING id""")
 FIND_AND_INSERT = Statement(f"""
     WITH found_student AS ({students.FIND}),
     found_event AS (
         SELECT near.* FROM ({events.NEAREST}) AS near
         ORDER BY greatest(near.starts_at - ?, ? - near.starts_at), near.starts_at DESC LIMIT 1),
     inserted AS (
-        INSERT INTO attendance (student, event, checked_in_at, source, metadata, delivery)
-        SELECT found_student.id, found_event.id, ?, ?, ?, ? FROM found_student, found_event
+        INSERT INTO attendance ({_COLUMNS})
+        SELECT found_student.id, found_event.id, ?, ?, ?, ?, ?, ?, ? FROM found_student, found_event
         ON CONFLICT (student, event) DO NOTHING RETURNING id)
     SELECT found_student.*, found_event.*, inserted.id FROM (SELECT 1) AS one
     LEFT JOIN found_student ON TRUE LEFT JOIN found_event ON TRUE LEFT JOIN inserted ON TRUE""")
 """What ``FIND``, ``NEAREST`` and ``INSERT`` do, in one; PostgreSQL only. SQLite, which is in the process,
 gains nothing by it, and has no INSERT in a WITH clause.
 """
-BY_STUDENT_AND_EVENT = """
-    SELECT id, checked_in_at, checked_out_at FROM attendance WHERE student = ? AND event = ?"""
-BY_IDENTIFIER = """
-    SELECT a.id, a.checked_in_at, a.checked_out_at
-    FROM attendance_identifier i JOIN attendance a ON a.id = i.attendance
+_RECORD = "a.id, a.checked_in_at, a.checked_out_at, a.state"
+BY_STUDENT_AND_EVENT = f"SELECT {_RECORD} FROM attendance a WHERE a.student = ? AND a.event = ?"
+BY_IDENTIFIER = f"""
+    SELECT {_RECORD} FROM attendance_identifier i JOIN attendance a ON a.id = i.attendance
     WHERE i.kind = ? AND i.value = ?"""
 ADD_IDENTIFIER = """
     INSERT INTO attendance_identifier (kind, value, attendance) VALUES (?, ?, ?)
     ON CONFLICT (kind, value) DO UPDATE SET attendance = excluded.attendance"""
-CHECK_OUT = "UPDATE attendance SET checked_out_at = ? WHERE id = ?"
-KEEP_WITHDRAWN = """
-    INSERT INTO withdrawn_attendance (attendance, student, event, checked_in_at, checked_out_at,
-        source, metadata, delivery, withdrawn_at, withdrawn_by)
-    SELECT id, student, event, checked_in_at, checked_out_at, source, metadata, delivery, ?, ?
-    FROM attendance WHERE id = ?"""
-DROP_IDENTIFIERS = "DELETE FROM attendance_identifier WHERE attendance = ?"
-DROP = "DELETE FROM attendance WHERE id = ?"
 
 
 def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
-    """Record an attendance. The database's unique key decides who was first."""
+    """Record an attendance, or what else says so. The database's unique key decides who was first.
+
+    A second check-in that is refused leaves nothing behind; ``witness`` keeps it as evidence.
+    """
     near = _near(operation.at, context)
     moment = _recorded(operation.at, near)
     student, event, made = _find_and_insert(tx, operation, near, moment, context)
@@ -67,38 +64,114 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
     if made is not None:
         attendance, change = AttendanceRecord(made, moment, None), Change.CREATED
     else:
-        if not operation.repeatable:
-            raise AlreadyCheckedIn
-        row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
-        assert row is not None
-        attendance, change = _record(tx, row), Change.UNCHANGED
+        attendance, change = _seen_again(tx, operation, student, event, moment, context)
     for identifier in operation.identifiers:
         tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, attendance.id)
     return context.result(operation, change, student=student, event=event, attendance=attendance)
 
 
+def _seen_again(
+    tx: Transaction,
+    operation: CheckIn,
+    student: StudentRecord,
+    event: EventRecord,
+    moment: datetime,
+    context: Context,
+) -> tuple[AttendanceRecord, Change]:
+    """A check-in of a student and an event that have an attendance: one more sighting of it, which
+    brings it back where it was withdrawn. Raises AlreadyCheckedIn.
+    """
+    row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
+    assert row is not None
+    was_withdrawn = row[3] == State.WITHDRAWN
+    if not operation.repeatable and not was_withdrawn:
+        raise AlreadyCheckedIn(
+            Witness(row[0], moment, context.source_of(operation), _participant(operation))
+        )
+    said = _said(Kind.CHECK_IN, moment, operation, context)
+    if not evidence.add(tx, row[0], said, context, _participant(operation)):
+        if not operation.repeatable:
+            raise AlreadyCheckedIn
+        return _record(tx, row), Change.UNCHANGED
+    settled = evidence.settle(tx, row[0], said, context)
+    return settled, Change.CREATED if was_withdrawn else Change.UNCHANGED
+
+
+def witness(tx: Transaction, seen: Witness, context: Context) -> bool:
+    """Keep a second check-in that was refused as a sighting of the attendance that there is;
+    whether it is a new one.
+    """
+    said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
+    if not evidence.add(tx, seen.attendance, said, context, seen.participant):
+        return False
+    evidence.settle(tx, seen.attendance, said, context)
+    return True
+
+
 def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
-    """Set the check-out time of an attendance; ignored where there is no attendance."""
+    """A sighting of somebody who leaves; ignored where there is no attendance, or one that is withdrawn
+    (and kept as evidence: a check-in that is late may bring it back).
+    """
     found = _find(tx, operation, context)
     if found is None:
         awaits = _awaited(tx, operation, context)
-        return context.ignored(operation, "There is no attendance to check out of", awaits)
+        return context.ignored(operation, _NOTHING_TO_LEAVE, awaits)
+    attendance = found[0]
     moment = _recorded(operation.at, _near(operation.at, context))
-    tx.run(CHECK_OUT, moment, found.id)
-    left = AttendanceRecord(found.id, found.checked_in_at, moment)
+    said = _said(Kind.CHECK_OUT, moment, operation, context)
+    if evidence.add(tx, attendance, said, context, _named_participant(operation)):
+        left = evidence.settle(tx, attendance, said, context)
+    else:
+        left = _record(tx, found)
+    if found[3] == State.WITHDRAWN:
+        return context.ignored(operation, _NOTHING_TO_LEAVE)
     return context.result(operation, Change.UPDATED, attendance=left)
 
 
 def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
-    """Move an attendance to the withdrawn ones; ignored where there is no attendance."""
+    """Take back what the source has said of an attendance; ignored where it has said nothing that stands.
+
+    The attendance is withdrawn when no check-in of any source is left. It keeps its id and its place.
+    """
     found = _find(tx, operation, context)
     if found is None:
         awaits = _awaited(tx, operation, context)
-        return context.ignored(operation, "There is no attendance to withdraw", awaits)
-    tx.run(KEEP_WITHDRAWN, context.received_at, context.delivery, found.id)
-    tx.run(DROP_IDENTIFIERS, found.id)
-    tx.run(DROP, found.id)
-    return context.result(operation, Change.UPDATED, attendance=found)
+        return context.ignored(operation, _NOTHING_TO_WITHDRAW, awaits)
+    attendance = found[0]
+    participant = _named_participant(operation)
+    if not evidence.take_back(tx, attendance, participant, context):
+        return context.ignored(operation, _NOTHING_TO_WITHDRAW)
+    moment = _recorded(operation.at, _near(operation.at, context))
+    said = _said(Kind.WITHDRAWAL, moment, operation, context)
+    evidence.add(tx, attendance, said, context, participant)
+    settled = evidence.settle(tx, attendance, said, context)
+    return context.result(operation, Change.UPDATED, attendance=settled)
+
+
+_NOTHING_TO_LEAVE = "There is no attendance to check out of"
+_NOTHING_TO_WITHDRAW = "There is no attendance to withdraw"
+
+
+def _said(
+    kind: Kind, at: datetime, operation: CheckIn | CheckOut | Withdraw, context: Context
+) -> Said:
+    """What the context's delivery says of an attendance."""
+    repeatable = isinstance(operation, CheckIn) and operation.repeatable
+    label = context.source_of(operation)
+    return Said(kind, context.delivery, label, context.via, at, repeatable, context.firm)
+
+
+def _participant(operation: CheckIn) -> str | None:
+    """What the sender calls the attendance itself."""
+    return _text(operation.identifiers[0]) if operation.identifiers else None
+
+
+def _named_participant(operation: CheckOut | Withdraw) -> str | None:
+    return _text(operation.attendance) if operation.attendance is not None else None
+
+
+def _text(identifier: Identifier) -> str:
+    return f"{identifier.kind}:{identifier.key}"
 
 
 def _find_and_insert(
@@ -112,6 +185,9 @@ def _find_and_insert(
         context.source_of(operation),
         context.metadata_of(operation),
         context.delivery,
+        context.via,
+        operation.repeatable,
+        _participant(operation),
     )
     named, called = operation.student, operation.event
     in_one = tx.inserts_in_queries and context.nearness.window is None
@@ -155,9 +231,7 @@ def _event(
     return events.find(tx, operation.event, near, context)
 
 
-def _find(
-    tx: Transaction, operation: CheckOut | Withdraw, context: Context
-) -> AttendanceRecord | None:
+def _find(tx: Transaction, operation: CheckOut | Withdraw, context: Context) -> Row | None:
     row: Row | None = None
     if isinstance(operation.attendance, Identifier):
         row = tx.row(BY_IDENTIFIER, operation.attendance.kind, operation.attendance.key)
@@ -166,7 +240,7 @@ def _find(
         event = _event(tx, operation, _near(operation.at, context), context)
         if student and event:
             row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
-    return _record(tx, row) if row else None
+    return row
 
 
 def _awaited(tx: Transaction, operation: CheckOut | Withdraw, context: Context) -> str | None:

@@ -11,7 +11,9 @@ from hub.domain.records import Change, EventRecord, Result, StudentRecord
 
 class Context(NamedTuple):
     """One delivery: its id, when it came (naive, UTC), its source's label, the hub's time zone, and how
-    near an event must be; and the student and the event that its operations have saved so far.
+    near an event must be; its plugin source (``via``), whether that one's word stands above sightings
+    (``firm``), and its idempotency key; and the student and the event that its operations have saved so
+    far.
     """
 
     delivery: str
@@ -19,6 +21,9 @@ class Context(NamedTuple):
     label: str
     zone: tzinfo
     nearness: Nearness = Nearness()
+    via: str = ""
+    firm: bool = False
+    key: str | None = None
     student: StudentRecord | None = None
     event: EventRecord | None = None
 

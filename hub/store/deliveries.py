@@ -15,12 +15,14 @@ from hub.domain.delivery import (
     Outcome,
     Settlement,
 )
+from hub.domain.subjects import EVENT, STUDENT
+from hub.store import mentions
 from hub.store.transaction import Statement, Transaction
 
 KEEP = Statement("""
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
-        idempotency_key, body_digest, students, events, waiting)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
+        idempotency_key, body_digest, students, events, waiting, sent_by)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
 BY_KEY = Statement("""
     SELECT id, received_at, status, answer, body_digest, key_attempt FROM delivery
     WHERE source = ? AND idempotency_key = ?""")
@@ -87,7 +89,9 @@ def keep(
         settlement.students,
         settlement.events,
         settlement.waiting,
+        delivery.sent_by,
     )
+    mentions.add(tx, delivery.id, settlement.mentions)
 
 
 @lru_cache(maxsize=256)
@@ -158,6 +162,7 @@ def add_attempt(tx: Transaction, kept: KeptDelivery, at: datetime, settlement: S
         settlement.waiting,
         kept.delivery.id,
     )
+    mentions.replace(tx, kept.delivery.id, settlement.mentions)
     return number
 
 
@@ -170,11 +175,13 @@ def forget(tx: Transaction, identifier: str) -> None:
     """Take away all of a delivery that may tell of a person; that it came, and its outcome, stay."""
     tx.run(FORGET, b"", _FORGOTTEN, Emptied.FORGOTTEN.value, identifier)
     tx.run(FORGET_ATTEMPTS, _FORGOTTEN, identifier)
+    mentions.forget(tx, identifier, STUDENT)
 
 
 def forget_events(tx: Transaction, identifier: str) -> None:
     """Take away what a delivery called its events: a sender may have written a person there."""
     tx.run(FORGET_EVENTS, identifier)
+    mentions.forget(tx, identifier, EVENT)
 
 
 def _add(tx: Transaction, delivery: str, record: Attempt) -> None:

@@ -26,9 +26,15 @@ def define(db: Database) -> None:
         created_at = Required(datetime, precision=6)
         updated_at = Required(datetime, precision=6)
         hidden_at = Optional(datetime, precision=6)
+        preferred_name = Optional(str, autostrip=False)
+        merged_into = Optional("Student", reverse="merged")
+        hidden_by = Optional(str, nullable=True)
+        hidden_firmly = Required(bool)
+        forgotten_at = Optional(datetime, precision=6)
+        merged = Set("Student", reverse="merged_into")
         identifiers = Set("StudentIdentifier")
         attendances = Set("Attendance")
-        withdrawn = Set("WithdrawnAttendance")
+        disagreements = Set("Disagreement")
 
     class StudentIdentifier(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "student_identifier"
@@ -54,9 +60,13 @@ def define(db: Database) -> None:
         created_at = Required(datetime, precision=6)
         updated_at = Required(datetime, precision=6)
         hidden_at = Optional(datetime, precision=6)
+        ends_at = Optional(datetime, precision=6)
+        merged_into = Optional("Event", reverse="merged")
+        hidden_by = Optional(str, nullable=True)
+        hidden_firmly = Required(bool)
+        merged = Set("Event", reverse="merged_into")
         identifiers = Set("EventIdentifier")
         attendances = Set("Attendance")
-        withdrawn = Set("WithdrawnAttendance")
         composite_key(name, starts_at)
 
     class EventIdentifier(db.Entity):  # type: ignore[name-defined,misc]
@@ -79,7 +89,16 @@ def define(db: Database) -> None:
         source = Optional(str, autostrip=False)
         metadata = Required(str, autostrip=False)
         delivery = Required(str)
+        via = Optional(str, autostrip=False)
+        repeatable = Required(bool)
+        participant = Optional(str, nullable=True, autostrip=False)
+        state = Required(int)
+        sightings = Required(int)
+        first_delivery = Optional(str, nullable=True)
+        withdrawal = Optional(str, nullable=True)
+        firm = Required(bool)
         identifiers = Set("AttendanceIdentifier")
+        evidence = Set("Evidence")
         composite_key(student, event)
 
     class AttendanceIdentifier(db.Entity):  # type: ignore[name-defined,misc]
@@ -90,19 +109,23 @@ def define(db: Database) -> None:
         attendance = Required(Attendance)
         composite_key(kind, value)
 
-    class WithdrawnAttendance(db.Entity):  # type: ignore[name-defined,misc]
-        _table_ = "withdrawn_attendance"
+    class Evidence(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "evidence"
         id = PrimaryKey(int, auto=True, size=64)
-        attendance = Required(int, size=64)
-        student = Required(Student)
-        event = Required(Event)
-        checked_in_at = Required(datetime, precision=6)
-        checked_out_at = Optional(datetime, precision=6)
-        source = Optional(str, autostrip=False)
-        metadata = Required(str, autostrip=False)
+        attendance = Required(Attendance)
+        kind = Required(str)
         delivery = Required(str)
-        withdrawn_at = Required(datetime, precision=6)
-        withdrawn_by = Required(str)
+        source = Optional(str, autostrip=False)
+        via = Optional(str, autostrip=False)
+        at = Required(datetime, precision=6)
+        repeatable = Required(bool)
+        participant = Optional(str, nullable=True, autostrip=False)
+        idempotency_key = Optional(str, nullable=True, autostrip=False)
+        firm = Required(bool)
+        reason = Optional(str, nullable=True, autostrip=False)
+        correction = Optional(str, nullable=True, autostrip=False)
+        taken_back_by = Optional(str, nullable=True)
+        composite_key(attendance, delivery, kind)
 
     class Delivery(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "delivery"
@@ -123,6 +146,9 @@ def define(db: Database) -> None:
         events = Optional(str, autostrip=False)
         waiting = Optional(str, nullable=True, autostrip=False)
         emptied = Optional(str, nullable=True)
+        sent_by = Optional(str, nullable=True, autostrip=False)
+        of_delivery = Optional(str, nullable=True)
+        of_row = Optional(int)
         attempts = Set("Attempt")
 
     class Attempt(db.Entity):  # type: ignore[name-defined,misc]
@@ -136,6 +162,42 @@ def define(db: Database) -> None:
         answer = Required(str, autostrip=False)
         duration = Required(int)
         composite_key(delivery, number)
+
+    class Mention(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "mention"
+        name = Required(str, autostrip=False)
+        delivery = Required(str)
+        PrimaryKey(name, delivery)
+
+    class Disagreement(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "disagreement"
+        id = PrimaryKey(int, auto=True, size=64)
+        delivery = Required(str)
+        student = Required(Student)
+        kind = Required(str)
+        value = Required(str, autostrip=False)
+        composite_key(student, kind, value)
+
+    class Change(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "change"
+        id = PrimaryKey(int, auto=True, size=64)
+        type = Required(str)
+        subject = Required(int, size=64)
+        delivery = Optional(str)
+        at = Required(datetime, precision=6)
+        attendances = Required(int, size=64)
+
+    class Token(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "token"
+        id = PrimaryKey(int, auto=True, size=64)
+        name = Required(str, autostrip=False)
+        digest = Required(str, unique=True)
+        scopes = Required(str)
+        sources = Optional(str, autostrip=False)
+        created_at = Required(datetime, precision=6)
+        expires_at = Optional(datetime, precision=6)
+        last_used_at = Optional(datetime, precision=6)
+        revoked_at = Optional(datetime, precision=6)
 
     class Capture(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "capture"

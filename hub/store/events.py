@@ -10,6 +10,7 @@ from hub.domain.operations import CreateEvent, HideEvent, SaveEvent, UpdateEvent
 from hub.domain.records import Change, EventRecord, Result
 from hub.domain.timestamps import calendar_date, format_utc, to_utc
 from hub.errors import Conflicting, NotFound, Refused
+from hub.store import changes
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
 
@@ -42,8 +43,10 @@ INSERT = """
         delivery, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 UPDATE = """
     UPDATE event SET name = ?, starts_at = ?, event_type = ?, points = ?, description = ?,
-        location = ?, hidden_at = NULL, updated_at = ? WHERE id = ?"""
-HIDE = "UPDATE event SET hidden_at = ?, updated_at = ? WHERE id = ?"
+        location = ?, updated_at = ?, hidden_at = NULL, hidden_by = NULL, hidden_firmly = FALSE
+    WHERE id = ?"""
+HIDE = """
+    UPDATE event SET hidden_at = ?, updated_at = ?, hidden_by = ?, hidden_firmly = ? WHERE id = ?"""
 HIDE_IDENTIFIER = "UPDATE event_identifier SET hidden_at = ? WHERE kind = ? AND value = ?"
 SHOWN_OF_KIND = """
     SELECT 1 FROM event_identifier WHERE event = ? AND kind = ? AND hidden_at IS NULL LIMIT 1"""
@@ -128,6 +131,7 @@ def create(tx: Transaction, operation: CreateEvent, context: Context) -> Result:
         tx.run(UPDATE, *members, context.received_at, event)
     else:
         event = _insert(tx, operation, members, context)
+    changes.add(tx, changes.EVENT_SAVED, event, context)
     return context.result(operation, Change.CREATED, event=_made(event, members, context))
 
 
@@ -149,6 +153,7 @@ def update(tx: Transaction, operation: UpdateEvent, context: Context) -> Result:
     if same and same[0] != found.id:
         raise _taken(members[0], members[1], context)
     tx.run(UPDATE, *members, context.received_at, found.id)
+    changes.add(tx, changes.EVENT_SAVED, found.id, context)
     return context.result(operation, Change.UPDATED, event=_made(found.id, members, context))
 
 
@@ -162,6 +167,7 @@ def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
         )  # fmt: skip
         event = _insert(tx, operation, members, context)
         _learn(tx, event, operation)
+        changes.add(tx, changes.EVENT_SAVED, event, context)
         return context.result(operation, Change.CREATED, event=_made(event, members, context))
     found, hidden = record(tx, row, context), bool(row[-1])
     learnt = _learn(tx, found.id, operation)
@@ -182,6 +188,8 @@ def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
     if hidden or members != _members(found):
         tx.run(UPDATE, *members, context.received_at, found.id)
         learnt = True
+    if learnt:
+        changes.add(tx, changes.EVENT_SAVED, found.id, context)
     change = Change.UPDATED if learnt else Change.UNCHANGED
     return context.result(operation, change, event=_made(found.id, members, context))
 
@@ -191,8 +199,12 @@ def hide(tx: Transaction, operation: HideEvent, context: Context) -> Result:
     found = find(tx, operation.event, context.received_at, context)
     if found is None:
         return context.ignored(operation, "No such event")
+    what = changes.EVENT_SAVED
     if not _is_shown_by_another(tx, operation.event, found.id, context):
-        tx.run(HIDE, context.received_at, context.received_at, found.id)
+        hidden_by = context.delivery, context.firm
+        tx.run(HIDE, context.received_at, context.received_at, *hidden_by, found.id)
+        what = changes.EVENT_HIDDEN
+    changes.add(tx, what, found.id, context)
     return context.result(operation, Change.UPDATED, event=found)
 
 

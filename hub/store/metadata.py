@@ -5,13 +5,11 @@ from hub.store.transaction import Transaction
 OF_STUDENT = "UPDATE student SET metadata = '{}' WHERE id = ?"
 OF_EVENT = "UPDATE event SET metadata = '{}' WHERE id = ?"
 OF_ATTENDANCE = "UPDATE attendance SET metadata = '{}' WHERE id = ?"
-OF_WITHDRAWN = "UPDATE withdrawn_attendance SET metadata = '{}' WHERE id = ?"
 
 _REMOVE = {
     "student": OF_STUDENT,
     "event": OF_EVENT,
     "attendance": OF_ATTENDANCE,
-    "withdrawn_attendance": OF_WITHDRAWN,
 }
 
 TABLES = tuple(_REMOVE)

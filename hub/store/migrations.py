@@ -5,6 +5,7 @@ statement serves both dialects; ``{id}``, ``{moment}`` and ``{bytes}`` stand for
 """
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -12,7 +13,115 @@ from pony.orm import Database, db_session
 
 from hub.store.database import LOCK_TIMEOUT, Address
 
-STEPS: tuple[tuple[str, ...], ...] = (
+_ARE_THE_LAST = """
+    NOT EXISTS (SELECT 1 FROM attendance a WHERE a.student = w.student AND a.event = w.event)
+    AND NOT EXISTS (
+        SELECT 1 FROM withdrawn_attendance l
+        WHERE l.student = w.student AND l.event = w.event AND l.attendance > w.attendance)"""
+_OF_ATTENDANCE = """
+    FROM withdrawn_attendance w
+    JOIN attendance a ON a.student = w.student AND a.event = w.event"""
+_VIA = "coalesce((SELECT d.source FROM delivery d WHERE d.id = {}), '')"
+_INSERT_EVIDENCE = """
+    INSERT INTO evidence (attendance, kind, delivery, source, via, at, repeatable, participant,
+        taken_back_by)"""
+
+_WITHDRAWN_BACK = (
+    f"UPDATE attendance SET via = {_VIA.format('attendance.delivery')}",
+    """UPDATE attendance SET participant = (
+        SELECT min(i.kind || ':' || i.value) FROM attendance_identifier i
+        WHERE i.attendance = attendance.id)""",
+    # A check-out was one column.
+    f"""{_INSERT_EVIDENCE}
+        SELECT id, 'check_in', delivery, source, via, checked_in_at, FALSE, participant, NULL
+        FROM attendance WHERE checked_out_at IS NOT NULL ORDER BY id""",
+    f"""{_INSERT_EVIDENCE}
+        SELECT id, 'check_out', delivery, source, via, checked_out_at, FALSE, participant, NULL
+        FROM attendance WHERE checked_out_at IS NOT NULL ORDER BY id""",
+    "UPDATE attendance SET state = 1 WHERE checked_out_at IS NOT NULL",
+    # Of several withdrawn ones of a student and an event the last has its place again.
+    f"""INSERT INTO attendance (id, student, event, checked_in_at, checked_out_at, source, metadata,
+            delivery, via, state, sightings, withdrawal)
+        SELECT w.attendance, w.student, w.event, w.checked_in_at, w.checked_out_at, w.source,
+            w.metadata, w.delivery, {_VIA.format("w.delivery")}, 2, 0, w.withdrawn_by
+        FROM withdrawn_attendance w WHERE {_ARE_THE_LAST} ORDER BY w.id""",
+    # Whatever stands with one that was withdrawn before is evidence from now on.
+    f"""{_INSERT_EVIDENCE}
+        SELECT a.id, 'check_in', a.delivery, a.source, a.via, a.checked_in_at, FALSE, a.participant,
+            NULL
+        FROM attendance a WHERE a.state <> 2 AND EXISTS (
+            SELECT 1 FROM withdrawn_attendance w WHERE w.student = a.student AND w.event = a.event)
+        ON CONFLICT DO NOTHING""",
+    *(
+        f"""{_INSERT_EVIDENCE}
+            SELECT a.id, '{kind}', w.{delivery}, w.source, {_VIA.format(f"w.{delivery}")}, w.{at}, FALSE,
+                NULL, {taken_back_by}
+            {_OF_ATTENDANCE} WHERE w.{at} IS NOT NULL ORDER BY w.id ON CONFLICT DO NOTHING"""
+        for kind, delivery, at, taken_back_by in (
+            ("check_in", "delivery", "checked_in_at", "w.withdrawn_by"),
+            ("check_out", "delivery", "checked_out_at", "w.withdrawn_by"),
+            ("withdrawal", "withdrawn_by", "withdrawn_at", "NULL"),
+        )
+    ),
+    # What is still to be sent on is known by the attendance that is left.
+    f"""UPDATE outbox SET attendance = (
+            SELECT a.id {_OF_ATTENDANCE} WHERE w.attendance = outbox.attendance)
+        WHERE EXISTS (
+                SELECT 1 {_OF_ATTENDANCE}
+                WHERE w.attendance = outbox.attendance AND a.id <> w.attendance)
+            AND NOT EXISTS (
+                SELECT 1 FROM outbox o WHERE o.target = outbox.target AND o.attendance = (
+                    SELECT a.id {_OF_ATTENDANCE} WHERE w.attendance = outbox.attendance))""",
+    """DELETE FROM outbox WHERE NOT EXISTS (
+        SELECT 1 FROM attendance a WHERE a.id = outbox.attendance)""",
+)
+"""Withdrawn attendances were moved to a table of their own. They go back to their place, and what was
+said of them becomes evidence."""
+
+
+def index_deliveries(cursor: Any, dialect: str) -> None:
+    """Have the kept deliveries found by whom and what they are about. Those that made an attendance, and
+    neither its student nor its event, are found through that.
+    """
+    mark = "?" if dialect == "SQLite" else "%s"
+    cursor.execute("CREATE INDEX attendance_delivery ON attendance (delivery)")
+    cursor.execute("SELECT kind, value, student FROM student_identifier")
+    owners = {f"{kind}:{value}": f"#{student}" for kind, value, student in cursor.fetchall()}
+    after = ""
+    while True:
+        cursor.execute(
+            f"""SELECT d.id, d.students, d.events,
+                EXISTS (SELECT 1 FROM attendance a WHERE a.delivery = d.id)
+                    AND NOT EXISTS (SELECT 1 FROM student s WHERE s.delivery = d.id)
+                    AND NOT EXISTS (SELECT 1 FROM event e WHERE e.delivery = d.id)
+            FROM delivery d WHERE d.id > {mark} ORDER BY d.id LIMIT 1000""",
+            (after,),
+        )
+        page = cursor.fetchall()
+        if not page:
+            break
+        after = page[-1][0]
+        rows = {
+            (f"{what} {name}", identifier)
+            for identifier, students, events, is_found in page
+            for what, text in (("student", students), ("event", events))
+            for name in text.split("\n")[1:-1]
+            if not is_found
+            or (
+                what == "student"
+                and name[0] != "#"
+                and owners.get(name, "?") not in text.split("\n")
+            )
+        }
+        cursor.executemany(
+            f"INSERT INTO mention (name, delivery) VALUES ({mark}, {mark})", sorted(rows)
+        )
+    cursor.execute("DROP INDEX attendance_delivery")
+
+
+Step = tuple["str | Callable[[Any, str], None]", ...]
+
+STEPS: tuple[Step, ...] = (
     (
         """CREATE TABLE student (
             id {id},
@@ -183,6 +292,102 @@ STEPS: tuple[tuple[str, ...], ...] = (
             ended_at {moment}
         )""",
     ),
+    (
+        "ALTER TABLE student ADD COLUMN preferred_name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE student ADD COLUMN merged_into BIGINT REFERENCES student (id)",
+        "ALTER TABLE student ADD COLUMN hidden_by TEXT",
+        "ALTER TABLE student ADD COLUMN hidden_firmly BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE student ADD COLUMN forgotten_at {moment}",
+        """UPDATE student SET forgotten_at = hidden_at
+            WHERE hidden_at IS NOT NULL AND first_name = '' AND last_name = '' AND source = ''
+                AND NOT EXISTS (SELECT 1 FROM student_identifier i WHERE i.student = student.id)""",
+        "CREATE INDEX student_merged_into ON student (merged_into) WHERE merged_into IS NOT NULL",
+        "ALTER TABLE event ADD COLUMN ends_at {moment}",
+        "ALTER TABLE event ADD COLUMN merged_into BIGINT REFERENCES event (id)",
+        "ALTER TABLE event ADD COLUMN hidden_by TEXT",
+        "ALTER TABLE event ADD COLUMN hidden_firmly BOOLEAN NOT NULL DEFAULT FALSE",
+        "CREATE INDEX event_merged_into ON event (merged_into) WHERE merged_into IS NOT NULL",
+        "CREATE INDEX event_starts_at ON event (starts_at)",
+        "ALTER TABLE attendance ADD COLUMN via TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attendance ADD COLUMN repeatable BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE attendance ADD COLUMN participant TEXT",
+        "ALTER TABLE attendance ADD COLUMN state INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE attendance ADD COLUMN sightings INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE attendance ADD COLUMN first_delivery TEXT",
+        "ALTER TABLE attendance ADD COLUMN withdrawal TEXT",
+        "ALTER TABLE attendance ADD COLUMN firm BOOLEAN NOT NULL DEFAULT FALSE",
+        """CREATE TABLE evidence (
+            id {id},
+            attendance BIGINT NOT NULL REFERENCES attendance (id),
+            kind TEXT NOT NULL,
+            delivery TEXT NOT NULL,
+            source TEXT NOT NULL,
+            via TEXT NOT NULL,
+            at {moment} NOT NULL,
+            repeatable BOOLEAN NOT NULL,
+            participant TEXT,
+            idempotency_key TEXT,
+            firm BOOLEAN NOT NULL DEFAULT FALSE,
+            reason TEXT,
+            correction TEXT,
+            taken_back_by TEXT,
+            CONSTRAINT evidence_attendance_delivery_kind UNIQUE (attendance, delivery, kind)
+        )""",
+        """CREATE UNIQUE INDEX evidence_key ON evidence (attendance, via, kind, idempotency_key)
+            WHERE idempotency_key IS NOT NULL""",
+        """CREATE INDEX evidence_standing ON evidence (attendance, kind, repeatable, delivery)
+            WHERE kind IN ('check_in', 'check_out') AND taken_back_by IS NULL""",
+        *_WITHDRAWN_BACK,
+        "DROP TABLE withdrawn_attendance",
+        """CREATE INDEX attendance_left ON attendance (event) WHERE state = 1""",
+        """CREATE INDEX attendance_withdrawn ON attendance (event) WHERE state = 2""",
+        "ALTER TABLE delivery ADD COLUMN sent_by TEXT",
+        "ALTER TABLE delivery ADD COLUMN of_delivery TEXT",
+        "ALTER TABLE delivery ADD COLUMN of_row INTEGER",
+        """CREATE INDEX delivery_of_delivery ON delivery (of_delivery, of_row)
+            WHERE of_delivery IS NOT NULL""",
+        """CREATE TABLE change (
+            id {id},
+            type TEXT NOT NULL,
+            subject BIGINT NOT NULL,
+            delivery TEXT NOT NULL,
+            at {moment} NOT NULL,
+            attendances BIGINT NOT NULL
+        )""",
+        """INSERT INTO change (type, subject, delivery, at, attendances)
+            SELECT 'student.saved', id, delivery, updated_at, 0 FROM student ORDER BY id""",
+        """INSERT INTO change (type, subject, delivery, at, attendances)
+            SELECT 'event.saved', id, delivery, updated_at, 0 FROM event ORDER BY id""",
+        "CREATE INDEX change_subject ON change (type, subject)",
+        """CREATE TABLE mention (
+            name TEXT NOT NULL,
+            delivery TEXT NOT NULL,
+            PRIMARY KEY (name, delivery)
+        ){clustered}""",
+        "CREATE INDEX mention_delivery ON mention (delivery)",
+        index_deliveries,
+        """CREATE TABLE disagreement (
+            id {id},
+            delivery TEXT NOT NULL,
+            student BIGINT NOT NULL REFERENCES student (id),
+            kind TEXT NOT NULL,
+            value TEXT NOT NULL,
+            CONSTRAINT disagreement_student_identifier UNIQUE (student, kind, value)
+        )""",
+        """CREATE TABLE token (
+            id {id},
+            name TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            scopes TEXT NOT NULL,
+            sources TEXT NOT NULL,
+            created_at {moment} NOT NULL,
+            expires_at {moment},
+            last_used_at {moment},
+            revoked_at {moment},
+            CONSTRAINT token_digest UNIQUE (digest)
+        )""",
+        "CREATE UNIQUE INDEX token_name ON token (name) WHERE revoked_at IS NULL",
+    ),
 )
 
 LATEST = len(STEPS)
@@ -202,11 +407,13 @@ _TYPES = {
         "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "moment": "DATETIME",
         "bytes": "BLOB",
+        "clustered": " WITHOUT ROWID",
     },
     "PostgreSQL": {
         "id": "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
         "moment": "TIMESTAMP(6)",
         "bytes": "BYTEA",
+        "clustered": "",
     },
 }
 
@@ -278,7 +485,10 @@ def migrate(database: Database, address: Address) -> list[int]:
         applied = list(range((version or 0) + 1, len(STEPS) + 1))
         for number in applied:
             for statement in STEPS[number - 1]:
-                cursor.execute(statement.format(**_TYPES[dialect]))
+                if callable(statement):
+                    statement(cursor, dialect)
+                else:
+                    cursor.execute(statement.format(**_TYPES[dialect]))
             cursor.execute(f"INSERT INTO schema_version (version) VALUES ({number})")
         if applied:
             cursor.execute(SET_READABLE_FROM.format(READABLE_FROM))

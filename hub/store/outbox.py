@@ -13,7 +13,8 @@ from hub.domain.records import Change, Result
 from hub.store.transaction import Transaction
 
 ADD = """
-    INSERT INTO outbox (target, attendance, attempts, due_at) VALUES (?, ?, 0, ?)"""
+    INSERT INTO outbox (target, attendance, attempts, due_at) VALUES (?, ?, 0, ?)
+    ON CONFLICT DO NOTHING"""
 DUE = """
     SELECT id, attempts FROM outbox WHERE target = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?"""
 LEASE = "UPDATE outbox SET due_at = ? WHERE id = ?"
@@ -23,9 +24,7 @@ AGAIN = """
     UPDATE outbox SET attempts = 0, due_at = ? WHERE target = ? AND (due_at IS NULL OR due_at > ?)"""
 DISCARD = "DELETE FROM outbox WHERE target = ?"
 FORGET = """
-    DELETE FROM outbox WHERE attendance IN (
-        SELECT a.id FROM attendance a WHERE a.student = ?
-        UNION ALL SELECT w.attendance FROM withdrawn_attendance w WHERE w.student = ?)"""
+    DELETE FROM outbox WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ from hub.store.transaction import Transaction
 
 EVENTS_MADE_NOW = "SELECT e.id, e.delivery FROM event e WHERE e.delivery = ? ORDER BY e.id"
 RENUMBER_EVENT = "UPDATE event SET id = ? WHERE id = ?"
-_REFERRING_TO_EVENT = ("event_identifier", "attendance", "withdrawn_attendance")
-_REFERENCES = {"attendance": ("student", "event"), "attendance_identifier": ("attendance",)}
+_REFERRING_TO_EVENT = ("event_identifier", "attendance")
+_REFERENCES = {
+    "attendance": ("student", "event"),
+    "attendance_identifier": ("attendance",),
+    "evidence": ("attendance",),
+}
 """By table, the tables that it refers to, and that may have been copied in part."""
 
 

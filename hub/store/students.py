@@ -8,7 +8,7 @@ from hub.domain.identifiers import A_NUMBER, EMAIL, SINGLE, Identifier, student_
 from hub.domain.operations import CreateStudent, HideStudent, SaveStudent, UpdateStudent
 from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import Conflicting, NotFound
-from hub.store import outbox
+from hub.store import changes, outbox
 from hub.store.context import Context
 from hub.store.transaction import Statement, Transaction
 
@@ -29,22 +29,34 @@ INSERT = """
     INSERT INTO student (first_name, last_name, is_admin, source, metadata, delivery, created_at,
         updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 UPDATE = """
-    UPDATE student SET first_name = ?, last_name = ?, is_admin = ?, hidden_at = NULL, updated_at = ?
+    UPDATE student SET first_name = ?, last_name = ?, is_admin = ?, updated_at = ?, hidden_at = NULL,
+        hidden_by = NULL, hidden_firmly = FALSE
     WHERE id = ?"""
-HIDE = "UPDATE student SET hidden_at = ?, updated_at = ? WHERE id = ?"
+HIDE = """
+    UPDATE student SET hidden_at = ?, updated_at = ?, hidden_by = ?, hidden_firmly = ? WHERE id = ?"""
 FORGET = """
-    UPDATE student SET first_name = '', last_name = '', is_admin = ?, source = '', metadata = '{}',
-        hidden_at = ?, updated_at = ? WHERE id = ?"""
+    UPDATE student SET first_name = '', last_name = '', preferred_name = '', is_admin = ?, source = '',
+        metadata = '{}', hidden_at = ?, updated_at = ?, forgotten_at = ? WHERE id = ?"""
 FORGET_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ?"
-FORGET_ATTENDANCES = "UPDATE attendance SET metadata = '{}' WHERE student = ? RETURNING id"
+FORGET_ATTENDANCES = """
+    UPDATE attendance SET metadata = '{}', participant = NULL WHERE student = ? RETURNING id"""
 FORGET_ATTENDANCE_IDENTIFIERS = """
     DELETE FROM attendance_identifier
     WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
-FORGET_WITHDRAWN = "UPDATE withdrawn_attendance SET metadata = '{}' WHERE student = ?"
+FORGET_EVIDENCE = """
+    UPDATE evidence SET participant = NULL, idempotency_key = NULL, reason = NULL
+    WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
+FORGET_DISAGREEMENTS = """
+    DELETE FROM disagreement WHERE student = ? OR EXISTS (
+        SELECT 1 FROM student_identifier i
+        WHERE i.student = ? AND i.kind = disagreement.kind AND i.value = disagreement.value)"""
+DISAGREE = """
+    INSERT INTO disagreement (delivery, student, kind, value) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO NOTHING"""
 ADD_IDENTIFIER = "INSERT INTO student_identifier (kind, value, shown, student) VALUES (?, ?, ?, ?)"
 RESPELL_IDENTIFIER = "UPDATE student_identifier SET shown = ? WHERE kind = ? AND value = ?"
 DROP_IDENTIFIERS = "DELETE FROM student_identifier WHERE student = ? AND kind = ?"
-RELEASE = "DELETE FROM student_identifier WHERE kind = ? AND value = ?"
+RELEASE = "DELETE FROM student_identifier WHERE kind = ? AND value = ? RETURNING student"
 """Takes an identifier from a hidden student, for the one to whom it is given now."""
 
 
@@ -69,7 +81,7 @@ def unknown(named: str | Identifier, awaits: str | None = None) -> NotFound:
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
     """Create a student, or show a hidden one again. Refused where an identifier is taken."""
     hidden, of_others = _require_free(tx, operation.identifiers)
-    _release(tx, of_others)
+    _release(tx, of_others, context)
     if hidden is None:
         student = _insert(tx, operation, operation.is_admin, context)
     else:
@@ -92,7 +104,7 @@ def update(tx: Transaction, operation: UpdateStudent, context: Context) -> Resul
             raise _taken(identifier)
         if owner is not None and owner.student != found.id:
             of_others.append(identifier)
-    _release(tx, of_others)
+    _release(tx, of_others, context)
     for kind in {identifier.kind for identifier in operation.identifiers} - SINGLE:
         tx.run(DROP_IDENTIFIERS, found.id, kind)
     for identifier in operation.identifiers:
@@ -116,6 +128,7 @@ def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
         student = _insert(tx, operation, False, context)
         return _result(tx, operation, Change.CREATED, student, context)
     change = Change.UNCHANGED
+    foreign: list[Identifier] = []
     own_kinds = {row[0] for row in tx.rows(OWN, owner.student)}
     for identifier in _distinct(operation.identifiers):
         missing = identifier.kind not in SINGLE or identifier.kind not in own_kinds
@@ -124,14 +137,18 @@ def save(tx: Transaction, operation: SaveStudent, context: Context) -> Result:
         holder = _owner(tx, identifier)
         is_own = holder is not None and holder.student == owner.student
         if (missing or replaces) and not is_own and _is_free(holder, owner.student):
-            _release(tx, (identifier,) if holder is not None else ())
+            _release(tx, (identifier,) if holder is not None else (), context)
             _set_identifier(tx, owner.student, identifier)
             change = Change.UPDATED
+        elif not is_own:
+            foreign.append(identifier)
+            if holder is not None or identifier.kind == A_NUMBER:
+                tx.run(DISAGREE, context.delivery, owner.student, identifier.kind, identifier.key)
     renamed = operation.update and (operation.first_name or operation.last_name)
     if renamed or owner.hidden:
         _rewrite(tx, owner.student, operation if renamed else None, None, context)
         change = Change.UPDATED
-    return _result(tx, operation, change, owner.student, context)
+    return _result(tx, operation, change, owner.student, context, tuple(foreign))
 
 
 def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
@@ -139,17 +156,21 @@ def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
     found = find(tx, operation.student)
     if found is None:
         return context.ignored(operation, "No such student")
-    tx.run(HIDE, context.received_at, context.received_at, found.id)
+    hidden_by = context.delivery, context.firm
+    tx.run(HIDE, context.received_at, context.received_at, *hidden_by, found.id)
+    changes.add(tx, changes.STUDENT_HIDDEN, found.id, context)
     return context.result(operation, Change.UPDATED, student=found)
 
 
 def forget(tx: Transaction, student: int, now: datetime) -> int:
     """Remove all that tells who a student is; how many attendances of theirs stay counted."""
-    tx.run(FORGET, False, now, now, student)
+    tx.run(FORGET, False, now, now, now, student)
+    tx.run(FORGET_DISAGREEMENTS, student, student)
     tx.run(FORGET_IDENTIFIERS, student)
     tx.run(FORGET_ATTENDANCE_IDENTIFIERS, student)
-    tx.run(FORGET_WITHDRAWN, student)
-    tx.run(outbox.FORGET, student, student)
+    tx.run(FORGET_EVIDENCE, student)
+    tx.run(outbox.FORGET, student)
+    changes.forgotten(tx, student, now)
     return len(tx.rows(FORGET_ATTENDANCES, student))
 
 
@@ -172,10 +193,13 @@ def _result(
     change: Change,
     student: int,
     context: Context,
+    foreign: tuple[Identifier, ...] = (),
 ) -> Result:
     row = tx.row(BY_ID, student)
     assert row is not None
-    return context.result(operation, change, student=record(row))
+    if change is not Change.UNCHANGED:
+        changes.add(tx, changes.STUDENT_SAVED, student, context)
+    return context.result(operation, change, student=record(row), foreign=foreign)
 
 
 def _owner(tx: Transaction, identifier: Identifier) -> _Owner | None:
@@ -189,10 +213,11 @@ def _is_free(owner: _Owner | None, student: int) -> bool:
     return owner is None or owner.hidden or owner.student == student
 
 
-def _release(tx: Transaction, identifiers: Iterable[Identifier]) -> None:
+def _release(tx: Transaction, identifiers: Iterable[Identifier], context: Context) -> None:
     """Take identifiers from the hidden students who have them."""
     for identifier in identifiers:
-        tx.run(RELEASE, identifier.kind, identifier.key)
+        for (student,) in tx.rows(RELEASE, identifier.kind, identifier.key):
+            changes.add(tx, changes.STUDENT_HIDDEN, student, context)
 
 
 def _require_free(

@@ -347,11 +347,16 @@ def _know(hub: MemoryHub, subject: Subject) -> None:
     hub.know_named(hub.operations(subject.source, subject.fixture.body, subject.fixture.headers))
 
 
+_NO_RECORD = ("updated_at", "sightings")
+
+
 def _record(hub: MemoryHub) -> list[list[dict[str, Any]]]:
-    """What is recorded; without when it was last touched, which an update that changes nothing moves."""
+    """What is recorded; without when it was last touched, which an update that changes nothing moves, and
+    how often a check-in was seen.
+    """
     return [
         [
-            {name: one for name, one in row.items() if name != "updated_at"}
+            {name: one for name, one in row.items() if name not in _NO_RECORD}
             for row in hub.rows(table)
         ]
         for table in RECORD

@@ -10,6 +10,7 @@ from hubtest import LEGACY, ONETAP, UNIFIED, fixture
 from serving import eventually
 
 from hub.domain.delivery import Outcome, Settlement, delivery_id_at
+from hub.domain.evidence import State
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import SaveStudent
 from hub.domain.timestamps import utc_now
@@ -29,7 +30,7 @@ def everything(rows):
     """Every value of every row, as text."""
     names = (
         "Student", "StudentIdentifier", "Event", "EventIdentifier", "Attendance",
-        "AttendanceIdentifier", "WithdrawnAttendance", "Delivery", "Attempt",
+        "AttendanceIdentifier", "Evidence", "Delivery", "Attempt", "Mention", "Disagreement", "Change",
     )  # fmt: skip
     return "\n".join(repr(row) for name in names for row in rows(name))
 
@@ -339,7 +340,7 @@ class TestWhatStaysBehind:
         }  # fmt: skip
         assert client.post(ONETAP, visit).status == 201
         client.post(ONETAP, {**visit, "event": "participant.deleted"})
-        (withdrawn,) = rows("WithdrawnAttendance")
+        (withdrawn,) = (row for row in rows("Attendance") if row["state"] == State.WITHDRAWN)
         assert self.MAIL in withdrawn["metadata"]
         done = forget(hub.store, self.MAIL)
         assert self.MAIL not in everything(rows).lower()

@@ -311,10 +311,10 @@ def test_a_fault_of_the_store_in_a_replay_is_an_attempt_that_failed(
 def once_broken(monkeypatch):
     from hub.jobs.replay import decide
 
-    def broken(tx, endpoint, delivery, prepared, zone):
+    def broken(tx, endpoint, delivery, prepared, key, zone):
         if not prepared.failed:
             raise RuntimeError
-        return decide(tx, endpoint, delivery, prepared, zone)
+        return decide(tx, endpoint, delivery, prepared, key, zone)
 
     return broken
 

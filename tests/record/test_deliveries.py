@@ -32,10 +32,17 @@ def identifier(number):
 @pytest.fixture
 def keep(store):
     def keep(number, *, outcome=Outcome.REFUSED, status=404, source="s", **settled):
-        names = {name: subjects.joined(settled.pop(name, ())) for name in ("students", "events")}
         received_at = START + timedelta(hours=number)
         delivery = Delivery(identifier(number), source, received_at, {"x-a": "1"}, b"\xff{}")
-        settlement = Settlement(outcome, status, '{"error": "no"}', 1, **names, **settled)
+        mentions = [
+            subjects.mention(what, name)
+            for what in ("student", "event")
+            for name in settled.pop(f"{what}s", ())
+        ]
+        texts = {f"{what}s": "" for what in ("student", "event")}
+        settlement = Settlement(
+            outcome, status, '{"error": "no"}', 1, **texts, **settled, mentions=mentions
+        )
         with store.writing() as tx:
             written.keep(tx, delivery, settlement, None, None)
 

@@ -52,7 +52,7 @@ def test_a_check_out_and_a_withdrawal_mean_the_event_of_their_own_time(hub, call
     later = parse_timestamp("2024-01-19T09:00:00")
     zone = hub.settings.time_zone
     with hub.store.writing() as tx:
-        (result,) = apply(tx, [wanted], Context("d" * 28, later, "test", zone))
+        (result,) = apply(tx, [wanted], Context("d" * 28, later, "test", zone, via="unified"))
     assert result.attendance.id == 1
 
 
