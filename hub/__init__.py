@@ -48,6 +48,7 @@ from hub.version import __version__
 from hub.wire.keywords import is_missing
 from hub.wire.signatures import (
     GITHUB_SIGNATURE,
+    HUB_TOKEN,
     ONETAP_SIGNATURE,
     OPEN,
     SHARED_SECRET,
@@ -55,6 +56,7 @@ from hub.wire.signatures import (
     WEBHOOK_SIGNATURE,
     Authentication,
     HmacSha256,
+    HubToken,
     SharedSecret,
     Signer,
 )
@@ -64,6 +66,7 @@ __all__ = [
     "CARD",
     "EMAIL",
     "GITHUB_SIGNATURE",
+    "HUB_TOKEN",
     "MAX_IDENTIFIER_LENGTH",
     "ONETAP_SIGNATURE",
     "OPEN",
@@ -84,6 +87,7 @@ __all__ = [
     "HideEvent",
     "HideStudent",
     "HmacSha256",
+    "HubToken",
     "Identifier",
     "Ignore",
     "NotConfigured",

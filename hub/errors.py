@@ -6,6 +6,7 @@ HubError
 │   │   └── AlreadyCheckedIn 400  the student is checked in to this event
 │   ├── InvalidPayload       400  it is not JSON, or not what the source's schema describes
 │   ├── Unauthenticated      401  its signature is missing or wrong
+│   ├── Forbidden            403  its token may not do that
 │   ├── FromElsewhere        403  a page of another site has a browser send it
 │   ├── NotFound             404  it names a student or an event that the hub does not know
 │   ├── RequestTimeout       408  its body did not arrive in time
@@ -14,7 +15,7 @@ HubError
 │   ├── PayloadTooLarge      413  its body is over the limit
 │   ├── UnsupportedMediaType 415  its content type is not JSON
 │   ├── CaptureFull          429  a capture has taken as many requests as one takes
-│   ├── TooManyAttempts      429  too many wrong admin tokens came from there
+│   ├── TooManyAttempts      429  too many wrong tokens came from there
 │   └── NotConfigured        503  its source requires a signature and has no secret
 ├── NotDelivered                  a target did not take a check-in; the hub sends it again later
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
@@ -27,9 +28,11 @@ HubError
     └── InvalidOperation          an operation was made with a value that it cannot have
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar
 
 FAULTS = (Exception, SystemExit, GeneratorExit)
@@ -55,20 +58,26 @@ class Refused(HubError):
     """An expected refusal: it becomes the answer to the request, and one log line.
 
     ``error`` is the sentence that clients match on, ``details`` says how to mend it, and ``errors``
-    lists the violations where a schema rejected the payload. ``is_final`` tells that the same request can
-    never do better: then its idempotency key remembers the answer.
+    lists the violations where a schema rejected the payload; ``headers`` go with the answer.
+    ``is_final`` tells that the same request can never do better: then its idempotency key remembers the
+    answer.
     """
 
     status: ClassVar[int] = 400
     is_final: ClassVar[bool] = True
 
     def __init__(
-        self, error: str, details: str | None = None, errors: Sequence[Violation] = ()
+        self,
+        error: str,
+        details: str | None = None,
+        errors: Sequence[Violation] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(error)
         self.error = error
         self.details = details
         self.errors = tuple(errors)
+        self.headers = headers
 
 
 class Conflicting(Refused):
@@ -110,6 +119,16 @@ class Unauthenticated(Refused):
 
     status = 401
     is_final = False
+
+
+class Forbidden(Refused):
+    """The token is a right one, and may not do this."""
+
+    status = 403
+    is_final = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__("This token may not do that", why)
 
 
 class FromElsewhere(Refused):
@@ -191,7 +210,10 @@ class TooManyAttempts(Refused):
     status = 429
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("Too many wrong tokens", "Try again after Retry-After seconds")
+        wait = {"Retry-After": str(math.ceil(seconds))}
+        super().__init__(
+            "Too many wrong tokens", "Try again after Retry-After seconds", headers=wait
+        )
         self.seconds = seconds
 
 

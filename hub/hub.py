@@ -1,18 +1,23 @@
 """One hub, put together: the one place that knows all the parts, and hands each what it needs."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from hub.api.capture import CaptureApi
+from hub.api.changes import ChangesApi
 from hub.api.deliveries import DeliveriesApi
+from hub.api.doubts import DoubtsApi
+from hub.api.record import RecordApi
+from hub.api.reports import ReportsApi
 from hub.api.route import Route
 from hub.api.status import StatusPages
 from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
-from hub.intake.endpoint import endpoints, require_known_sources
+from hub.intake.endpoint import Endpoint, endpoints, require_known_sources
+from hub.intake.tokens import Tokens
 from hub.intake.webhooks import Webhooks
 from hub.jobs.replay import Replays
 from hub.jobs.secrets import SecretFiles
@@ -20,6 +25,7 @@ from hub.jobs.sender import Senders
 from hub.jobs.upkeep import Upkeep
 from hub.plugin.loading import Plugins
 from hub.plugin.observers import Observers
+from hub.record.doubts import Sources
 from hub.store.database import parse_address
 from hub.store.store import Store
 
@@ -48,8 +54,9 @@ class Hub:
         self.replays = Replays(
             self.store, hooks, self.endpoints, names, self._committed, settings.time_zone
         )
-        self.upkeep = Upkeep(self.store, self.replays, settings)
-        self.webhooks = Webhooks(self.store, hooks, names, self._committed, settings)
+        self.tokens = Tokens(self.store, settings.admin_token)
+        self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings)
+        self.webhooks = Webhooks(self.store, hooks, names, self._committed, self.tokens, settings)
         self.secrets = SecretFiles(self.endpoints)
         self._ending = threading.Event()
         self.routes = tuple(self._routes())
@@ -83,13 +90,28 @@ class Hub:
         yield from StatusPages(
             self.store, self.plugins, self.endpoints, self.observers, self.senders, utc_now()
         ).routes()
-        if settings.admin_token:
-            yield from DeliveriesApi(
-                self.store, self.replays, settings.admin_token, settings.time_zone, self._ending
-            ).routes()
+        yield from DeliveriesApi(
+            self.store, self.replays, self.tokens, settings.time_zone, self._ending
+        ).routes()
+        zone, public_url = settings.time_zone, settings.public_url
+        yield from RecordApi(self.store, self.tokens, zone, public_url).routes()
+        yield from ChangesApi(self.store, self.tokens, zone).routes()
+        yield from ReportsApi(self.store, self.tokens, zone, public_url).routes()
+        yield from DoubtsApi(
+            self.store, self.tokens, sources_of(self.endpoints), zone, public_url
+        ).routes()
         yield from CaptureApi(self.store, settings.body_limit).routes()
         for endpoint in self.endpoints:
             yield Route("POST", endpoint.path.rstrip("/"), partial(self.webhooks.handle, endpoint))
+
+
+def sources_of(endpoints: Iterable[Endpoint]) -> Sources:
+    """Which sources anyone may post to, and which are signed."""
+    is_open = {endpoint.source.name: endpoint.is_open for endpoint in endpoints}
+    return Sources(
+        tuple(name for name, open_ in is_open.items() if open_),
+        tuple(name for name, open_ in is_open.items() if not open_),
+    )
 
 
 def require_lasting(settings: Settings) -> None:

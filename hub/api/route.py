@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hub.api.files import File
+from hub.api.waiting import Waiting
 from hub.intake.answers import Answer
 
 
@@ -16,5 +18,5 @@ class Route(NamedTuple):
 
     method: str
     path: str
-    answer: Callable[..., Answer]
+    answer: Callable[..., Answer | File | Waiting]
     lane: str = ""

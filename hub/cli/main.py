@@ -15,6 +15,7 @@ from hub.cli.deliveries import deliveries
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.terminal import show
 from hub.config.load import load
+from hub.domain.tokens import Scope
 from hub.errors import HubError, Refused, SettingError
 from hub.log import keep_plain
 from hub.version import __version__
@@ -169,6 +170,63 @@ def capture(
     from hub.cli.capture import run
 
     run(load(options, config_file).settings, minutes, url, shown, listed)
+
+
+@main.group()
+def token() -> None:
+    """Make, list and revoke tokens: who may read the record, or post."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do; may be repeated.",
+)
+@click.option("--source", "sources", multiple=True, help="Post to this source alone.")
+@click.option("--expires", metavar="TIME", help="How long it is valid, such as 12h or 30d.")
+@setting_options("database")
+def token_create(
+    name: str,
+    scopes: tuple[str, ...],
+    sources: tuple[str, ...],
+    expires: str | None,
+    config_file: str | None,
+    **options: Any,
+) -> None:
+    """Print a new token. It is shown once, and works at once on a running hub.
+
+    counts: events, head counts and reports of events. read: the whole record. post: to sources with
+    signature = "token". desk: read, correct, import. metrics: the metrics. admin: everything.
+    """
+    from hub.cli import tokens
+
+    show(tokens.create(load(options, config_file).settings, name, scopes, sources, expires))
+
+
+@token.command("list")
+@setting_options("database", "time_zone")
+def token_list(config_file: str | None, **options: Any) -> None:
+    """List the tokens: name, scopes, expiry, last use."""
+    from hub.cli import tokens
+
+    for line in tokens.listed(load(options, config_file).settings):
+        show(line)
+
+
+@token.command("revoke")
+@click.argument("name")
+@setting_options("database")
+def token_revoke(name: str, config_file: str | None, **options: Any) -> None:
+    """Have a token open nothing any more, within a second."""
+    from hub.cli import tokens
+
+    tokens.revoke(load(options, config_file).settings, name)
+    show(f"{name} is revoked")
 
 
 @main.command()

@@ -1,13 +1,16 @@
 """A hub's routes as a WSGI application (PEP 3333): a Bottle core, JSON errors, CORS."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import bottle
 
+from hub.api.files import File
 from hub.api.route import Route
+from hub.api.waiting import LAST, LOOK_EVERY, MAY_WAIT, NotYet, Waiting
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import FAULTS
@@ -61,8 +64,11 @@ class Application:
                 core.route(path, "OPTIONS", partial(self._options, allow))
         return core
 
-    def _answer(self, answer: Callable[..., Answer], **parts: str) -> bytes:
-        made = answer(bottle.request.environ, **parts)
+    def _answer(self, answer: Callable[..., Any], **parts: str) -> bytes | Iterator[bytes]:
+        environ = bottle.request.environ
+        made: Answer | File | Waiting = answer(environ, **parts)
+        if isinstance(made, Waiting):
+            made = _waited(made, environ.get(MAY_WAIT))
         response = bottle.response
         response.status = made.status
         response.set_header("Content-Type", "application/json")
@@ -70,7 +76,7 @@ class Application:
             response.set_header(name, value)
         if self._origins:
             self._add_cors()
-        return made.body.encode()
+        return made.chunks if isinstance(made, File) else made.body.encode()
 
     def _options(self, allow: str, **_: str) -> bottle.HTTPResponse:
         headers = {"Allow": allow, **self._cors()}
@@ -110,6 +116,21 @@ class Application:
             "Access-Control-Expose-Headers": "X-Delivery-Id, X-Delivery-Replayed, Retry-After",
             "Vary": "Origin",
         }
+
+
+def _waited(waiting: Waiting, asked: str | None) -> Answer:
+    """What is answered at last. Raises NotYet where the server waits by itself."""
+    found = waiting.look(asked == LAST)
+    if found is not None:
+        return found
+    if asked is not None:
+        raise NotYet(waiting.seconds)
+    end = time.monotonic() + waiting.seconds
+    while found is None:
+        left = end - time.monotonic()
+        time.sleep(max(0.0, min(left, LOOK_EVERY)))
+        found = waiting.look(left <= LOOK_EVERY)
+    return found
 
 
 _ERRORS: Mapping[int, tuple[str, str]] = {

@@ -15,23 +15,19 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Collection
 from typing import Any
 
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
 from hub.http.app import Application
-from hub.http.batch import Request, Response, response_of, run
+from hub.http.aside import Aside, Receive, Scope, Send, direct, send_response
+from hub.http.batch import Request, Response, run
 from hub.http.lanes import Lanes
 from hub.http.protocol import PIPELINED
 from hub.intake import answers
-from hub.intake.answers import Answer
 from hub.intake.request import DELIVERY_ID, HEADERS
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LARGEST_BATCH = 256
 _MOST_BYTES = 1024 * 1024
@@ -67,6 +63,7 @@ class Adapter:
         self._timeout = settings.body_timeout
         self._connections = connections
         self.lanes = Lanes(application.routes)
+        self.aside = Aside(application)
         self._expected = self._last = 1
         self._modest = 0
         self._patience = self._wait_until = 0.0
@@ -98,12 +95,7 @@ class Adapter:
         request = Request(environ, body)
         lane = self.lanes.of(environ["PATH_INFO"])
         if lane is not None:
-            try:
-                response = await lane.run(lambda: run(self._application, [request])[0])
-            except asyncio.CancelledError:  # the server ends, and waits no longer
-                may_be = environ["REQUEST_METHOD"] == "POST"
-                response = direct(answers.unavailable(may_be_recorded=may_be))
-            await send_response(send, response)
+            await self.aside.answer(lane, request, receive, send)
             return
         answered: asyncio.Future[Response] = loop.create_future()
         is_light = len(body) <= _LIGHT and PIPELINED not in scope.get("state", ())
@@ -167,6 +159,7 @@ class Adapter:
         if self._waiting:
             loop.call_soon(self._tick)
         self._answer(batch)
+        self.aside.look_again(started)
         self._expect(len(batch))
         took = time.perf_counter() - started
         self._patience = min(max(_SHORTEST_WAIT, took / 8), _LONGEST_WAIT)
@@ -272,19 +265,3 @@ def _names(raw_name: bytes) -> tuple[str, str]:
     if len(raw_name) <= _LONGEST_REMEMBERED and len(_NAMES) < _MOST_REMEMBERED:
         _NAMES[raw_name] = names
     return names
-
-
-def direct(answer: Answer) -> Response:
-    """An answer that the application has no part in; the connection is not used again."""
-    response = response_of(answer, new_delivery_id())
-    response.headers.append(("Connection", "close"))
-    return response
-
-
-async def send_response(send: Send, response: Response) -> None:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in response.headers
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hub.domain.delivery import new_delivery_id
@@ -26,11 +26,12 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer that may be sent."""
+    """An answer that may be sent. ``rest`` is what follows of a body that is made as it is sent."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    rest: Iterator[bytes] | None = None
 
 
 def run(application: Application, requests: Sequence[Request]) -> list[Response]:
@@ -74,7 +75,12 @@ def _named(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _call(application: Application, request: Request) -> Response:
+def begin(application: Application, request: Request) -> Response:
+    """Answer one request; a file is not read to its end."""
+    return _call(application, request, whole=False)
+
+
+def _call(application: Application, request: Request, whole: bool = True) -> Response:
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -82,5 +88,7 @@ def _call(application: Application, request: Request) -> Response:
 
     # Bottle writes to the environ; the request may have to go again.
     environ = {**request.environ, "wsgi.input": io.BytesIO(request.body)}
-    body = b"".join(application(environ, start_response))
-    return Response(started[0], started[1], body)
+    body = application(environ, start_response)
+    if whole or isinstance(body, list):
+        return Response(started[0], started[1], b"".join(body))
+    return Response(started[0], started[1], b"", iter(body))

@@ -69,6 +69,7 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
     )
     server = _Server(config, settings.drain_timeout)
     adapter = Adapter(application, settings, server.server_state.connections)
+    adapter.aside.ending = lambda: server.should_exit
     config.app = adapter
     server.standby = Standby(application, adapter.lanes, listener, settings)
     # For the moments before uvicorn has its own handlers, and after it, when it raises the signal

@@ -15,7 +15,8 @@ import uvicorn
 
 from hub.config.settings import Settings
 from hub.http.app import Application
-from hub.http.asgi import Receive, Scope, Send, direct, environ_of, send_response
+from hub.http.asgi import environ_of
+from hub.http.aside import Receive, Scope, Send, direct, send_response
 from hub.http.batch import Request, run
 from hub.http.lanes import Lanes
 from hub.http.protocol import configured

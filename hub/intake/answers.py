@@ -39,7 +39,7 @@ def refusal(refused: Refused) -> Answer:
         body["details"] = refused.details
     if refused.errors:
         body["errors"] = [asdict(violation) for violation in refused.errors]
-    return answer(refused.status, body)
+    return answer(refused.status, body, **refused.headers)
 
 
 def unavailable(may_be_recorded: bool = False) -> Answer:

@@ -34,6 +34,7 @@ from hub.wire.signatures import (
     WEBHOOK_SIGNATURE,
     Authentication,
     HmacSha256,
+    HubToken,
     Open,
     WhenSigned,
     signing_timestamp,
@@ -223,6 +224,8 @@ def _authentication(source: Source, own: SourceSettings) -> Authentication:
             f"{name}.{setting}: this source is always signed; post to another, or leave it out "
             f"with without"
         )
+    if own.required is False and isinstance(scheme, HubToken):
+        raise SettingError(f"{name}.required: a source that takes the hub's tokens requires one")
     if own.signed == "timestamp.body":
         if not isinstance(scheme, HmacSha256) or not scheme.timestamp_header:
             raise SettingError(

@@ -10,8 +10,10 @@ from typing import Any
 from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery, Delivery, Outcome, new_delivery_id
 from hub.domain.timestamps import utc_now
+from hub.domain.tokens import Scope
 from hub.errors import (
     FAULTS,
+    Forbidden,
     KeyReused,
     NotConfigured,
     PluginError,
@@ -30,6 +32,7 @@ from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
 from hub.intake.request import DELIVERY_ID, headers_of
+from hub.intake.tokens import Tokens
 from hub.log import log_fault
 from hub.plugin.checks import place_of
 from hub.plugin.hooks import HookFailed, Hooks
@@ -37,7 +40,7 @@ from hub.store import deliveries, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 from hub.wire.body import read_body
-from hub.wire.signatures import Open, is_trusted
+from hub.wire.signatures import HubToken, Open, is_trusted
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ class Webhooks:
     """The stations that every webhook request passes, in order.
 
     ``targets`` are the names of those to which check-ins are sent on; ``tell`` is given each delivery
-    that is on the disk.
+    that is on the disk; ``tokens`` are the hub's.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Webhooks:
         hooks: Hooks,
         targets: Sequence[str],
         tell: Callable[[CommittedDelivery], None],
+        tokens: Tokens,
         settings: Settings,
     ) -> None:
         self._store = store
         self._hooks = hooks
         self._targets = targets
         self._tell = tell
+        self._tokens = tokens
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
@@ -82,17 +87,27 @@ class Webhooks:
         try:
             self._browsers.require_own(environ["REQUEST_METHOD"], headers)
             body = read_body(environ, self._body_limit)
-            _authenticate(endpoint, headers, body, received_at, delivery_id)
+            sent_by = self._authenticate(endpoint, environ, headers, body, received_at, delivery_id)
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return answers.refusal(refused).of_delivery(delivery_id)
+        except StoreUnavailable:  # its tokens cannot be read
+            if self._store.in_batch:
+                raise
+            endpoint.counters.count(UNAVAILABLE, received_at, 503)
+            return answers.unavailable().of_delivery(delivery_id)
         except HookFailed as failed:
             log_fault(f"{failed} on delivery {delivery_id}, not kept", failed.__cause__ or failed)
             self._store.when_done(lambda: endpoint.counters.count(Outcome.FAILED, received_at, 500))
             return answers.failure(delivery_id).of_delivery(delivery_id)
         kept_headers = endpoint.kept_headers.of(headers)
         delivery = Delivery(
-            delivery_id, endpoint.source.name, received_at, MappingProxyType(kept_headers), body
+            delivery_id,
+            endpoint.source.name,
+            received_at,
+            MappingProxyType(kept_headers),
+            body,
+            sent_by,
         )
         try:
             key = senders_key(headers, endpoint.authentication)
@@ -103,11 +118,33 @@ class Webhooks:
             key = key or derived_key(prepared.own_key)
         return self._commit(endpoint, delivery, key, prepared, started).of_delivery(delivery_id)
 
+    def _authenticate(
+        self,
+        endpoint: Endpoint,
+        environ: Mapping[str, Any],
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+        delivery: str,
+    ) -> str | None:
+        """The name of the hub's token that the request has, if its source wants one.
+
+        Raises Refused unless it proves where it comes from, HookFailed for a plugin's fault.
+        """
+        scheme = endpoint.authentication
+        if isinstance(scheme, HubToken):
+            authorization = headers.get("authorization", "")
+            address = environ.get("REMOTE_ADDR", "")
+            scope, source = Scope(scheme.scope), endpoint.source.name
+            return self._tokens.require(authorization, address, scope, source).name
+        _authenticate(endpoint, headers, body, now, delivery)
+        return None
+
     def _turned_away(
         self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
     ) -> None:
         """A request that is not kept: count it, and say so in one line."""
-        is_credential = isinstance(refused, Unauthenticated | NotConfigured)
+        is_credential = isinstance(refused, Unauthenticated | NotConfigured | Forbidden)
         outcome = UNAUTHENTICATED if is_credential else Outcome.REFUSED
 
         def tell() -> None:

@@ -16,6 +16,7 @@ from hub.domain.captures import KEPT_FOR
 from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, Refused
+from hub.intake.tokens import Tokens
 from hub.jobs import traces
 from hub.jobs.replay import Replays
 from hub.jobs.retention import empty_old_bodies
@@ -39,9 +40,10 @@ _MOST_NAMED = 10_000
 class Upkeep:
     """The thread, and the students and events that have appeared since it last looked."""
 
-    def __init__(self, store: Store, replays: Replays, settings: Settings) -> None:
+    def __init__(self, store: Store, replays: Replays, tokens: Tokens, settings: Settings) -> None:
         self._store = store
         self._replays = replays
+        self._tokens = tokens
         self._days = settings.keep_bodies
         self._applies = settings.apply_waiting
         self._appeared = _Appeared()
@@ -106,6 +108,7 @@ class Upkeep:
             if is_due:
                 self._retention_due = time.monotonic() + self._retention()
             self._complete_forgetting()
+            self._tokens.keep_used()
         except HubError as error:
             _log.warning("upkeep is put off: %s", error)
             return _RETRY

@@ -230,6 +230,7 @@ def _with_bodies(db: Entities) -> Any:
             highest(a.number for a in db.Attempt if a.delivery == d),
             d.headers,
             d.body,
+            d.sent_by,
         )
         for d in db.Delivery
     )
@@ -306,9 +307,11 @@ def _chunks(identifiers: Sequence[str]) -> Iterator[list[str]]:
 def _delivery(row: Sequence[Any]) -> KeptDelivery:
     identifier, source, received_at, outcome, status, answer, duration = row[:7]
     waiting, emptied, key_holder, attempts = row[7:11]
-    headers, body = (json.loads(row[11]), bytes(row[12])) if len(row) > 11 else ({}, b"")
+    headers, body, sent_by = {}, b"", None
+    if len(row) > 11:
+        headers, body, sent_by = json.loads(row[11]), bytes(row[12]), row[13]
     return KeptDelivery(
-        Delivery(identifier, source, received_at, MappingProxyType(headers), body),
+        Delivery(identifier, source, received_at, MappingProxyType(headers), body, sent_by),
         Outcome(outcome),
         status,
         answer,

@@ -21,6 +21,9 @@ ADD = """
     INSERT INTO evidence (attendance, kind, delivery, source, via, at, repeatable, participant,
         idempotency_key, firm)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"""
+TOLD_BEFORE = """
+    SELECT 1 FROM evidence
+    WHERE attendance = ? AND participant = ? AND at = ? AND via = ? AND kind = 'check_in' LIMIT 1"""
 _STANDS = "kind IN ('check_in', 'check_out') AND taken_back_by IS NULL"
 """Written as the index of what stands has it: it is found, and no more, however much was taken back."""
 
@@ -64,9 +67,14 @@ def add(
     tx: Transaction, attendance: int, said: Said, context: Context, participant: str | None
 ) -> bool:
     """Keep what a delivery says of an attendance, which ``settle`` then weighs; whether it had not said
-    so before, under this id or under its idempotency key.
+    so before, under this id or under its idempotency key, or its source of the same participant and
+    moment.
     """
     tx.run(KEEP_FIRST, attendance)
+    is_of_participant = said.kind is Kind.CHECK_IN and participant is not None
+    # A check-out may tell of its check-in again.
+    if is_of_participant and tx.row(TOLD_BEFORE, attendance, participant, said.at, said.via):
+        return False
     values = (said.source, said.via, said.at, said.repeatable, participant, context.key, said.firm)
     return tx.row(ADD, attendance, said.kind.value, said.delivery, *values) is not None
 

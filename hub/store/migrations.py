@@ -301,11 +301,14 @@ STEPS: tuple[Step, ...] = (
         """UPDATE student SET forgotten_at = hidden_at
             WHERE hidden_at IS NOT NULL AND first_name = '' AND last_name = '' AND source = ''
                 AND NOT EXISTS (SELECT 1 FROM student_identifier i WHERE i.student = student.id)""",
+        """CREATE INDEX student_hidden ON student (id)
+            WHERE hidden_at IS NOT NULL AND forgotten_at IS NULL""",
         "CREATE INDEX student_merged_into ON student (merged_into) WHERE merged_into IS NOT NULL",
         "ALTER TABLE event ADD COLUMN ends_at {moment}",
         "ALTER TABLE event ADD COLUMN merged_into BIGINT REFERENCES event (id)",
         "ALTER TABLE event ADD COLUMN hidden_by TEXT",
         "ALTER TABLE event ADD COLUMN hidden_firmly BOOLEAN NOT NULL DEFAULT FALSE",
+        "CREATE INDEX event_hidden ON event (id) WHERE hidden_at IS NOT NULL",
         "CREATE INDEX event_merged_into ON event (merged_into) WHERE merged_into IS NOT NULL",
         "CREATE INDEX event_starts_at ON event (starts_at)",
         "ALTER TABLE attendance ADD COLUMN via TEXT NOT NULL DEFAULT ''",
@@ -337,6 +340,8 @@ STEPS: tuple[Step, ...] = (
             WHERE idempotency_key IS NOT NULL""",
         """CREATE INDEX evidence_standing ON evidence (attendance, kind, repeatable, delivery)
             WHERE kind IN ('check_in', 'check_out') AND taken_back_by IS NULL""",
+        """CREATE INDEX evidence_participant ON evidence (attendance, participant, at)
+            WHERE participant IS NOT NULL""",
         *_WITHDRAWN_BACK,
         "DROP TABLE withdrawn_attendance",
         """CREATE INDEX attendance_left ON attendance (event) WHERE state = 1""",

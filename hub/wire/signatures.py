@@ -346,7 +346,32 @@ OPEN = Open()
 WEBHOOK_SIGNATURE = HmacSha256("webhook", "X-Webhook-Signature")
 GITHUB_SIGNATURE = HmacSha256("github", "X-Hub-Signature-256")
 ONETAP_SIGNATURE = HmacSha256("onetap", "X-Onetap-Signature", "X-Onetap-Timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class HubToken:
+    """One of the hub's own tokens, as ``Authorization: Bearer <token>``. It needs ``scope``; it may be
+    bound to some sources.
+
+    The hub checks it itself (``hub.intake.tokens``): a scheme has no store in its hands.
+    """
+
+    scope: str = "post"
+    scheme: str = "token"
+    headers: tuple[str, ...] = ("authorization",)
+
+    def check_secret(self, secret: str) -> None:
+        """Any secret will do; none is used."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> None:
+        """Refuse every request: it is for the hub to say which token is right."""
+        raise Unauthenticated("Missing token", "Send: Authorization: Bearer <token>")
+
+
 SHARED_SECRET = SharedSecret()
+HUB_TOKEN = HubToken()
 STANDARD_WEBHOOKS = StandardWebhooks()
 
 SCHEMES: Mapping[str, Authentication] = {
@@ -358,6 +383,7 @@ SCHEMES: Mapping[str, Authentication] = {
         ONETAP_SIGNATURE,
         SHARED_SECRET,
         STANDARD_WEBHOOKS,
+        HUB_TOKEN,
     )
 }
 """The schemes by the name that the configuration uses."""

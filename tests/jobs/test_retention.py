@@ -111,7 +111,7 @@ class TestClock:
 
     @pytest.fixture
     def due(self, hub, monkeypatch):
-        made = Upkeep(hub.store, hub.replays, Settings(keep_bodies=2))
+        made = Upkeep(hub.store, hub.replays, hub.tokens, Settings(keep_bodies=2))
 
         def due(jump=timedelta(0)):
             now, wall = utc_now() + jump, time.time() + jump.total_seconds()

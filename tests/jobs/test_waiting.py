@@ -151,7 +151,7 @@ def test_a_store_that_is_away_puts_it_off(make_hub, calls, client, rows, monkeyp
     calls.event()
     calls.student("a1")
     hub = make_hub(apply_waiting=True)
-    upkeep = Upkeep(hub.store, hub.replays, Settings(apply_waiting=True))
+    upkeep = Upkeep(hub.store, hub.replays, hub.tokens, Settings(apply_waiting=True))
     with monkeypatch.context() as patch:
         patch.setattr(hub.store, "_unavailable_until", float("inf"))
         assert upkeep._do_what_is_due() == 5

@@ -35,8 +35,13 @@ class Model:
 
     def __init__(self):
         self.standing, self.withdrawn, self.times = [], True, (None, None)
+        self.told = set()
 
     def say(self, kind, source, at, repeatable, participant):
+        if kind == "in" and participant is not None:
+            if (source, at, participant) in self.told:
+                return
+            self.told.add((source, at, participant))
         if kind != "back":
             self.standing.append((kind, source, at, repeatable, participant))
         elif participant is None:
@@ -184,6 +189,17 @@ def test_a_key_that_comes_again_says_nothing_more(said):
     assert said.stands()["sightings"] == 2
     said.say("in", "other", START, False, None, said.context("other", key="sender:k1"))
     assert said.stands()["sightings"] == 3
+
+
+def test_a_check_in_that_its_source_tells_again_of_a_participant_says_nothing_more(said):
+    said.say("in", "onetap", START, True, "p1")
+    said.say("in", "onetap", START, True, "p1")
+    assert said.stands()["sightings"] == 1
+    said.say("in", "onetap", START, True, "p2")
+    assert said.stands()["sightings"] == 2
+    said.say("back", "onetap", START, False, "p1")
+    said.say("in", "onetap", START, True, "p1")
+    assert said.stands()["sightings"] == 1
 
 
 def test_a_withdrawn_one_keeps_its_id_and_its_times(said):

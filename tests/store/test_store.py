@@ -36,14 +36,18 @@ from hub.errors import (
 from hub.store import (
     attendances,
     captures,
+    changes,
     deliveries,
     events,
+    evidence,
     forgettings,
+    mentions,
     metadata,
     migrations,
     outbox,
     scratch,
     students,
+    tokens,
 )
 from hub.store.apply import apply
 from hub.store.context import Context
@@ -259,8 +263,8 @@ class TestFile:
 class TestSchema:
     def test_the_hand_written_sql_fits_the_tables(self, store):
         modules = (
-            students, events, attendances, deliveries, captures, forgettings, metadata, outbox,
-            scratch,
+            students, events, attendances, evidence, changes, mentions, tokens, deliveries,
+            captures, forgettings, metadata, outbox, scratch,
         )  # fmt: skip
         statements = [
             value

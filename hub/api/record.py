@@ -1,0 +1,318 @@
+"""The API of the record: events, students, attendances, each as a listing, one by one, and as a file."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
+from functools import partial
+from typing import Any
+
+from hub.api import objects
+from hub.api.access import PRIVATE, Answered, Asked, Door
+from hub.api.files import FORMS, accepted, file
+from hub.api.listing import (
+    DEFAULT_LIMIT,
+    OF_FILES,
+    PAGED,
+    for_excel,
+    next_link,
+    read_cursor,
+    read_flag,
+    read_id,
+    read_text,
+    tags,
+)
+from hub.api.objects import Object, Objects
+from hub.api.route import Route
+from hub.domain.evidence import State
+from hub.domain.tokens import Scope
+from hub.errors import NotFound, Refused
+from hub.export.table import Table, columns
+from hub.intake import answers
+from hub.intake.answers import Answer
+from hub.intake.tokens import Tokens
+from hub.record import attendances, changes, named, roster
+from hub.record.attendances import Attendances
+from hub.record.roster import Directory, Events, Shown, Students
+from hub.record.search import read_limit, require_text
+from hub.store.store import Entities, Store
+
+LANE = "record"
+
+_PAGE = 200
+"""Rows of a file that are read at once."""
+
+_STATES = {state.word: state for state in State}
+_ATTENDANCES = ("state", "source", "via", "evidence")
+
+Read = Callable[[Entities, int, int], Sequence[Object]]
+"""Reads a page: above an id, so many."""
+
+
+class RecordApi:
+    """Listings, objects and files. ``zone`` is the hub's; ``public_url`` where it is reached from
+    outside.
+    """
+
+    def __init__(self, store: Store, tokens: Tokens, zone: tzinfo, public_url: str) -> None:
+        self._store = store
+        self._door = Door(tokens, PRIVATE)
+        self._zone = zone
+        self._public_url = public_url.rstrip("/")
+        self._objects = Objects(zone)
+        self._directory = Directory()
+
+    def routes(self) -> Iterator[Route]:
+        """Each listing, its files, and each object."""
+        from_to = ("from", "to")
+        listings: tuple[tuple[str, Any, Scope, Sequence[str]], ...] = (
+            ("/api/events", self._events, Scope.COUNTS, ("name", "type", *from_to, "state")),
+            ("/api/events/<event>/attendances", self._sheet, Scope.READ, _ATTENDANCES),
+            ("/api/students", self._students, Scope.READ, ("q", "identifier", "state")),
+            (
+                "/api/students/<student>/attendances",
+                self._history,
+                Scope.READ,
+                (*_ATTENDANCES, *from_to),
+            ),
+            (
+                "/api/attendances",
+                self._attendances,
+                Scope.READ,
+                ("event", "student", *_ATTENDANCES, *from_to),
+            ),
+        )
+        for path, what, scope, filters in listings:
+            yield self._route(path, partial(what, form=None), scope, (*filters, *PAGED, *OF_FILES))
+            for form in FORMS:
+                parameters = (*filters, *OF_FILES) if form == "csv" else filters
+                yield self._route(f"{path}.{form}", partial(what, form=form), scope, parameters)
+        yield self._route("/api/events/<event>", self._event, Scope.COUNTS, ())
+        yield self._route("/api/students/<student>", self._student, Scope.READ, ())
+        yield self._route("/api/attendances/<attendance>", self._attendance, Scope.READ, ())
+
+    def _route(self, path: str, what: Any, scope: Scope, parameters: Sequence[str]) -> Route:
+        return Route("GET", path, partial(self._door.answer, what, scope, parameters), lane=LANE)
+
+    def _events(self, asked: Asked, form: str | None) -> Answered:
+        query = asked.query
+        wanted = Events(
+            name=read_text(query, "name"),
+            event_type=read_text(query, "type"),
+            since=named.since(query["from"], self._zone) if "from" in query else None,
+            until=named.until(query["to"], self._zone) if "to" in query else None,
+            shown=_shown(query),
+        )
+
+        def read(db: Entities, after: int, limit: int) -> list[Object]:
+            return [self._objects.event(one) for one in roster.events(db, wanted, after, limit)]
+
+        count = partial(roster.count_events, wanted=wanted)
+        return self._listed(asked, form, _Listing("events", "events", objects.EVENT, read, count))
+
+    def _students(self, asked: Asked, form: str | None) -> Answered:
+        query = asked.query
+        part, identifier, shown = query.get("q"), query.get("identifier"), _shown(query)
+        require_text(part or "", "q")
+
+        def wanted(db: Entities) -> Students:
+            ids = None if identifier is None else named.students(db, identifier, "identifier")
+            return Students(q=part, ids=ids, shown=shown)
+
+        def read(db: Entities, after: int, limit: int) -> list[Object]:
+            found = roster.students(db, wanted(db), after, limit)
+            return [self._objects.student(one) for one in found]
+
+        def count(db: Entities) -> int:
+            return roster.count_students(db, wanted(db))
+
+        listing = _Listing("students", "students", objects.STUDENT, read, count)
+        return self._listed(asked, form, listing)
+
+    def _sheet(self, asked: Asked, event: str, form: str | None) -> Answered:
+        with self._store.reading() as db:
+            number = read_id(event)
+            found = roster.events_of(db, [number], counted=False) if number else []
+        if not found:
+            raise NotFound(f"Event with identifier {event[:64]} not found")
+        meeting = found[0].meeting
+        name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
+        return self._attended(asked, form, name, ["events"], events=(meeting.id,))
+
+    def _history(self, asked: Asked, student: str, form: str | None) -> Answered:
+        with self._store.reading() as db:
+            number = read_id(student)
+            found = roster.students_of(db, [number], counted=False) if number else []
+        if not found:
+            raise _no_student(student)
+        person = found[0].person
+        name = f"attendances {person.identifier or person.id}"
+        return self._attended(asked, form, name, ["students"], students=(person.id,))
+
+    def _attendances(self, asked: Asked, form: str | None) -> Answered:
+        query = asked.query
+        with self._store.reading() as db:
+            events = named.events(db, query["event"]) if "event" in query else None
+            students = named.students(db, query["student"]) if "student" in query else None
+        return self._attended(asked, form, "attendances", events=events, students=students)
+
+    def _attended(
+        self,
+        asked: Asked,
+        form: str | None,
+        name: str,
+        explicit: Sequence[str] = (),
+        **about: tuple[int, ...] | None,
+    ) -> Answered:
+        """Attendances; ``explicit`` names those that are told of though they are hidden."""
+        query = asked.query
+        wanted = Attendances(
+            states=_states(query),
+            source=read_text(query, "source"),
+            via=read_text(query, "via"),
+            hidden_students="students" in explicit,
+            hidden_events="events" in explicit,
+            since=named.since(query["from"], self._zone) if "from" in query else None,
+            until=named.until(query["to"], self._zone) if "to" in query else None,
+            **about,
+        )
+        evidence = read_flag(query, "evidence")
+
+        def read(db: Entities, after: int, limit: int) -> list[Object]:
+            directory = self._directory.refresh(db)
+            found = attendances.page(db, wanted, after, limit, evidence, directory)
+            return [self._objects.attendance(one) for one in found]
+
+        names = (*objects.ATTENDANCE, "evidence") if evidence else objects.ATTENDANCE
+        count = partial(attendances.count, wanted=wanted)
+        return self._listed(asked, form, _Listing("attendances", name, names, read, count))
+
+    def _event(self, asked: Asked, event: str) -> Answered:
+        def find(db: Entities) -> Object:
+            number = read_id(event)
+            found = roster.events_of(db, [number]) if number else []
+            if not found:
+                raise NotFound(f"Event with identifier {event[:64]} not found")
+            return self._objects.event(found[0])
+
+        return self._one(asked, find)
+
+    def _student(self, asked: Asked, student: str) -> Answered:
+        def find(db: Entities) -> Object:
+            number = read_id(student)
+            found = roster.students_of(db, [number]) if number else []
+            if not found:
+                raise _no_student(student)
+            return self._objects.student(found[0])
+
+        return self._one(asked, find)
+
+    def _attendance(self, asked: Asked, attendance: str) -> Answered:
+        def find(db: Entities) -> Object:
+            number = read_id(attendance)
+            found = attendances.of_ids(db, [number], evidence=True) if number else {}
+            if not number or number not in found:
+                raise NotFound(f"Attendance with id {attendance[:64]} not found")
+            return self._objects.attendance(found[number])
+
+        return self._one(asked, find)
+
+    def _one(self, asked: Asked, find: Callable[[Entities], Object]) -> Answered:
+        with self._store.reading() as db:
+            tag = self._tag(db, asked, "json")
+            shown = find(db)
+        if tag in tags(asked):
+            return Answer(304, "", {"ETag": tag})
+        return answers.answer(200, shown, ETag=tag)
+
+    def _listed(self, asked: Asked, form: str | None, listing: "_Listing") -> Answered:
+        """A page of a listing, or all of it as a file."""
+        form = form or accepted(asked.header("Accept"))
+        if form is not None:
+            return self._filed(asked, form, listing)
+        if "for" in asked.query:
+            raise Refused("Parameter for is for files", "Ask for .csv")
+        limit = read_limit(asked.query.get("limit", DEFAULT_LIMIT))
+        after = read_cursor(asked.query.get("cursor"))
+        counted = read_flag(asked.query, "count")
+        with self._store.reading() as db:
+            tag = self._tag(db, asked, "json")
+            if tag in tags(asked):
+                return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
+            found = listing.read(db, after, limit + 1)
+            body: Object = {listing.plural: found[:limit], "next": None}
+            if counted:
+                body["count"] = listing.count(db)
+        headers = {"ETag": tag, "Vary": "Accept"}
+        if len(found) > limit:
+            body["next"] = str(found[limit - 1]["id"])
+            headers["Link"] = next_link(asked, self._public_url, body["next"])
+        return answers.answer(200, body, **headers)
+
+    def _filed(self, asked: Asked, form: str, listing: "_Listing") -> Answered:
+        for name in PAGED:
+            if name in asked.query:
+                raise Refused(f"Parameter {name} is for pages", "A file has all rows")
+        with self._store.reading() as db:
+            tag = self._tag(db, asked, form)
+        if tag in tags(asked):
+            return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
+        shown = columns(listing.columns, objects.MOMENTS, self._zone)
+        table = Table(listing.name, shown, self._pages(listing.read))
+        made = file(table, form, for_excel(asked.query, form))
+        return made._replace(headers={**made.headers, "ETag": tag, "Vary": "Accept"})
+
+    def _pages(self, read: Read) -> Iterator[Sequence[Object]]:
+        """All rows, a page at a time, each in a session of its own: nothing is held open in between."""
+        after, size = 0, _PAGE
+        while size == _PAGE:
+            with self._store.reading() as db:
+                page = [read(db, after, _PAGE)]
+            if size := len(page[0]):
+                after = page[0][-1]["id"]
+                # Handed over: a reader who stops keeps no rows here.
+                yield page.pop()
+
+    def _tag(self, db: Entities, asked: Asked, form: str) -> str:
+        """The ETag (RFC 9110, 8.8.3) of what is asked for: it changes with the record."""
+        environ = asked.environ
+        what = environ.get("PATH_INFO", "").rstrip("/"), environ.get("QUERY_STRING", "")
+        text = f"{changes.cursor(db, changes.now(db))} {self._zone} {form} {what}"
+        return f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
+
+
+class _Listing:
+    """A listing: what its rows are called, its file's name and columns, and how it is read."""
+
+    def __init__(
+        self,
+        plural: str,
+        name: str,
+        columns: Sequence[str],
+        read: Read,
+        count: Callable[..., int],
+    ) -> None:
+        self.plural = plural
+        self.name = name
+        self.columns = columns
+        self.read = read
+        self.count = count
+
+
+def _no_student(text: str) -> NotFound:
+    return NotFound(f"Student with identifier {text[:64]} not found")
+
+
+def _shown(query: Mapping[str, str]) -> Shown:
+    try:
+        return Shown(query.get("state", Shown.SHOWN))
+    except ValueError:
+        raise Refused("Invalid state: use shown, hidden or all") from None
+
+
+def _states(query: Mapping[str, str]) -> frozenset[State]:
+    words = query.get("state", "present,left").split(",")
+    if words == ["all"]:
+        return frozenset(State)
+    if not set(words) <= _STATES.keys() or len(set(words)) < len(words):
+        raise Refused("Invalid state: use present, left, withdrawn or all", "Several: present,left")
+    return frozenset(_STATES[word] for word in words)

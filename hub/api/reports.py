@@ -1,0 +1,144 @@
+"""Reports over HTTP: who came how often, and how many came to what and when."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
+from enum import StrEnum
+from functools import partial
+from typing import TypeVar
+
+from hub.api.access import PRIVATE, Answered, Asked, Door
+from hub.api.files import FORMS
+from hub.api.listing import OF_FILES, PAGED, read_text, worked_out
+from hub.api.objects import Object, Objects
+from hub.api.route import Route
+from hub.domain.timestamps import utc_now
+from hub.domain.tokens import Scope
+from hub.errors import Refused
+from hub.export.table import Column, columns
+from hub.intake.tokens import Tokens
+from hub.record import named, reports
+from hub.record.reports import By, Order
+from hub.record.roster import Events
+from hub.store.store import Entities, Store
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_EVENTS = ("from", "to", "name", "type")
+
+
+class Reports:
+    """The reports as objects, for the API and for the commands. ``zone`` is the hub's."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._objects = Objects(zone)
+
+    def students(self, db: Entities, query: Mapping[str, str]) -> tuple[int, list[Object]]:
+        """How many events have begun that count, and a row for each student. Raises Refused."""
+        at_least = _whole(query.get("at_least", "1"))
+        order = choice(Order, query, "order", Order.NAME)
+        of, found = reports.students(db, self._events(query), utc_now(), at_least, order)
+        return of, [
+            {
+                "student": self._objects.person(one.student),
+                "attended": one.attended,
+                "of": of,
+                "rate": round(one.attended / of, 4) if of else None,
+                "points": one.points,
+            }
+            for one in found
+        ]
+
+    def events(self, db: Entities, query: Mapping[str, str]) -> list[Object]:
+        """A row for each event, or each period. Raises Refused."""
+        by = choice(By, query, "by", By.EVENT)
+        return [
+            {
+                **(
+                    {"period": one.period}
+                    if one.event is None
+                    else {"event": self._objects.meeting(one.event)}
+                ),
+                "attendances": one.attendances,
+                "students": one.students,
+                "points": one.points,
+            }
+            for one in reports.counts(db, self._events(query), by, self._zone)
+        ]
+
+    def _events(self, query: Mapping[str, str]) -> Events:
+        return Events(
+            name=read_text(query, "name"),
+            event_type=read_text(query, "type"),
+            since=named.since(query["from"], self._zone) if "from" in query else None,
+            until=named.until(query["to"], self._zone) if "to" in query else None,
+        )
+
+    def columns(self, query: Mapping[str, str], of_students: bool) -> Sequence[Column]:
+        """The columns of a report as a file."""
+        if of_students:
+            person = ("student.id", "student.identifier", "student.name", "student.email")
+            return columns((*person, "attended", "of", "rate", "points"), (), self._zone)
+        event = ("event.id", "event.name", "event.date", "event.starts_at")
+        first = event if query.get("by", By.EVENT) == By.EVENT else ("period",)
+        counts = ("attendances", "students", "points")
+        return columns((*first, *counts), ("event.starts_at",), self._zone)
+
+
+class ReportsApi:
+    """Each report, as JSON and as files."""
+
+    def __init__(self, store: Store, tokens: Tokens, zone: tzinfo, public_url: str) -> None:
+        self._store = store
+        self._door = Door(tokens, PRIVATE)
+        self._reports = Reports(zone)
+        self._public_url = public_url
+
+    def routes(self) -> Iterator[Route]:
+        """Both reports."""
+        students = (*_EVENTS, "at_least", "order")
+        yield from self._routes("students", self._students, Scope.READ, students)
+        yield from self._routes("events", self._events, Scope.COUNTS, (*_EVENTS, "by"))
+
+    def _routes(
+        self, name: str, what: Callable[..., Answered], scope: Scope, filters: Sequence[str]
+    ) -> Iterator[Route]:
+        for ending in ("", *FORMS):
+            parameters = (*filters, *OF_FILES) if ending else (*filters, *PAGED, *OF_FILES)
+            answer = partial(
+                self._door.answer, partial(what, form=ending or None), scope, parameters
+            )
+            path = f"/api/reports/{name}" + (f".{ending}" if ending else "")
+            yield Route("GET", path, answer, lane="reports")
+
+    def _students(self, asked: Asked, form: str | None) -> Answered:
+        with self._store.reading() as db:
+            of, rows = self._reports.students(db, asked.query)
+        shown = self._reports.columns(asked.query, of_students=True)
+        return worked_out(
+            asked, form, self._public_url, "students", rows, shown, "report students",
+            lambda row: str(row["student"]["id"]), of=of,
+        )  # fmt: skip
+
+    def _events(self, asked: Asked, form: str | None) -> Answered:
+        with self._store.reading() as db:
+            rows = self._reports.events(db, asked.query)
+        shown = self._reports.columns(asked.query, of_students=False)
+        return worked_out(
+            asked, form, self._public_url, "rows", rows, shown, "report events",
+            lambda row: str(row["event"]["id"] if "event" in row else row["period"]),
+        )  # fmt: skip
+
+
+def choice(kind: type[Choice], query: Mapping[str, str], name: str, default: Choice) -> Choice:
+    """One of the words that a parameter may have. Raises Refused."""
+    try:
+        return kind(query.get(name, default))
+    except ValueError:
+        raise Refused(f"Invalid {name}: use {', '.join(kind)}") from None
+
+
+def _whole(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text)
+    raise Refused("Invalid at_least: use a whole number, 0 to list everybody")

@@ -1,0 +1,1 @@
+"""Tables as files: CSV, XLSX, JSON Lines, a page at a time."""

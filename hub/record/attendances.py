@@ -1,0 +1,209 @@
+"""Attendances: listed in pages, each with its evidence where that is asked for."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pony.orm import select
+
+from hub.domain.evidence import Kind, State
+from hub.record.roster import Directory, chunks, of_shown_events, of_shown_students
+from hub.record.views import Attendance, Evidence, Withdrawn
+from hub.store.store import Entities
+
+STANDING = frozenset({State.PRESENT, State.LEFT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendances:
+    """Which attendances: those for which everything holds that is given. ``since`` and ``until`` (which
+    is not included) are of the check-in, naive and in UTC. Those of hidden students and events are left
+    out, unless they are asked for, or all ``states`` are.
+    """
+
+    students: tuple[int, ...] | None = None
+    events: tuple[int, ...] | None = None
+    states: frozenset[State] = STANDING
+    source: str | None = None
+    via: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    hidden_students: bool = False
+    hidden_events: bool = False
+
+
+def page(
+    db: Entities,
+    wanted: Attendances,
+    after: int,
+    limit: int,
+    evidence: bool = False,
+    directory: Directory | None = None,
+) -> list[Attendance]:
+    """Attendances above the id ``after``, in the order of their ids."""
+    query = _narrowed(db, _rows(db), wanted).where(lambda a: a.id > after)
+    return _told(db, list(query.order_by(1).limit(limit)), evidence, directory or Directory())
+
+
+def count(db: Entities, wanted: Attendances) -> int:
+    """How many there are."""
+    return int(_narrowed(db, select(a.id for a in db.Attendance), wanted).count())
+
+
+def of_ids(
+    db: Entities, identifiers: Sequence[int], evidence: bool = False
+) -> dict[int, Attendance]:
+    """The attendances with these ids, by id."""
+    rows: list[Any] = []
+    for some in chunks(identifiers):
+        rows += _rows(db).where(lambda a: a.id in some)  # noqa: B023
+    return {one.id: one for one in _told(db, rows, evidence, Directory())}
+
+
+def _rows(db: Entities) -> Any:
+    return select(
+        (
+            a.id,
+            a.student.id,
+            a.event.id,
+            a.checked_in_at,
+            a.checked_out_at,
+            a.state,
+            a.source,
+            a.via,
+            a.sightings,
+            a.withdrawal,
+            a.delivery,
+            a.repeatable,
+        )
+        for a in db.Attendance
+    )
+
+
+def _narrowed(db: Entities, query: Any, wanted: Attendances) -> Any:
+    if wanted.students is not None:
+        students = list(wanted.students)
+        query = query.where(lambda a: a.student.id in students)
+    if wanted.events is not None:
+        events = list(wanted.events)
+        query = query.where(lambda a: a.event.id in events)
+    if wanted.states == STANDING:
+        query = query.where(lambda a: a.state != 2)
+    elif len(wanted.states) < len(State):
+        states = sorted(state.value for state in wanted.states)
+        query = query.where(lambda a: a.state in states)
+    if len(wanted.states) < len(State):
+        if not wanted.hidden_students:
+            query = of_shown_students(db, query)
+        if not wanted.hidden_events:
+            query = of_shown_events(db, query)
+    if wanted.source is not None:
+        source = wanted.source
+        query = query.where(lambda a: a.source == source)
+    if wanted.via is not None:
+        via = wanted.via
+        query = query.where(lambda a: a.via == via)
+    if wanted.since is not None:
+        since = wanted.since
+        query = query.where(lambda a: a.checked_in_at >= since)
+    if wanted.until is not None:
+        until = wanted.until
+        query = query.where(lambda a: a.checked_in_at < until)
+    return query
+
+
+def _told(
+    db: Entities, rows: Sequence[Any], with_evidence: bool, directory: Directory
+) -> list[Attendance]:
+    people = directory.people(db, (row[1] for row in rows))
+    meetings = directory.meetings(db, (row[2] for row in rows))
+    withdrawn = _withdrawn(db, {row[0]: row[9] for row in rows if row[9] is not None})
+    evidence = _evidence(db, rows) if with_evidence else {}
+    return [
+        Attendance(
+            row[0],
+            people[row[1]],
+            meetings[row[2]],
+            row[3],
+            row[4],
+            State(row[5]),
+            row[6],
+            row[7],
+            row[8],
+            withdrawn.get(row[0]),
+            evidence.get(row[0], ()) if with_evidence else None,
+        )
+        for row in rows
+    ]
+
+
+def _withdrawn(db: Entities, by: Mapping[int, str]) -> Mapping[int, Withdrawn]:
+    """How attendances were withdrawn, by attendance; ``by`` has the delivery of each."""
+    found: dict[int, Withdrawn] = {}
+    for some in chunks(sorted(by)):
+        rows = list(
+            select(
+                (e.attendance.id, e.delivery, e.at, e.reason)
+                for e in db.Evidence
+                if e.attendance.id in some and e.kind == "withdrawal"
+            )
+        )
+        senders = _deliveries(db, {row[1] for row in rows})
+        for attendance, delivery, at, reason in rows:
+            if by[attendance] == delivery:
+                _, sent_by = senders.get(delivery, (None, None))
+                found[attendance] = Withdrawn(at, sent_by, reason, delivery)
+    return found
+
+
+def _evidence(db: Entities, rows: Sequence[Any]) -> Mapping[int, Sequence[Evidence]]:
+    """What was said of attendances, the oldest first. An attendance of which one thing was said tells it
+    itself.
+    """
+    said: dict[int, list[Any]] = defaultdict(list)
+    for some in chunks([row[0] for row in rows]):
+        found = select(
+            (
+                e.id,
+                e.attendance.id,
+                e.delivery,
+                e.source,
+                e.via,
+                e.kind,
+                e.at,
+                e.reason,
+                e.taken_back_by,
+            )
+            for e in db.Evidence
+            if e.attendance.id in some
+        )
+        for _, attendance, *one in found.order_by(1):
+            said[attendance].append(one)
+    for row in rows:
+        if row[0] not in said:
+            said[row[0]].append([row[10], row[6], row[7], Kind.CHECK_IN, row[3], None, None])
+    deliveries = _deliveries(db, {one[0] for own in said.values() for one in own})
+    return {
+        attendance: sorted((_one(one, deliveries) for one in own), key=lambda one: one.delivery)
+        for attendance, own in said.items()
+    }
+
+
+def _one(row: Sequence[Any], deliveries: Mapping[str, tuple[datetime, str | None]]) -> Evidence:
+    delivery, source, via, kind, at, reason, taken_back_by = row
+    received_at, by = deliveries.get(delivery, (None, None))
+    stands = taken_back_by is None
+    return Evidence(delivery, source, via, Kind(kind), at, received_at, by, reason, stands)
+
+
+def _deliveries(db: Entities, identifiers: set[str]) -> Mapping[str, tuple[datetime, str | None]]:
+    """When deliveries were received, and with which of the hub's tokens."""
+    found: dict[str, tuple[datetime, str | None]] = {}
+    wanted = sorted(identifiers)
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        rows = select((d.id, d.received_at, d.sent_by) for d in db.Delivery if d.id in some)
+        found |= {identifier: (received_at, by) for identifier, received_at, by in rows}
+    return found
