@@ -1,10 +1,12 @@
 """The API of the kept deliveries, under ``/api/deliveries/``: search, show, replay.
 
-It needs a token with the scope admin. It never runs on the thread that takes check-ins (``Route.lane``).
+It needs a token with the scope admin, or desk for what was refused or waits. It never runs on the thread
+that takes check-ins (``Route.lane``).
 """
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from hub.api import shown
 from hub.api.access import NO_STORE, Asked, Door, Query
 from hub.api.route import Route
+from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.tokens import Scope
 from hub.errors import Refused, StoreUnavailable
 from hub.intake import answers
@@ -20,7 +23,7 @@ from hub.intake.tokens import Tokens
 from hub.jobs import replay
 from hub.jobs.replay import Replays
 from hub.record import deliveries, search
-from hub.store.store import Store
+from hub.store.store import Entities, Store
 
 PATH = "/api/deliveries"
 _DEFAULT_LIMIT = "50"
@@ -54,7 +57,7 @@ class DeliveriesApi:
             ("POST", f"{PATH}/replay", self._replay_all, (*_PAGED, "dry_run")),
             ("POST", f"{PATH}/<identifier>/replay", self._replay, ("dry_run",)),
         ):
-            answer = partial(self._door.answer, what, Scope.ADMIN, parameters)
+            answer = partial(self._door.answer, what, Scope.DESK, parameters)
             yield Route(method, path, answer, lane="deliveries")
 
     def _list(self, asked: Asked) -> Answer:
@@ -62,16 +65,22 @@ class DeliveriesApi:
         limit = search.read_limit(asked.query.get("limit", _DEFAULT_LIMIT))
         cursor = search.read_cursor(asked.query.get("cursor", ""))
         with self._store.reading() as db:
-            found, following = search.page(db, filters.wanted(db), limit, cursor)
+            wanted = replace(filters.wanted(db), unsettled=_is_of_desk(asked))
+            found, following = search.page(db, wanted, limit, cursor)
         return _ok({"deliveries": [shown.summary(kept) for kept in found], "next": following})
 
     def _show(self, asked: Asked, identifier: str) -> Answer:
         with self._store.reading() as db:
-            kept = replay.find(db, identifier)
+            kept = _found(db, asked, identifier)
             attempts = deliveries.attempts(db, kept)
-        return _ok(shown.whole(kept, attempts))
+        told = shown.whole(kept, attempts)
+        if _is_of_desk(asked):
+            del told["headers"]
+        return _ok(told)
 
     def _replay(self, asked: Asked, identifier: str) -> Answer:
+        with self._store.reading() as db:
+            _found(db, asked, identifier)
         done = self._replays.replay(identifier, trial=_is_trial(asked.query))
         return _ok(shown.replayed(done))
 
@@ -85,6 +94,7 @@ class DeliveriesApi:
         trial = _is_trial(asked.query)
         with self._store.reading() as db:
             wanted = filters.replayable().wanted(db, with_body=True)
+            wanted = replace(wanted, unsettled=_is_of_desk(asked))
             found = deliveries.page(db, wanted, limit, after=cursor, oldest_first=True)
         done: list[dict[str, Any]] = []
         for kept in found:
@@ -102,6 +112,19 @@ class DeliveriesApi:
                 return _ok({"replayed": done, "next": done[-1]["id"]})
         following = found[-1].delivery.id if len(found) == limit else None
         return _ok({"replayed": done, "next": following})
+
+
+def _is_of_desk(asked: Asked) -> bool:
+    """Whether the token is one of the desk: it is shown what was refused, or waits, without headers."""
+    return not asked.token.may(Scope.ADMIN)
+
+
+def _found(db: Entities, asked: Asked, identifier: str) -> KeptDelivery:
+    """The delivery with this id, if the token may see it. Raises NotFound."""
+    kept = replay.find(db, identifier)
+    if _is_of_desk(asked) and kept.outcome is not Outcome.REFUSED and kept.waiting is None:
+        raise replay.unknown(identifier)
+    return kept
 
 
 def _is_trial(query: Query) -> bool:

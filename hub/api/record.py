@@ -1,14 +1,15 @@
 """The API of the record: events, students, attendances, each as a listing, one by one, and as a file."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import Any
 
-from hub.api import objects
+from hub.api import objects, shown
 from hub.api.access import PRIVATE, Answered, Asked, Door
-from hub.api.files import FORMS, accepted, file
+from hub.api.files import FORMS, accepted, file, slug
 from hub.api.listing import (
     DEFAULT_LIMIT,
     OF_FILES,
@@ -24,13 +25,14 @@ from hub.api.listing import (
 from hub.api.objects import Object, Objects
 from hub.api.route import Route
 from hub.domain.evidence import State
+from hub.domain.timestamps import format_utc
 from hub.domain.tokens import Scope
 from hub.errors import NotFound, Refused
 from hub.export.table import Table, columns
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
-from hub.record import attendances, changes, named, roster
+from hub.record import attendances, changes, deliveries, everything, named, roster
 from hub.record.attendances import Attendances
 from hub.record.roster import Directory, Events, Shown, Students
 from hub.record.search import read_limit, require_text
@@ -88,6 +90,8 @@ class RecordApi:
                 yield self._route(f"{path}.{form}", partial(what, form=form), scope, parameters)
         yield self._route("/api/events/<event>", self._event, Scope.COUNTS, ())
         yield self._route("/api/students/<student>", self._student, Scope.READ, ())
+        path = "/api/students/<student>/everything.json"
+        yield self._route(path, self._everything, Scope.DESK, ())
         yield self._route("/api/attendances/<attendance>", self._attendance, Scope.READ, ())
 
     def _route(self, path: str, what: Any, scope: Scope, parameters: Sequence[str]) -> Route:
@@ -205,6 +209,42 @@ class RecordApi:
             return self._objects.student(found[0])
 
         return self._one(asked, find)
+
+    def _everything(self, asked: Asked, student: str) -> Answered:
+        with self._store.reading() as db:
+            number = read_id(student)
+            found = everything.of(db, number) if number else None
+            if found is None:
+                raise _no_student(student)
+            attempts = {
+                kept.delivery.id: deliveries.attempts(db, kept) for kept, _ in found.deliveries
+            }
+        told = {
+            "student": {
+                **self._objects.student(found.student),
+                "metadata": json.loads(found.metadata),
+                "created_at": format_utc(found.created_at),
+                "updated_at": format_utc(found.updated_at),
+            },
+            "attendances": [
+                {**self._objects.attendance(one), "metadata": json.loads(metadata)}
+                for one, metadata in found.attendances
+            ],
+            "deliveries": [
+                # Of what is about others as well, it is told that it came.
+                {**shown.summary(kept), "about_others": True}
+                if about_others
+                else shown.whole(kept, attempts[kept.delivery.id])
+                for kept, about_others in found.deliveries
+            ],
+        }
+        name = slug(f"everything {found.student.person.identifier or found.student.person.id}")
+        headers = {"Content-Disposition": f'attachment; filename="{name}.json"'}
+        answer = answers.answer(200, told)
+        tag = f'"{hashlib.sha256(answer.body.encode()).hexdigest()[:20]}"'
+        if tag in tags(asked):
+            return Answer(304, "", {"ETag": tag})
+        return answer._replace(headers={**headers, "ETag": tag})
 
     def _attendance(self, asked: Asked, attendance: str) -> Answered:
         def find(db: Entities) -> Object:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import check as checks
+from hub.cli import record
 from hub.cli.config import described
 from hub.cli.deliveries import deliveries
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
@@ -94,6 +95,8 @@ def config(config_file: str | None, **options: Any) -> None:
 
 
 main.add_command(deliveries)
+for _reading in (record.who, record.student, record.report, record.doubts, record.export):
+    main.add_command(_reading)
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """What commands print goes through here: no text steers the terminal, and every moment names its zone."""
 
 import json
+import sys
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -8,12 +9,21 @@ import click
 
 from hub.log import plain
 
-__all__ = ["as_json", "lines_of", "local", "plain", "show"]
+__all__ = ["as_json", "lines_of", "local", "plain", "show", "write"]
 
 
 def show(line: str, *, err: bool = False) -> None:
     """Print one line, on standard error with ``err``: nothing in it makes a line of its own."""
     click.echo(plain(line), err=err)
+
+
+def write(piece: bytes) -> None:
+    """Write a piece of a file to standard output, as it is; at a terminal, so that it steers nothing."""
+    if not sys.stdout.isatty():
+        click.echo(piece, nl=False)
+        return
+    for line in piece.decode().splitlines():
+        show(line)
 
 
 def lines_of(text: str) -> list[str]:

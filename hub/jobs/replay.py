@@ -61,11 +61,16 @@ def find(db: Entities, identifier: str) -> KeptDelivery:
     """The delivery with this id. Raises NotFound."""
     kept = kept_deliveries.find(db, identifier) if is_delivery_id(identifier) else None
     if kept is None:
-        raise NotFound(
-            f"Delivery {identifier[:64]} not found",
-            "Ids are in the X-Delivery-Id header of answers, in the log, and in the list of deliveries",
-        )
+        raise unknown(identifier)
     return kept
+
+
+def unknown(identifier: str) -> NotFound:
+    """The refusal of an id that no delivery has."""
+    return NotFound(
+        f"Delivery {identifier[:64]} not found",
+        "Ids are in the X-Delivery-Id header of answers, in the log, and in the list of deliveries",
+    )
 
 
 class Replays:

@@ -23,7 +23,9 @@ _CLOCK_SLACK = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which kept deliveries: those for which everything holds that is given."""
+    """Which kept deliveries: those for which everything holds that is given. ``unsettled``: refused, or
+    waiting.
+    """
 
     outcomes: tuple[Outcome, ...] | None = None
     status: int | None = None
@@ -33,6 +35,7 @@ class Wanted:
     events: tuple[str, ...] | None = None
     with_body: bool = False
     waiting: bool = False
+    unsettled: bool = False
     upto: str | None = None
 
 
@@ -110,6 +113,13 @@ def about_students(db: Entities, names: Sequence[str]) -> dict[str, str]:
     for some in _chunks(sorted(_told_of(db, subjects.STUDENT, names))):
         found |= dict(select((d.id, d.students) for d in db.Delivery if d.id in some))
     return found
+
+
+def subjects_of(db: Entities, identifiers: Sequence[str]) -> dict[str, list[str]]:
+    """The names of the students (``hub.domain.subjects``) that each of these deliveries is about."""
+    some = list(identifiers)
+    found = select((d.id, d.students) for d in db.Delivery if d.id in some)
+    return {identifier: subjects.split(text) for identifier, text in found}
 
 
 def attempts(db: Entities, kept: KeptDelivery) -> list[Attempt]:
@@ -257,6 +267,9 @@ def _narrowed(query: Any, wanted: Wanted) -> Any:
     if wanted.upto is not None:
         upto = wanted.upto
         query = query.where(lambda d: d.id <= upto)
+    if wanted.unsettled:
+        refused = Outcome.REFUSED.value
+        query = query.where(lambda d: d.outcome == refused or d.waiting is not None)
     if wanted.waiting:
         query = query.where(lambda d: d.waiting is not None)
     return query

@@ -43,7 +43,7 @@ def make(hub):
         ("counts", COUNTS),
         ("read", COUNTS + READS),
         ("post", ()),
-        ("desk", COUNTS + READS),
+        ("desk", COUNTS + READS + ADMIN),
         ("metrics", ()),
         ("admin", COUNTS + READS + ADMIN),
     ],
@@ -56,8 +56,24 @@ def test_a_scope_opens_what_it_says_and_nothing_else(api, make, scope, may):
             assert reply.status == 200, path
             continue
         assert (reply.status, reply.error) == (403, "This token may not do that")
-        wanted = "admin" if path in ADMIN else "read" if path in READS else "counts"
+        wanted = "desk" if path in ADMIN else "read" if path in READS else "counts"
         assert reply.json["details"] == f"It needs the scope {wanted}"
+
+
+def test_the_desk_sees_what_was_refused_or_waits_without_headers(api, make, calls):
+    desk = make("desk")
+    applied = calls.student("a1").headers["x-delivery-id"]
+    waiting = calls.attend("a1", "Nowhere").headers["x-delivery-id"]
+    listed = api("/api/deliveries/", desk).json["deliveries"]
+    assert [one["id"] for one in listed] == [waiting]
+    told = api(f"/api/deliveries/{waiting}/", desk).json
+    assert ("Nowhere" in told["body"], "headers" in told) == (True, False)
+    assert "headers" in api(f"/api/deliveries/{waiting}/").json
+    for method, path in (("GET", ""), ("POST", "replay/")):
+        assert api(f"/api/deliveries/{applied}/{path}", desk, method).status == 404
+    calls.event("Nowhere")
+    (done,) = api("/api/deliveries/replay/", desk, "POST", source="unified").json["replayed"]
+    assert (done["id"], done["outcome"]) == (waiting, "applied")
 
 
 @pytest.mark.parametrize("token", ["wrong", "hub_expired", "hub_revoked"])

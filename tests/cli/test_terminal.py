@@ -177,6 +177,8 @@ RUNS = {
         ("deliveries", "show", "{delivery}", "--json"),
         ("deliveries", "show", NASTY),
     ],
+    "doubts": [("doubts",)],
+    "export": [("export", "students", NASTY), ("export", "students", "x.csv", "--state", NASTY)],
     "forget": [("forget", NASTY, "--yes")],
     "migrate": [("migrate", "--database", "sqlite:///{folder}/new.db")],
     "new-source": [
@@ -186,8 +188,23 @@ RUNS = {
     "outbox": [("outbox", "--retry", NASTY)],
     "plugins": [("plugins", "--plugins", "{folder}"), ("plugins", "--load-plugins", NASTY)],
     "rebuild": [("rebuild", "--dry-run")],
+    "report events": [
+        ("report", "events"),
+        ("report", "events", "--chart"),
+        ("report", "events", "--from", NASTY),
+    ],
+    "report students": [
+        ("report", "students", "--at-least", "0"),
+        ("report", "students", "--at-least", "0", "--json"),
+        ("report", "students", "--name", NASTY, "--url", "{answering}"),
+    ],
     "serve": [("serve", "--plugins", "{folder}", "--host", NASTY)],
+    "student": [("student", "a1"), ("student", NASTY), ("student", "x", "--url", NASTY)],
+    "token create": [("token", "create", NASTY, "--scope", "read")],
+    "token list": [("token", "list")],
+    "token revoke": [("token", "revoke", NASTY)],
     "try": [("try", "unified", "fixtures"), ("try", NASTY, "fixtures")],
+    "who": [("who", "1"), ("who", NASTY), ("who", NASTY, "--on", NASTY)],
 }
 """Runs of each command that show what somebody else wrote, on standard output or in an error's line."""
 

@@ -308,7 +308,9 @@ def request(**headers):
 
 
 class TestTheSignature:
-    @pytest.mark.parametrize("scheme", [one for one in SCHEMES.values() if one.scheme not in ("none", "token")])
+    @pytest.mark.parametrize(
+        "scheme", [one for one in SCHEMES.values() if one.scheme not in ("none", "token")]
+    )
     def test_of_each_of_the_hubs_schemes(self, scheme):
         secret = "whsec_" + base64.b64encode(SECRET.encode()).decode()
         headers = scheme.sign(BODY, secret, utc_now(), "msg_1")
