@@ -104,8 +104,10 @@ def counts(db: Entities, events: Events, by: By, zone: tzinfo) -> list[Count]:
 
 
 def _meetings(db: Entities, events: Events) -> Mapping[int, Meeting]:
+    """The events that count, in the order of their ids."""
     identifiers = list(narrowed_events(db, events).order_by(1))
-    return Directory().meetings(db, identifiers) if identifiers else {}
+    found = Directory().meetings(db, identifiers)
+    return {identifier: found[identifier] for identifier in identifiers}
 
 
 def _by_event(db: Entities, events: Sequence[int]) -> Mapping[int, int]:

@@ -16,6 +16,8 @@ from hub.record.views import Event, Heads, Meeting, Named, Person, Student
 from hub.store.store import Entities
 
 _MOST_REMEMBERED = 20_000
+_MOST_NAMED = 10_000
+"""Students whom a search that is not in ASCII finds: as many as a query may be given."""
 
 CHUNK = 500
 """Ids that a query is given at once."""
@@ -253,7 +255,10 @@ def _narrowed_students(db: Entities, wanted: Students) -> Any:
     if wanted.ids is not None:
         identifiers = list(wanted.ids)
         query = query.where(lambda s: s.id in identifiers)
-    if wanted.q is not None:
+    if wanted.q is not None and not wanted.q.isascii():
+        named = _named_like(db, wanted.q)
+        query = query.where(lambda s: s.id in named)
+    elif wanted.q is not None:
         part = wanted.q.lower()
         query = query.where(
             lambda s: (
@@ -267,6 +272,22 @@ def _narrowed_students(db: Entities, wanted: Students) -> Any:
     if wanted.shown is Shown.HIDDEN:
         query = query.where(lambda s: s.hidden_at is not None)
     return query
+
+
+def _named_like(db: Entities, part: str) -> list[int]:
+    """The ids of the students who have a text in a name or an identifier, whatever the case.
+    Databases know that of ASCII alone, unless they are set up for more.
+    """
+    sought = part.casefold()
+    names = select((s.id, s.first_name, s.last_name, s.preferred_name) for s in db.Student)
+    found = {
+        row[0]
+        for row in names
+        if sought in f"{row[1]} {row[2]}".casefold() or sought in row[3].casefold()
+    }
+    identifiers = select((i.id, i.student.id, i.shown) for i in db.StudentIdentifier)
+    found |= {student for _, student, shown in identifiers if sought in shown.casefold()}
+    return sorted(found)[:_MOST_NAMED]
 
 
 def _identifiers(
