@@ -5,7 +5,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -62,7 +62,7 @@ class Settlement(NamedTuple):
     students: str = ""
     events: str = ""
     waiting: str | None = None
-    mentions: Iterable[str] = ()
+    mentions: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

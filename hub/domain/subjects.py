@@ -4,7 +4,7 @@ A name is ``<kind>:<key>`` for an identifier, ``name:<text>`` for an event's nam
 and ``#<id>`` for the row that was found or made. Many names are kept as one text, a line for each.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,12 +92,17 @@ def events(operations: Sequence[Operation], results: Sequence[Result]) -> str:
     return joined(names)
 
 
-def mentions(operations: Sequence[Operation], results: Sequence[Result]) -> Iterable[str]:
+def mentions(operations: Sequence[Operation], results: Sequence[Result]) -> Collection[str]:
     """The names that a delivery has to be found by, as ``student <name>`` and ``event <name>``: all but
     those whose attendance it says something of, for it is found through that.
     """
-    if len(results) == 1 and _tells_of_attendance(results[0]):
-        return ()
+    if len(results) == 1 and results[0].attendance is not None:
+        # The way of nearly every delivery.
+        return () if results[0].change is not Change.IGNORED else _mentions(operations, results)
+    return _mentions(operations, results)
+
+
+def _mentions(operations: Sequence[Operation], results: Sequence[Result]) -> Collection[str]:
     told = [result for result in results if _tells_of_attendance(result)]
     rows = {(STUDENT, result.student.id) for result in told if result.student is not None}
     rows |= {(EVENT, result.event.id) for result in told if result.event is not None}

@@ -101,16 +101,14 @@ def keep_witness(
     tx: Transaction,
     endpoint: Endpoint,
     delivery: Delivery,
-    decision: Decision,
+    witness: Witness,
     key: Key | None,
     zone: tzinfo,
 ) -> bool:
     """Keep what a second check-in that was refused tells of the attendance that there is; whether it told
     something new.
     """
-    if decision.witness is None:
-        return False
-    return attendances.witness(tx, decision.witness, _context(endpoint, delivery, key, zone))
+    return attendances.witness(tx, witness, _context(endpoint, delivery, key, zone))
 
 
 def _context(endpoint: Endpoint, delivery: Delivery, key: Key | None, zone: tzinfo) -> Context:

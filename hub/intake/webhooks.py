@@ -87,7 +87,11 @@ class Webhooks:
         try:
             self._browsers.require_own(environ["REQUEST_METHOD"], headers)
             body = read_body(environ, self._body_limit)
-            sent_by = self._authenticate(endpoint, environ, headers, body, received_at, delivery_id)
+            sent_by = None
+            if not isinstance(endpoint.authentication, Open):
+                sent_by = self._authenticate(
+                    endpoint, environ, headers, body, received_at, delivery_id
+                )
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return answers.refusal(refused).of_delivery(delivery_id)
@@ -229,7 +233,9 @@ class Webhooks:
                 tx.when_committed(lambda: _not_kept(endpoint, delivery, decision, kind))
                 return
             tx.when_committed(lambda: endpoint.budget.use(kind, size, delivery.received_at))
-        is_seen = keep_witness(tx, endpoint, delivery, decision, key, self._zone)
+        is_seen = decision.witness is not None and keep_witness(
+            tx, endpoint, delivery, decision.witness, key, self._zone
+        )
         remembered = key if decision.is_final else None
         deliveries.keep(
             tx,
@@ -258,8 +264,6 @@ def _authenticate(
 ) -> None:
     """Raises Refused unless the request proves where it comes from, HookFailed for a plugin's fault."""
     scheme = endpoint.authentication
-    if isinstance(scheme, Open):
-        return
     try:
         # A plugin's scheme may return False where it should raise; that must not let anyone in.
         verify: Callable[..., object] = scheme.verify

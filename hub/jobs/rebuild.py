@@ -140,7 +140,8 @@ class Rebuild:
         try:
             with tx.savepoint():
                 decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
-                keep_witness(tx, endpoint, kept.delivery, decision, key, self._zone)
+                if decision.witness is not None:
+                    keep_witness(tx, endpoint, kept.delivery, decision.witness, key, self._zone)
                 scratch.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)

@@ -168,7 +168,9 @@ class Replays:
         if key is not None:
             _require_unanswered(tx, kept, key)
         decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
-        is_seen = keep_witness(tx, endpoint, kept.delivery, decision, key, self._zone)
+        is_seen = decision.witness is not None and keep_witness(
+            tx, endpoint, kept.delivery, decision.witness, key, self._zone
+        )
         duration = (time.perf_counter_ns() - started) // 1000
         settlement = decision.settlement(prepared, duration, is_seen)
         if trial:

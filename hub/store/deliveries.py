@@ -91,7 +91,8 @@ def keep(
         settlement.waiting,
         delivery.sent_by,
     )
-    mentions.add(tx, delivery.id, settlement.mentions)
+    if settlement.mentions:
+        mentions.add(tx, delivery.id, settlement.mentions)
 
 
 @lru_cache(maxsize=256)
