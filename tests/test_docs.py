@@ -15,12 +15,15 @@ from hubtest import UNIFIED, Calls, Client
 import hub
 from hub.cli import main
 from hub.config.settings import Settings, default_of, settable
+from hub.domain.tokens import Scope
 from hub.plugin import hookspecs
 from hub.plugin.checks import HOOKS
+from hub.record.doubts import Kind
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 OPERATING = (ROOT / "docs" / "operating.md").read_text("utf-8")
+RECORD = (ROOT / "docs" / "record.md").read_text("utf-8")
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 
 
@@ -73,6 +76,23 @@ def test_the_table_of_settings_is_the_settings():
             ]
         )
     assert rows == expected
+
+
+def test_the_listings_of_the_record_are_routes_and_so_are_their_files(hub):
+    table = RECORD.partition("## Listings")[2].partition("```")[0]
+    shown = set(re.findall(r"`(/api/[a-z/<>.]+?)/?`", table))
+    routes = {re.sub(r"<[a-z]+>", "<id>", route.path) for route in hub.routes}
+    assert shown <= routes
+    files = {path for path in routes if path.endswith((".csv", ".xlsx", ".jsonl"))}
+    assert {path.rpartition(".")[0] for path in files} == {
+        path for path in shown if not path.endswith((">", ".json")) and path != "/api/changes"
+    }
+
+
+def test_the_words_of_the_record_are_those_of_the_code():
+    assert re.findall(r"^\| `([a-z]+)` \|", RECORD, re.MULTILINE)[:6] == list(Scope)
+    doubts = RECORD.partition("## Doubts")[2]
+    assert sorted(re.findall(r"^\| `([a-z_]+)` \|", doubts, re.MULTILINE)) == sorted(Kind)
 
 
 def test_the_table_of_endpoints_is_the_endpoints(hub):

@@ -102,6 +102,8 @@ class Application:
 
     def _add_cors(self) -> None:
         for name, value in self._cors().items():
+            if name == "Vary" and (varies := bottle.response.get_header("Vary")):
+                value = f"{varies}, {value}"
             bottle.response.set_header(name, value)
 
     def _cors(self) -> dict[str, str]:
@@ -113,7 +115,7 @@ class Application:
             return {"Vary": "Origin"}
         return {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": "X-Delivery-Id, X-Delivery-Replayed, Retry-After",
+            "Access-Control-Expose-Headers": _EXPOSED,
             "Vary": "Origin",
         }
 
@@ -132,6 +134,8 @@ def _waited(waiting: Waiting, asked: str | None) -> Answer:
         found = waiting.look(left <= LOOK_EVERY)
     return found
 
+
+_EXPOSED = "X-Delivery-Id, X-Delivery-Replayed, Retry-After, ETag, Link, Content-Disposition"
 
 _ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("Bad request", "The request's path or headers cannot be read"),

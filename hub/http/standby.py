@@ -13,6 +13,7 @@ import time
 
 import uvicorn
 
+from hub.api.waiting import LAST, MAY_WAIT
 from hub.config.settings import Settings
 from hub.http.app import Application
 from hub.http.asgi import environ_of
@@ -83,6 +84,7 @@ class Standby:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
+        environ[MAY_WAIT] = LAST  # nobody waits on a lane
         lane = self._lanes.of(environ["PATH_INFO"])
         response = direct(answers.unavailable())
         if lane is not None and environ["REQUEST_METHOD"] in ("GET", "HEAD"):

@@ -321,6 +321,18 @@ def test_a_link_names_the_page_that_follows(api, record, make_hub):
     assert reply.headers["link"] == '</api/students/?limit=1&cursor=1>; rel="next"'
 
 
+def test_a_page_of_an_allowed_origin_may_read_it(make_hub):
+    hub = make_hub(admin_token="0123456789abcdef-admin", allowed_origins=("https://club.example",))
+    headers = {
+        "Authorization": "Bearer 0123456789abcdef-admin",
+        "Origin": "https://club.example",
+    }
+    reply = Client(hub).request("GET", "/api/events/", headers=headers)
+    assert reply.headers["access-control-allow-origin"] == "https://club.example"
+    assert reply.headers["vary"] == "Accept, Origin"
+    assert "Link" in reply.headers["access-control-expose-headers"]
+
+
 def test_a_body_is_refused(api, client):
     headers = {"Authorization": "Bearer 0123456789abcdef-admin"}
     reply = client.request("GET", "/api/events/", body=b"{}", headers=headers)
