@@ -4,6 +4,7 @@ HubError
 ├── Refused                  400  the request cannot be taken as it is
 │   ├── Conflicting          400  it contradicts what the record has now
 │   │   └── AlreadyCheckedIn 400  the student is checked in to this event
+│   │       └── WithdrawnAtDesk 400  its attendance was withdrawn with authority
 │   ├── InvalidPayload       400  it is not JSON, or not what the source's schema describes
 │   ├── Unauthenticated      401  its signature is missing or wrong
 │   ├── Forbidden            403  its token may not do that
@@ -105,9 +106,17 @@ class AlreadyCheckedIn(Conflicting):
     before.
     """
 
+    sentence: ClassVar[str] = "Student already checked in to this event"
+
     def __init__(self, witness: Witness | None = None) -> None:
-        super().__init__("Student already checked in to this event")
+        super().__init__(self.sentence)
         self.witness = witness
+
+
+class WithdrawnAtDesk(AlreadyCheckedIn):
+    """A check-in at an attendance that was withdrawn with authority."""
+
+    sentence = "Attendance was withdrawn at the desk"
 
 
 class InvalidPayload(Refused):

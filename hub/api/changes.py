@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hub.api.access import PRIVATE, Answered, Asked, Door
-from hub.api.listing import DEFAULT_LIMIT, tags
+from hub.api.listing import DEFAULT_LIMIT, tag_of, tags
 from hub.api.objects import Objects
 from hub.api.route import Route
 from hub.api.waiting import Waiting
@@ -68,11 +68,11 @@ class ChangesApi:
         return self._answer(asked, [self._objects.change(one) for one in found], cursor)
 
     def _answer(self, asked: Asked, told: list[Any], cursor: str) -> Answer:
-        tag = f'"{cursor}.{len(told)}"'
+        answer = answers.answer(200, {"changes": told, "next": cursor})
+        tag = tag_of("json", answer.body)
         if tag in tags(asked):
             return Answer(304, "", {**PRIVATE, "ETag": tag})
-        body = {"changes": told, "next": cursor}
-        return answers.answer(200, body, **PRIVATE, ETag=tag)
+        return answer._replace(headers={**PRIVATE, "ETag": tag})
 
 
 def _wait(text: str) -> float:

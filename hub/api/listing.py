@@ -107,7 +107,7 @@ def worked_out(
         for parameter in PAGED:
             if parameter in asked.query:
                 raise Refused(f"Parameter {parameter} is for pages", "A file has all rows")
-        tag = _tag(form, repr(rows))
+        tag = tag_of(form, repr(rows))
         if tag in tags(asked):
             return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
         pages = [rows[start : start + 500] for start in range(0, len(rows), 500)]
@@ -126,7 +126,7 @@ def worked_out(
         body["next"] = key(page[-1])
         headers["Link"] = next_link(asked, public_url, body["next"])
     answer = answers.answer(200, body)
-    headers["ETag"] = tag = _tag("json", answer.body)
+    headers["ETag"] = tag = tag_of("json", answer.body)
     if tag in tags(asked):
         return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
     return answer._replace(headers=headers)
@@ -142,5 +142,6 @@ def _after(rows: Sequence[Object], key: Callable[[Object], str], cursor: str | N
     raise Refused("Invalid cursor: use the next member of the page before")
 
 
-def _tag(form: str, text: str) -> str:
+def tag_of(form: str, text: str) -> str:
+    """The ETag of a text in a form."""
     return f'"{hashlib.sha256(f"{form} {text}".encode()).hexdigest()[:20]}"'

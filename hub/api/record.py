@@ -1,6 +1,5 @@
 """The API of the record: events, students, attendances, each as a listing, one by one, and as a file."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
@@ -20,6 +19,7 @@ from hub.api.listing import (
     read_flag,
     read_id,
     read_text,
+    tag_of,
     tags,
 )
 from hub.api.objects import Object, Objects
@@ -118,17 +118,18 @@ class RecordApi:
         part, identifier, shown = query.get("q"), query.get("identifier"), _shown(query)
         require_text(part or "", "q")
 
-        def wanted(db: Entities) -> Students:
+        with self._store.reading() as db:
             ids = None if identifier is None else named.students(db, identifier, "identifier")
-            return Students(q=part, ids=ids, shown=shown)
+            if part is not None and not part.isascii():
+                found = roster.named_like(db, part)
+                ids = found if ids is None else tuple(one for one in ids if one in found)
+                part = None
+        wanted = Students(q=part, ids=ids, shown=shown)
 
         def read(db: Entities, after: int, limit: int) -> list[Object]:
-            found = roster.students(db, wanted(db), after, limit)
-            return [self._objects.student(one) for one in found]
+            return [self._objects.student(one) for one in roster.students(db, wanted, after, limit)]
 
-        def count(db: Entities) -> int:
-            return roster.count_students(db, wanted(db))
-
+        count = partial(roster.count_students, wanted=wanted)
         listing = _Listing("students", "students", objects.STUDENT, read, count)
         return self._listed(asked, form, listing)
 
@@ -241,7 +242,7 @@ class RecordApi:
         name = slug(f"everything {found.student.person.identifier or found.student.person.id}")
         headers = {"Content-Disposition": f'attachment; filename="{name}.json"'}
         answer = answers.answer(200, told)
-        tag = f'"{hashlib.sha256(answer.body.encode()).hexdigest()[:20]}"'
+        tag = tag_of("json", answer.body)
         if tag in tags(asked):
             return Answer(304, "", {"ETag": tag})
         return answer._replace(headers={**headers, "ETag": tag})
@@ -317,7 +318,7 @@ class RecordApi:
         environ = asked.environ
         what = environ.get("PATH_INFO", "").rstrip("/"), environ.get("QUERY_STRING", "")
         text = f"{changes.cursor(db, changes.now(db))} {self._zone} {form} {what}"
-        return f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
+        return tag_of(form, text)
 
 
 class _Listing:

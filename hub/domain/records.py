@@ -74,7 +74,8 @@ class Result:
     """An operation, what became of it, and the records it touched. ``source`` is never None here.
 
     ``awaits`` names the student or the event that has to appear before it can be applied. ``foreign`` are
-    the identifiers given for the student that are not the student's.
+    the identifiers given for the student that are not the student's. ``is_told``: what it says of the
+    attendance is kept as evidence; it may have been said before.
     """
 
     operation: Operation
@@ -86,3 +87,4 @@ class Result:
     reason: str | None = None
     awaits: str | None = None
     foreign: tuple[Identifier, ...] = ()
+    is_told: bool = True

@@ -96,9 +96,8 @@ def mentions(operations: Sequence[Operation], results: Sequence[Result]) -> Coll
     """The names that a delivery has to be found by, as ``student <name>`` and ``event <name>``: all but
     those whose attendance it says something of, for it is found through that.
     """
-    if len(results) == 1 and results[0].attendance is not None:
-        # The way of nearly every delivery.
-        return () if results[0].change is not Change.IGNORED else _mentions(operations, results)
+    if len(results) == 1 and _tells_of_attendance(results[0]):
+        return ()  # nearly every delivery
     return _mentions(operations, results)
 
 
@@ -127,7 +126,7 @@ def mention(what: str, name: str) -> str:
 
 
 def _tells_of_attendance(result: Result) -> bool:
-    return result.attendance is not None and result.change is not Change.IGNORED
+    return result.attendance is not None and result.change is not Change.IGNORED and result.is_told
 
 
 def _named_by(

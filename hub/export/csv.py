@@ -12,7 +12,9 @@ from hub.export.table import Cell, Table
 
 TYPE = "text/csv; charset=utf-8"
 _MARK = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How text begins that is run (OWASP, "CSV Injection")."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?", re.ASCII)
 
 

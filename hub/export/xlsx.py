@@ -21,11 +21,16 @@ LONGEST = 32_767
 MOST_ROWS = 1_048_576
 """Rows that a sheet may have; those above begin another one."""
 
+MOST_BYTES = 1_500_000_000
+"""Bytes of a sheet, before they are packed, after which another one begins: an archive of larger files
+has another form, which not every program reads.
+"""
+
 _FIRST_DAY = datetime(1899, 12, 30)
 _FIRST_DATE = datetime(1900, 3, 1)
 """Before it, the days that Excel counts are not those of the calendar."""
 
-_ESCAPED = re.compile(r"_x[0-9A-Fa-f]{4}_")
+_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _NO_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 _XML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -84,15 +89,15 @@ def chunks(table: Table) -> Iterator[bytes]:
             sheets += 1
             with archive.open(f"xl/worksheets/sheet{sheets}.xml", "w") as sheet:
                 sheet.write(_begin(table))
-                room = MOST_ROWS - 1
+                room, size = MOST_ROWS - 1, 0
                 number = 2
-                while room:
+                while room and size < MOST_BYTES:
                     rows = left or next(pages, (0, None))[1]
                     if rows is None:
                         is_done = True
                         break
                     now, left = rows[:room], rows[room:]
-                    sheet.write(
+                    size += sheet.write(
                         "".join(_row(number + i, row) for i, row in enumerate(now)).encode()
                     )
                     number += len(now)
@@ -144,7 +149,7 @@ def _text(text: str, style: str = "") -> str:
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - 1]}…"
     if "_x" in text:
-        text = _ESCAPED.sub(lambda match: f"_x005F{match[0]}", text)
+        text = _ESCAPED.sub("_x005F_", text)
     shown = text.translate(_XML)
     if not text.isprintable():
         shown = _NO_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", shown)

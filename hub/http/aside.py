@@ -47,13 +47,15 @@ class Aside:
         self._application = application
         self._files = Lane("files")
         self._changed = asyncio.Event()
+        self._waiting = 0
         self._checked_in_at = float("-inf")
 
     def look_again(self, now: float) -> None:
         """There were check-ins: whoever waits for a change looks again."""
         self._checked_in_at = now
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if self._waiting:
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     async def answer(self, lane: Lane, request: Request, receive: Receive, send: Send) -> None:
         """Answer a request on its lane."""
@@ -74,6 +76,7 @@ class Aside:
         end: float | None = None
         asked = FIRST
         gone: asyncio.Future[Any] | None = None
+        self._waiting += 1
         try:
             while True:
                 request.environ[MAY_WAIT] = asked
@@ -90,6 +93,7 @@ class Aside:
                 is_over = self.ending() or time.monotonic() >= end
                 asked = LAST if is_over else AGAIN
         finally:
+            self._waiting -= 1
             if gone is not None:
                 gone.cancel()
 

@@ -100,32 +100,40 @@ class Tokens:
         kind, _, given = authorization.partition(" ")
         token = self._find(given.strip()) if kind.lower() == "bearer" else None
         if token is None:  # a right one is let in whatever wrong ones came from its address
-            self._guard.require_heard(address)
             bearer = {"WWW-Authenticate": "Bearer"}
             how = "Send: Authorization: Bearer <token>"
             if not authorization:
                 raise Unauthenticated("Missing token", how, headers=bearer)
+            self._guard.require_heard(address)
             self._guard.wrong(address)
             raise Unauthenticated("Invalid token", how, headers=bearer)
         if not token.may(scope, source):
             raise Forbidden(_lacks(token, scope, source))
         if token.id:
-            self._used[token.id] = utc_now()
+            with self._lock:
+                self._used[token.id] = utc_now()
         return token
 
     def keep_used(self) -> None:
         """Keep when the tokens were used last. Raises StoreUnavailable."""
-        used, self._used = self._used, {}
+        with self._lock:
+            used, self._used = self._used, {}
         last = {token.id: token.last_used_at for token in self._known.values()}
         due = {
             token: at
             for token, at in used.items()
             if (before := last.get(token)) is None or (at - before).total_seconds() > _USED_AGAIN
         }
-        if due:
+        if not due:
+            return
+        try:
             with self._store.writing() as tx:
                 for token, at in due.items():
                     written.used(tx, token, at)
+        except StoreUnavailable:
+            with self._lock:
+                self._used = {**due, **self._used}
+            raise
 
     def _find(self, given: str) -> Token | None:
         own = digest(given)

@@ -99,6 +99,9 @@ def ask(store: Store, named: str, meant: Meant | None = None) -> Asked:
         now = utc_now()
         for identifier in found.deliveries:
             deliveries.forget(tx, identifier)
+        for name in person.identifiers:
+            kind, _, value = name.partition(":")
+            written.forget_identifier(tx, kind, value)
         attendances = 0 if found.student is None else written.forget(tx, found.student, now)
         upto, emptied = delivery_id_at(now + LATE), len(found.deliveries)
         claim = forgettings.ask(tx, now, person.to_json(), upto, emptied, now + LEASE)

@@ -108,9 +108,10 @@ def _outside(db: Entities) -> Iterator[Doubt]:
     ends = dict(select((e.id, e.ends_at) for e in db.Event if e.ends_at is not None))
     for one in found:
         begin, end = one.event.starts_at, ends.get(one.event.id)
-        is_early = one.checked_in_at < begin - EARLY
-        last = begin + LATE_WITHOUT_END if end is None else end + LATE
-        if not is_early and one.checked_in_at <= last:
+        # Differences: an event may be at the very end of the calendar.
+        is_early = begin - one.checked_in_at > EARLY
+        late = LATE_WITHOUT_END if end is None else LATE
+        if not is_early and one.checked_in_at - (end or begin) <= late:
             continue
         when = "before it starts" if is_early else "after it ended"
         message = f"The check-in is long {when}"
@@ -209,16 +210,7 @@ def _disagreeing(db: Entities) -> Iterator[Doubt]:
             if d.student.hidden_at is None
         ).order_by(1)
     )
-    kinds = sorted({row[3] for row in rows})
-    values = sorted({row[4] for row in rows})
-    owners = {
-        (kind, value): owner
-        for kind, value, owner in select(
-            (i.kind, i.value, i.student.id)
-            for i in db.StudentIdentifier
-            if i.kind in kinds and i.value in values and i.student.hidden_at is None
-        )
-    }
+    owners = _owners(db, sorted({row[4] for row in rows}))
     merged = dict(select((s.id, s.merged_into.id) for s in db.Student if s.merged_into is not None))
     received = dict(_received(db, [row[1] for row in rows]))
     people = Directory().people(db, {row[2] for row in rows} | set(owners.values()))
@@ -248,6 +240,20 @@ def _disagreeing(db: Entities) -> Iterator[Doubt]:
             delivery=delivery,
             mend=mend,
         )
+
+
+def _owners(db: Entities, values: Sequence[str]) -> Mapping[tuple[str, str], int]:
+    """Whose identifiers with these values are, by kind and value."""
+    found: dict[tuple[str, str], int] = {}
+    for start in range(0, len(values), 500):
+        some = values[start : start + 500]
+        rows = select(
+            (i.kind, i.value, i.student.id)
+            for i in db.StudentIdentifier
+            if i.value in some and i.student.hidden_at is None
+        )
+        found |= {(kind, value): owner for kind, value, owner in rows}
+    return found
 
 
 _CHANGED = {

@@ -7,7 +7,6 @@ from typing import Any
 
 from pony.orm import select
 
-from hub.domain import subjects
 from hub.domain.delivery import KeptDelivery
 from hub.domain.evidence import State
 from hub.record import attendances, deliveries, students
@@ -67,16 +66,13 @@ def _attendances(db: Entities, student: int) -> list[tuple[Attendance, str]]:
 
 
 def _deliveries(db: Entities, student: int) -> list[tuple[KeptDelivery, bool]]:
-    wanted = Wanted(students=tuple(students.names_of(db, student)))
-    own = subjects.row_name(student)
+    own = tuple(students.names_of(db, student))
+    wanted = Wanted(students=own)
     after, told = "", []
     while True:
         page = deliveries.page(db, wanted, _PAGE, after=after, oldest_first=True, bodies=True)
         rows: dict[str, Any] = deliveries.subjects_of(db, [one.delivery.id for one in page])
-        told += [
-            (one, any(name.startswith("#") and name != own for name in rows[one.delivery.id]))
-            for one in page
-        ]
+        told += [(one, any(name not in own for name in rows[one.delivery.id])) for one in page]
         if len(page) < _PAGE:
             return told
         after = page[-1].delivery.id

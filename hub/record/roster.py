@@ -16,8 +16,6 @@ from hub.record.views import Event, Heads, Meeting, Named, Person, Student
 from hub.store.store import Entities
 
 _MOST_REMEMBERED = 20_000
-_MOST_NAMED = 10_000
-"""Students whom a search that is not in ASCII finds: as many as a query may be given."""
 
 CHUNK = 500
 """Ids that a query is given at once."""
@@ -33,8 +31,8 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Students:
-    """Which students: those for whom everything holds that is given. ``q`` is a part of a name or of an
-    identifier, ``ids`` the students themselves.
+    """Which students: those for whom everything holds that is given. ``q`` is a part, in ASCII, of a name
+    or of an identifier (any other: ``named_like``), ``ids`` the students themselves, sorted.
     """
 
     q: str | None = None
@@ -59,13 +57,39 @@ def students(db: Entities, wanted: Students, after: int, limit: int) -> list[Stu
     """Students above the id ``after``, in the order of their ids. Those who were forgotten are not
     told.
     """
-    found = _narrowed_students(db, wanted).where(lambda s: s.id > after)
-    return students_of(db, list(found.order_by(1).limit(limit)))
+    query = _narrowed_students(db, wanted).where(lambda s: s.id > after).order_by(1)
+    if wanted.ids is None:
+        return students_of(db, list(query.limit(limit)))
+    found: list[int] = []
+    for some in chunks([one for one in wanted.ids if one > after]):
+        found += _among(query, some).limit(limit - len(found))
+        if len(found) == limit:
+            break
+    return students_of(db, found)
 
 
 def count_students(db: Entities, wanted: Students) -> int:
     """How many there are."""
-    return int(_narrowed_students(db, wanted).count())
+    query = _narrowed_students(db, wanted)
+    if wanted.ids is None:
+        return int(query.count())
+    return sum(int(_among(query, some).count()) for some in chunks(wanted.ids))
+
+
+def named_like(db: Entities, part: str) -> tuple[int, ...]:
+    """The ids of the students who have a text in a name or an identifier, whatever the case, sorted.
+    Databases know the case of ASCII alone, unless they are set up for more.
+    """
+    sought = part.casefold()
+    names = select((s.id, s.first_name, s.last_name, s.preferred_name) for s in db.Student)
+    found = {
+        row[0]
+        for row in names
+        if sought in f"{row[1]} {row[2]}".casefold() or sought in row[3].casefold()
+    }
+    identifiers = select((i.id, i.student.id, i.shown) for i in db.StudentIdentifier)
+    found |= {student for _, student, shown in identifiers if sought in shown.casefold()}
+    return tuple(sorted(found))
 
 
 def students_of(db: Entities, identifiers: Sequence[int], counted: bool = True) -> list[Student]:
@@ -252,13 +276,7 @@ def narrowed_events(db: Entities, wanted: Events) -> Any:
 
 def _narrowed_students(db: Entities, wanted: Students) -> Any:
     query = select(s.id for s in db.Student if s.forgotten_at is None)
-    if wanted.ids is not None:
-        identifiers = list(wanted.ids)
-        query = query.where(lambda s: s.id in identifiers)
-    if wanted.q is not None and not wanted.q.isascii():
-        named = _named_like(db, wanted.q)
-        query = query.where(lambda s: s.id in named)
-    elif wanted.q is not None:
+    if wanted.q is not None:
         part = wanted.q.lower()
         query = query.where(
             lambda s: (
@@ -274,20 +292,10 @@ def _narrowed_students(db: Entities, wanted: Students) -> Any:
     return query
 
 
-def _named_like(db: Entities, part: str) -> list[int]:
-    """The ids of the students who have a text in a name or an identifier, whatever the case.
-    Databases know that of ASCII alone, unless they are set up for more.
-    """
-    sought = part.casefold()
-    names = select((s.id, s.first_name, s.last_name, s.preferred_name) for s in db.Student)
-    found = {
-        row[0]
-        for row in names
-        if sought in f"{row[1]} {row[2]}".casefold() or sought in row[3].casefold()
-    }
-    identifiers = select((i.id, i.student.id, i.shown) for i in db.StudentIdentifier)
-    found |= {student for _, student, shown in identifiers if sought in shown.casefold()}
-    return sorted(found)[:_MOST_NAMED]
+def _among(query: Any, identifiers: Sequence[int]) -> Any:
+    """The students of a query that have one of these ids."""
+    some = list(identifiers)
+    return query.where(lambda s: s.id in some)
 
 
 def _identifiers(

@@ -8,7 +8,7 @@ from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import CheckIn, CheckOut, Withdraw
 from hub.domain.records import AttendanceRecord, Change, EventRecord, Result, StudentRecord
 from hub.domain.timestamps import to_utc
-from hub.errors import AlreadyCheckedIn, NotFound, Witness
+from hub.errors import AlreadyCheckedIn, NotFound, WithdrawnAtDesk, Witness
 from hub.store import events, evidence, students
 from hub.store.context import Context
 from hub.store.transaction import Row, Statement, Transaction
@@ -32,7 +32,8 @@ FIND_AND_INSERT = Statement(f"""
 """What ``FIND``, ``NEAREST`` and ``INSERT`` do, in one; PostgreSQL only. SQLite, which is in the process,
 gains nothing by it, and has no INSERT in a WITH clause.
 """
-_RECORD = "a.id, a.checked_in_at, a.checked_out_at, a.state"
+_RECORD = "a.id, a.checked_in_at, a.checked_out_at, a.state, a.firm"
+EXISTS = "SELECT 1 FROM attendance WHERE id = ?"
 BY_STUDENT_AND_EVENT = f"SELECT {_RECORD} FROM attendance a WHERE a.student = ? AND a.event = ?"
 BY_IDENTIFIER = f"""
     SELECT {_RECORD} FROM attendance_identifier i JOIN attendance a ON a.id = i.attendance
@@ -62,12 +63,19 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
             return context.ignored(operation, "The event is not known yet", unknown.awaits)
         raise unknown
     if made is not None:
-        attendance, change = AttendanceRecord(made, moment, None), Change.CREATED
+        result = context.result(
+            operation,
+            Change.CREATED,
+            student=student,
+            event=event,
+            attendance=AttendanceRecord(made, moment, None),
+        )
     else:
-        attendance, change = _seen_again(tx, operation, student, event, moment, context)
-    for identifier in operation.identifiers:
-        tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, attendance.id)
-    return context.result(operation, change, student=student, event=event, attendance=attendance)
+        result = _seen_again(tx, operation, student, event, moment, context)
+    if operation.identifiers and result.attendance is not None:
+        for identifier in operation.identifiers:
+            tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, result.attendance.id)
+    return result
 
 
 def _seen_again(
@@ -77,30 +85,36 @@ def _seen_again(
     event: EventRecord,
     moment: datetime,
     context: Context,
-) -> tuple[AttendanceRecord, Change]:
+) -> Result:
     """A check-in of a student and an event that have an attendance: one more sighting of it, which
-    brings it back where it was withdrawn. Raises AlreadyCheckedIn.
+    brings it back where it was withdrawn, unless that was said with authority. Raises AlreadyCheckedIn.
     """
     row = tx.row(BY_STUDENT_AND_EVENT, student.id, event.id)
     assert row is not None
     was_withdrawn = row[3] == State.WITHDRAWN
-    if not operation.repeatable and not was_withdrawn:
-        raise AlreadyCheckedIn(
-            Witness(row[0], moment, context.source_of(operation), _participant(operation))
-        )
+    stays_withdrawn = was_withdrawn and bool(row[4]) and not context.firm
+    if not operation.repeatable and (stays_withdrawn or not was_withdrawn):
+        witness = Witness(row[0], moment, context.source_of(operation), _participant(operation))
+        raise WithdrawnAtDesk(witness) if stays_withdrawn else AlreadyCheckedIn(witness)
     said = _said(Kind.CHECK_IN, moment, operation, context)
-    if not evidence.add(tx, row[0], said, context, _participant(operation)):
-        if not operation.repeatable:
-            raise AlreadyCheckedIn
-        return _record(tx, row), Change.UNCHANGED
-    settled = evidence.settle(tx, row[0], said, context)
-    return settled, Change.CREATED if was_withdrawn else Change.UNCHANGED
+    is_new = evidence.add(tx, row[0], said, context, _participant(operation))
+    if not is_new and not operation.repeatable:
+        raise AlreadyCheckedIn
+    attendance = evidence.settle(tx, row[0], said, context) if is_new else _record(tx, row)
+    if stays_withdrawn:
+        return context.ignored(operation, "The attendance was withdrawn at the desk")
+    change = Change.CREATED if was_withdrawn and is_new else Change.UNCHANGED
+    return context.result(
+        operation, change, student=student, event=event, attendance=attendance, is_told=is_new
+    )
 
 
 def witness(tx: Transaction, seen: Witness, context: Context) -> bool:
     """Keep a second check-in that was refused as a sighting of the attendance that there is;
     whether it is a new one.
     """
+    if tx.row(EXISTS, seen.attendance) is None:
+        return False  # it was made by this very delivery, and undone with it
     said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
     if not evidence.add(tx, seen.attendance, said, context, seen.participant):
         return False
@@ -139,7 +153,7 @@ def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
         return context.ignored(operation, _NOTHING_TO_WITHDRAW, awaits)
     attendance = found[0]
     participant = _named_participant(operation)
-    if not evidence.take_back(tx, attendance, participant, context):
+    if not evidence.take_back(tx, attendance, participant, context) and not context.firm:
         return context.ignored(operation, _NOTHING_TO_WITHDRAW)
     moment = _recorded(operation.at, _near(operation.at, context))
     said = _said(Kind.WITHDRAWAL, moment, operation, context)

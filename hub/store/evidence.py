@@ -102,11 +102,10 @@ def settle(tx: Transaction, attendance: int, new: Said, context: Context) -> Att
         after = _weighed(tx, attendance, before, maker, is_firm)
     if after.state is not State.WITHDRAWN:
         withdrawal = None
-    elif new.kind is Kind.WITHDRAWAL:
+    elif new.kind is Kind.WITHDRAWAL and (before.state is not State.WITHDRAWN or new.firm):
         withdrawal = new.delivery
     tx.run(SETTLE, *after[:2], after.state.value, *after[3:], withdrawal, is_firm, attendance)
-    if after != before:
-        changes.add(tx, _change(before, after), attendance, context)
+    changes.add(tx, _change(before, after), attendance, context)
     return AttendanceRecord(attendance, after.checked_in_at, after.checked_out_at)
 
 

@@ -64,14 +64,17 @@ _WITHDRAWN_BACK = (
         )
     ),
     # What is still to be sent on is known by the attendance that is left.
+    f"""DELETE FROM outbox WHERE EXISTS (
+            SELECT 1 {_OF_ATTENDANCE} JOIN outbox o ON o.target = outbox.target AND o.id <> outbox.id
+            WHERE w.attendance = outbox.attendance AND (
+                o.attendance = a.id
+                OR o.attendance > outbox.attendance AND EXISTS (
+                    SELECT 1 FROM withdrawn_attendance v WHERE v.attendance = o.attendance
+                        AND v.student = w.student AND v.event = w.event)))""",
     f"""UPDATE outbox SET attendance = (
             SELECT a.id {_OF_ATTENDANCE} WHERE w.attendance = outbox.attendance)
         WHERE EXISTS (
-                SELECT 1 {_OF_ATTENDANCE}
-                WHERE w.attendance = outbox.attendance AND a.id <> w.attendance)
-            AND NOT EXISTS (
-                SELECT 1 FROM outbox o WHERE o.target = outbox.target AND o.attendance = (
-                    SELECT a.id {_OF_ATTENDANCE} WHERE w.attendance = outbox.attendance))""",
+            SELECT 1 {_OF_ATTENDANCE} WHERE w.attendance = outbox.attendance AND a.id <> w.attendance)""",
     """DELETE FROM outbox WHERE NOT EXISTS (
         SELECT 1 FROM attendance a WHERE a.id = outbox.attendance)""",
 )
@@ -84,7 +87,9 @@ def index_deliveries(cursor: Any, dialect: str) -> None:
     neither its student nor its event, are found through that.
     """
     mark = "?" if dialect == "SQLite" else "%s"
-    cursor.execute("CREATE INDEX attendance_delivery ON attendance (delivery)")
+    tables = ("attendance", "student", "event")
+    for table in tables:
+        cursor.execute(f"CREATE INDEX {table}_delivery ON {table} (delivery)")
     cursor.execute("SELECT kind, value, student FROM student_identifier")
     owners = {f"{kind}:{value}": f"#{student}" for kind, value, student in cursor.fetchall()}
     after = ""
@@ -116,7 +121,8 @@ def index_deliveries(cursor: Any, dialect: str) -> None:
         cursor.executemany(
             f"INSERT INTO mention (name, delivery) VALUES ({mark}, {mark})", sorted(rows)
         )
-    cursor.execute("DROP INDEX attendance_delivery")
+    for table in tables:
+        cursor.execute(f"DROP INDEX {table}_delivery")
 
 
 Step = tuple["str | Callable[[Any, str], None]", ...]

@@ -44,12 +44,13 @@ FORGET_ATTENDANCE_IDENTIFIERS = """
     DELETE FROM attendance_identifier
     WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
 FORGET_EVIDENCE = """
-    UPDATE evidence SET participant = NULL, idempotency_key = NULL, reason = NULL
+    UPDATE evidence SET participant = NULL, idempotency_key = NULL, reason = NULL, correction = NULL
     WHERE attendance IN (SELECT a.id FROM attendance a WHERE a.student = ?)"""
 FORGET_DISAGREEMENTS = """
     DELETE FROM disagreement WHERE student = ? OR EXISTS (
         SELECT 1 FROM student_identifier i
         WHERE i.student = ? AND i.kind = disagreement.kind AND i.value = disagreement.value)"""
+FORGET_DISAGREEMENT = "DELETE FROM disagreement WHERE kind = ? AND value = ?"
 DISAGREE = """
     INSERT INTO disagreement (delivery, student, kind, value) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING"""
@@ -172,6 +173,11 @@ def forget(tx: Transaction, student: int, now: datetime) -> int:
     tx.run(outbox.FORGET, student)
     changes.forgotten(tx, student, now)
     return len(tx.rows(FORGET_ATTENDANCES, student))
+
+
+def forget_identifier(tx: Transaction, kind: str, value: str) -> None:
+    """Remove that a delivery gave somebody else this identifier of a person."""
+    tx.run(FORGET_DISAGREEMENT, kind, value)
 
 
 def record(row: tuple[object, ...]) -> StudentRecord:

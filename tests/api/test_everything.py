@@ -49,3 +49,20 @@ def test_it_has_the_person_the_attendances_and_the_deliveries(make_hub, tmp_path
     assert "of both" not in reply.body.decode()
     assert "Else" not in reply.body.decode()
     assert everything(9).status == 404
+
+
+def test_what_waited_with_others_is_not_shown(make_hub, tmp_path):
+    (tmp_path / "many.py").write_text(PLUGIN)
+    hub = make_hub(admin_token="0123456789abcdef-admin", plugins=str(tmp_path))
+    calls = Calls(Client(hub))
+    calls.event()
+    reply = calls.client.post("/api/webhook/many/", {"all": ["a1", "a2"], "names": "Bo Secret"})
+    assert reply.status == 404
+    calls.student("a1")
+    told = calls.client.request(
+        "GET",
+        "/api/students/1/everything.json",
+        headers={"Authorization": "Bearer 0123456789abcdef-admin"},
+    )
+    assert [one.get("about_others", False) for one in told.json["deliveries"]] == [True, False]
+    assert "Bo Secret" not in told.body.decode()

@@ -9,6 +9,7 @@ from hubtest import ONETAP, Calls, Client
 from hub.api.files import accepted
 from hub.config.settings import SourceSettings
 from hub.jobs.forget import forget
+from hub.record import roster
 
 MONDAY, TUESDAY = "2026-11-09T18:00:00Z", "2026-11-10T18:00:00Z"
 
@@ -339,6 +340,17 @@ def test_a_body_is_refused(api, client):
     assert reply.error == "Send no body: parameters are in the query"
 
 
+def test_a_search_beyond_ascii_finds_all_of_them(api, calls, monkeypatch):
+    monkeypatch.setattr(roster, "CHUNK", 2)
+    for number in range(7):
+        calls.student(f"a{number}", first_name="José" if number != 3 else "Jose")
+    found = api.pages("/api/students/", "students", q="É", limit=3)
+    assert [one["id"] for one in found] == [1, 2, 3, 5, 6, 7]
+    assert api("/api/students/", q="é", count="true", limit=1).json["count"] == 6
+    assert len(api("/api/students.jsonl", q="é").body.splitlines()) == 6
+    assert ids(api("/api/students/", q="é", identifier="a5"), "students") == [6]
+
+
 class TestReports:
     def test_who_came_how_often(self, api, record):
         assert api("/api/reports/students/", order="points").json == {
@@ -445,6 +457,27 @@ class TestChanges:
             "next": cursor,
         }
 
+    def test_whatever_the_evidence_shows_is_a_change(self, api, calls):
+        post = calls.client.post
+        post(ONETAP, visit(1, "Bo Renard", checkInDate=MONDAY))
+        path = "/api/attendances/1/"
+
+        def after(payload):
+            tag, cursor = api(path).headers["etag"], api("/api/changes/", after="now").json["next"]
+            post(ONETAP, payload)
+            assert api(path, headers={"If-None-Match": tag}).status == 200
+            (one,) = api("/api/changes/", after=cursor).json["changes"]
+            return one["attendance"]
+
+        out = {"event": "participant.checkout", "checkOutDate": TUESDAY}
+        assert after(visit(1, "Bo Renard", **out))["state"] == "left"
+        early = after(visit(1, "Bo Renard", **{**out, "checkOutDate": MONDAY}))
+        assert early["checked_out_at"] == TUESDAY
+        first = after(visit(1, "Bo Renard", event="participant.deleted"))["withdrawn"]
+        after(visit(1, "Bo Renard", **{**out, "checkOutDate": "2026-11-10T19:00:00Z"}))
+        again = {**visit(1, "Bo Renard", event="participant.deleted"), "note": "again"}
+        assert after(again)["withdrawn"] == first
+
 
 class TestDoubts:
     def kinds(self, api, **query):
@@ -480,6 +513,13 @@ class TestDoubts:
         pages = api.pages("/api/doubts/", "doubts", limit=1)
         assert pages == found
         assert self.kinds(api, kind="twins") == [("twins", by_kind["twins"]["id"])]
+
+    @pytest.mark.parametrize("at", ["0001-01-01T00:30:00Z", "9999-12-31T23:00:00Z"])
+    def test_an_event_at_the_end_of_the_calendar_hurts_nobody(self, api, calls, at):
+        calls.student("a1")
+        assert calls.event(date=at).status == 201
+        assert calls.attend("a1", "1").status == 201
+        assert [kind for kind, _ in self.kinds(api)] == ["outside"]
 
     def test_one_that_is_mended_goes(self, api, calls):
         post = calls.client.post

@@ -18,7 +18,8 @@ from hub.export.table import Table, columns
 NASTY = (
     '=HYPERLINK("http://evil.example","x")', "+4917012345", "+4917012345 Ruiz", "-5", "@SUM(A1)",
     "00123", "two\nlines", "carriage\rreturn", 'a "quote", and a comma', "\u202eleft", "tab\there",
-    "_x0041_", "\x01\x7f", "<&>", "ünï☃🎉", "", " blanks ", "x" * 40_000, "'quoted", "\ufffe", "=1+1",
+    "_x0041_", "_x0041_x0042_", "a_x005F_x0041_", "\x01\x7f", "<&>", "ünï☃🎉", "", " blanks ",
+    "x" * 40_000, "'quoted", "\ufffe", "=1+1", "\n=1+1", "＝1+1",
 )  # fmt: skip
 DENVER = ZoneInfo("America/Denver")
 
@@ -57,6 +58,7 @@ def test_csv_for_excel_is_guarded_where_it_is_no_number():
     guarded = [one[1][1:] for one in found[1:] if one[1] != NASTY[int(one[0]) - 1]]
     assert guarded == [
         '=HYPERLINK("http://evil.example","x")', "+4917012345 Ruiz", "@SUM(A1)", "=1+1",
+        "\n=1+1", "＝1+1",
     ]  # fmt: skip
 
 
@@ -154,6 +156,18 @@ def test_a_sheet_that_is_full_goes_on_in_another(tmp_path, monkeypatch):
         sheet.cell(number, 1).value for sheet in book for number in range(2, sheet.max_row + 1)
     ]
     assert found == list(range(1, 26))
+
+
+def test_a_sheet_that_is_too_large_goes_on_in_another(tmp_path, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
+    monkeypatch.setattr(xlsx, "MOST_BYTES", 1000)
+    rows = [row(number, "x") for number in range(1, 26)]
+    book = openpyxl.load_workbook(written(tmp_path, rows, size=4))
+    found = [
+        sheet.cell(number, 1).value for sheet in book for number in range(2, sheet.max_row + 1)
+    ]
+    assert [one for one in found if one] == list(range(1, 26))
+    assert len(book.sheetnames) > 2
 
 
 def test_the_archive_is_whole(tmp_path):

@@ -96,3 +96,53 @@ def test_a_check_out_shows_its_time(do):
 
 def test_an_update_that_names_nothing_is_refused(do):
     assert do("update nothing").error == "event_identifier or event_name is required"
+
+
+AUTHORITY = """
+from hub import OPEN, CheckIn, Source, Withdraw, hookimpl
+
+WHO = {"student": "a1", "event": "Weekly Meeting"}
+TWICE = [CheckIn(**WHO), CheckIn(**WHO)]
+OPERATIONS = {"in": [CheckIn(**WHO)], "again": [CheckIn(**WHO, repeatable=True)],
+              "out": [Withdraw(**WHO)], "twice": TWICE}
+
+
+def normalize(payload):
+    return OPERATIONS[payload["do"]]
+
+
+@hookimpl
+def register_sources():
+    for name, authority in (("office", True), ("door", False)):
+        yield Source(name=name, path=name, authenticate=OPEN, schema={}, normalize=normalize,
+                     authority=authority)
+"""
+
+
+@pytest.fixture
+def sources(make_hub, tmp_path):
+    (tmp_path / "sources.py").write_text(AUTHORITY)
+    client = Client(make_hub(plugins=str(tmp_path)))
+    calls = Calls(client)
+    calls.student("a1")
+    calls.event()
+    return lambda source, what: client.post(f"/api/webhook/{source}/", {"do": what})
+
+
+def test_what_was_said_with_authority_stands_above_what_others_see(sources):
+    assert sources("door", "in").status == 201
+    assert sources("office", "out").json["message"] == "Attendance withdrawn successfully"
+    refused = sources("door", "in")
+    assert (refused.status, refused.error) == (400, "Attendance was withdrawn at the desk")
+    ignored = sources("door", "again")
+    message = "Delivery received; nothing to record"
+    assert (ignored.status, ignored.json["message"]) == (200, message)
+    assert sources("office", "in").status == 201
+    assert sources("door", "out").json["message"] == "Attendance withdrawn successfully"
+    assert sources("door", "in").status == 400  # the office has said that the student was there
+
+
+def test_one_who_is_checked_in_twice_by_one_delivery_is_refused(sources):
+    reply = sources("door", "twice")
+    assert (reply.status, reply.error) == (400, "Student already checked in to this event")
+    assert sources("door", "in").status == 201

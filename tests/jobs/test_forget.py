@@ -520,3 +520,23 @@ def complete_without_traces(rows):
     told = repr(rows("Forgetting")) + everything(rows)
     ended = all(row["ended_at"] for row in rows("Forgetting"))
     return ended and not any(word in told for word in ("zx12", "ada@", "Renard"))
+
+
+def test_what_was_only_told_again_is_found_and_forgotten(hub, client, rows):
+    seen = fixture("onetap/participant.checkin__seen")
+    for key in ("k1", "k2", "k3"):
+        client.post(ONETAP, seen, headers={"Idempotency-Key": key})
+    assert look_up(hub.store, "A01234567").deliveries == 3
+    ask(hub.store, "A01234567")
+    assert [row["body"] for row in rows("Delivery")] == [b""] * 3
+
+
+def test_a_former_identifier_is_forgotten_where_others_disagree_about_it(hub, calls, client, rows):
+    calls.student("a1", email="one@example.edu")
+    calls.student("a2", email="old@example.edu")
+    profile = {"id": "f1", "email": "old@example.edu", "customFields": {"A-Number": "a1"}}
+    client.post(ONETAP, {"event": "profile.created", "data": profile})
+    assert [row["value"] for row in rows("Disagreement")] == ["old@example.edu"]
+    calls.unified("student", "update", student_identifier="a2", email="new@example.edu")
+    forget(hub.store, "a2")
+    assert rows("Disagreement") == []
