@@ -1,9 +1,10 @@
 """What the record has, as the API and the commands show it: members of JSON objects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
+from hub.domain.evidence import State
 from hub.domain.timestamps import calendar_date, format_utc
 from hub.record.changes import Change
 from hub.record.views import Attendance, Event, Evidence, Meeting, Named, Person, Student
@@ -37,12 +38,16 @@ MOMENTS = (
 """Those that are moments."""
 
 
+_WORDS = {state: state.word for state in State}
+
+
 class Objects:
     """Shows values as objects; dates are those in the hub's ``zone``."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._dates: dict[datetime, str] = {}
+        self._shown: dict[int, tuple[Any, Object]] = {}
 
     def student(self, student: Student, counted: bool = True) -> Object:
         """A student; without counts where they are not asked for."""
@@ -107,8 +112,8 @@ class Objects:
         """An attendance, with its evidence where it has some."""
         shown = {
             "id": attendance.id,
-            "student": self.person(attendance.student),
-            "event": self.meeting(attendance.event),
+            "student": self._of(attendance.student, self.person),
+            "event": self._of(attendance.event, self.meeting),
             **self._of_attendance(attendance),
             "points": attendance.event.points,
             "sightings": attendance.sightings,
@@ -162,10 +167,21 @@ class Objects:
         return {
             "checked_in_at": format_utc(attendance.checked_in_at),
             "checked_out_at": _moment(attendance.checked_out_at),
-            "state": attendance.state.word,
+            "state": _WORDS[attendance.state],
             "source": attendance.source,
             "via": attendance.via,
         }
+
+    def _of(self, named: Any, show: Callable[[Any], Object]) -> Object:
+        """A student or an event as it was shown before, as long as it is the same value."""
+        known = self._shown.get(id(named))
+        if known is not None and known[0] is named:
+            return known[1]
+        if len(self._shown) > 20_000:
+            self._shown = {}
+        shown = show(named)
+        self._shown[id(named)] = named, shown
+        return shown
 
     def _date(self, moment: datetime) -> str:
         found = self._dates.get(moment)

@@ -317,7 +317,7 @@ class RecordApi:
         """The ETag (RFC 9110, 8.8.3) of what is asked for: it changes with the record."""
         environ = asked.environ
         what = environ.get("PATH_INFO", "").rstrip("/"), environ.get("QUERY_STRING", "")
-        text = f"{changes.cursor(db, changes.now(db))} {self._zone} {form} {what}"
+        text = f"{changes.mark(db)} {self._zone} {form} {what}"
         return tag_of(form, text)
 
 

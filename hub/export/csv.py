@@ -42,7 +42,7 @@ def _written(rows: Iterable[Iterable[str | int | float | None]]) -> bytes:
 
 
 def _plain(cell: Cell) -> str | int | float | None:
-    if cell.__class__ is str or cell is None:
+    if cell is None or cell.__class__ is str or cell.__class__ is int:
         return cell
     if isinstance(cell, bool):
         return "true" if cell else "false"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hub.export.table import Table
 
 TYPE = "application/jsonl"
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 
 
 def chunks(table: Table) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache, partial
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -43,38 +44,48 @@ class Table:
 
 
 def columns(names: Iterable[str], moments: Iterable[str], zone: tzinfo) -> tuple[Column, ...]:
-    """Columns for members by their paths, such as ``student.name``. A moment (``…Z``) has a second
-    one, with the time in ``zone``.
+    """Columns for members by their paths, such as ``student.name``. A moment (``…Z``) has a second one,
+    with the time in ``zone``.
     """
     local = frozenset(moments)
     found = []
     for name in names:
-        path = name.split(".")
-        found.append(Column(name, lambda row, path=path: _flat(_member(row, path))))  # type: ignore[misc]
+        member = _member(*name.split("."))
+        found.append(Column(name, member))
         if name in local:
-            found.append(
-                Column(
-                    f"{name} ({zone})",
-                    lambda row, path=path: _local(_member(row, path), zone),  # type: ignore[misc]
-                )
-            )
+            found.append(Column(f"{name} ({zone})", partial(_local_of, member, zone)))
     return tuple(found)
 
 
-def _member(row: Row, path: Sequence[str]) -> Any:
-    value: Any = row
-    for name in path:
-        value = value.get(name) if value is not None else None
-    return value
+def _member(name: str, inner: str | None = None) -> Callable[[Row], Any]:
+    """What reads a member, or a member of a member."""
+    if inner is None:
+
+        def read(row: Row) -> Any:
+            value = row.get(name)
+            return _text(value) if value.__class__ in (list, dict) else value
+
+    else:
+
+        def read(row: Row) -> Any:
+            value = row.get(name)
+            if value is not None:
+                value = value.get(inner)
+                return _text(value) if value.__class__ in (list, dict) else value
+            return None
+
+    return read
 
 
-def _flat(value: Any) -> Cell:
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    found: Cell = value
-    return found
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
+def _local_of(member: Callable[[Row], Any], zone: tzinfo, row: Row) -> datetime | None:
+    return _local(member(row), zone)
+
+
+@lru_cache(maxsize=2048)
 def _local(text: str | None, zone: tzinfo) -> datetime | None:
     if text is None:
         return None

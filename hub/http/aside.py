@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _BUSY_FOR = 0.25
 """Seconds after a check-in for which a file leaves time to those that follow."""
 
-_REST = 6.0
+_REST = 9.0
 """How long a file rests after each piece while there are check-ins, in times of what that took."""
 
 _SHORTEST_PAUSE = 0.2

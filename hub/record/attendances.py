@@ -9,11 +9,18 @@ from typing import Any
 from pony.orm import select
 
 from hub.domain.evidence import Kind, State
-from hub.record.roster import Directory, chunks, of_shown_events, of_shown_students
+from hub.record.roster import (
+    Directory,
+    chunks,
+    without_hidden_events,
+    without_hidden_students,
+)
 from hub.record.views import Attendance, Evidence, Withdrawn
+from hub.store import rows
 from hub.store.store import Entities
 
 STANDING = frozenset({State.PRESENT, State.LEFT})
+_STATES = tuple(State)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +50,25 @@ def page(
     directory: Directory | None = None,
 ) -> list[Attendance]:
     """Attendances above the id ``after``, in the order of their ids."""
-    query = _narrowed(db, _rows(db), wanted).where(lambda a: a.id > after)
-    return _told(db, list(query.order_by(1).limit(limit)), evidence, directory or Directory())
+    directory = directory or Directory().refresh(db)
+    query = _narrowed(_rows(db), wanted, directory).where(lambda a: a.id > after).order_by(1)
+    return _told(db, rows.of(db, query, limit), evidence, directory)
 
 
 def count(db: Entities, wanted: Attendances) -> int:
     """How many there are."""
-    return int(_narrowed(db, select(a.id for a in db.Attendance), wanted).count())
+    query = select(a.id for a in db.Attendance)
+    return int(_narrowed(query, wanted, Directory().refresh(db)).count())
 
 
 def of_ids(
     db: Entities, identifiers: Sequence[int], evidence: bool = False
 ) -> dict[int, Attendance]:
     """The attendances with these ids, by id."""
-    rows: list[Any] = []
+    found: list[Any] = []
     for some in chunks(identifiers):
-        rows += _rows(db).where(lambda a: a.id in some)  # noqa: B023
-    return {one.id: one for one in _told(db, rows, evidence, Directory())}
+        found += rows.of(db, _rows(db).where(lambda a: a.id in some))  # noqa: B023
+    return {one.id: one for one in _told(db, found, evidence, Directory())}
 
 
 def _rows(db: Entities) -> Any:
@@ -82,7 +91,7 @@ def _rows(db: Entities) -> Any:
     )
 
 
-def _narrowed(db: Entities, query: Any, wanted: Attendances) -> Any:
+def _narrowed(query: Any, wanted: Attendances, directory: Directory) -> Any:
     if wanted.students is not None:
         students = list(wanted.students)
         query = query.where(lambda a: a.student.id in students)
@@ -95,10 +104,10 @@ def _narrowed(db: Entities, query: Any, wanted: Attendances) -> Any:
         states = sorted(state.value for state in wanted.states)
         query = query.where(lambda a: a.state in states)
     if len(wanted.states) < len(State):
-        if not wanted.hidden_students:
-            query = of_shown_students(db, query)
-        if not wanted.hidden_events:
-            query = of_shown_events(db, query)
+        if directory.hides_students and not wanted.hidden_students:
+            query = without_hidden_students(query)
+        if directory.hides_events and not wanted.hidden_events:
+            query = without_hidden_events(query)
     if wanted.source is not None:
         source = wanted.source
         query = query.where(lambda a: a.source == source)
@@ -115,27 +124,27 @@ def _narrowed(db: Entities, query: Any, wanted: Attendances) -> Any:
 
 
 def _told(
-    db: Entities, rows: Sequence[Any], with_evidence: bool, directory: Directory
+    db: Entities, read: Sequence[Any], with_evidence: bool, directory: Directory
 ) -> list[Attendance]:
-    people = directory.people(db, (row[1] for row in rows))
-    meetings = directory.meetings(db, (row[2] for row in rows))
-    withdrawn = _withdrawn(db, {row[0]: row[9] for row in rows if row[9] is not None})
-    evidence = _evidence(db, rows) if with_evidence else {}
+    people = directory.people(db, (row[1] for row in read))
+    meetings = directory.meetings(db, (row[2] for row in read))
+    withdrawn = _withdrawn(db, {row[0]: row[9] for row in read if row[9] is not None})
+    evidence = _evidence(db, read) if with_evidence else {}
     return [
         Attendance(
             row[0],
             people[row[1]],
             meetings[row[2]],
-            row[3],
-            row[4],
-            State(row[5]),
+            rows.moment(row[3]),
+            rows.moment(row[4]),
+            _STATES[row[5]],
             row[6],
             row[7],
             row[8],
             withdrawn.get(row[0]),
             evidence.get(row[0], ()) if with_evidence else None,
         )
-        for row in rows
+        for row in read
     ]
 
 
@@ -143,27 +152,27 @@ def _withdrawn(db: Entities, by: Mapping[int, str]) -> Mapping[int, Withdrawn]:
     """How attendances were withdrawn, by attendance; ``by`` has the delivery of each."""
     found: dict[int, Withdrawn] = {}
     for some in chunks(sorted(by)):
-        rows = list(
+        told = list(
             select(
                 (e.attendance.id, e.delivery, e.at, e.reason)
                 for e in db.Evidence
                 if e.attendance.id in some and e.kind == "withdrawal"
             )
         )
-        senders = _deliveries(db, {row[1] for row in rows})
-        for attendance, delivery, at, reason in rows:
+        senders = _deliveries(db, {row[1] for row in told})
+        for attendance, delivery, at, reason in told:
             if by[attendance] == delivery:
                 _, sent_by = senders.get(delivery, (None, None))
                 found[attendance] = Withdrawn(at, sent_by, reason, delivery)
     return found
 
 
-def _evidence(db: Entities, rows: Sequence[Any]) -> Mapping[int, Sequence[Evidence]]:
+def _evidence(db: Entities, read: Sequence[Any]) -> Mapping[int, Sequence[Evidence]]:
     """What was said of attendances, the oldest first. An attendance of which one thing was said tells it
     itself.
     """
     said: dict[int, list[Any]] = defaultdict(list)
-    for some in chunks([row[0] for row in rows]):
+    for some in chunks([row[0] for row in read]):
         found = select(
             (
                 e.id,
@@ -181,9 +190,10 @@ def _evidence(db: Entities, rows: Sequence[Any]) -> Mapping[int, Sequence[Eviden
         )
         for _, attendance, *one in found.order_by(1):
             said[attendance].append(one)
-    for row in rows:
+    for row in read:
         if row[0] not in said:
-            said[row[0]].append([row[10], row[6], row[7], Kind.CHECK_IN, row[3], None, None])
+            at = rows.moment(row[3])
+            said[row[0]].append([row[10], row[6], row[7], Kind.CHECK_IN, at, None, None])
     deliveries = _deliveries(db, {one[0] for own in said.values() for one in own})
     return {
         attendance: sorted((_one(one, deliveries) for one in own), key=lambda one: one.delivery)
@@ -204,6 +214,6 @@ def _deliveries(db: Entities, identifiers: set[str]) -> Mapping[str, tuple[datet
     wanted = sorted(identifiers)
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
-        rows = select((d.id, d.received_at, d.sent_by) for d in db.Delivery if d.id in some)
-        found |= {identifier: (received_at, by) for identifier, received_at, by in rows}
+        read = select((d.id, d.received_at, d.sent_by) for d in db.Delivery if d.id in some)
+        found |= {identifier: (received_at, by) for identifier, received_at, by in read}
     return found

@@ -49,6 +49,13 @@ def now(db: Entities) -> Position:
     return Position(last, highest(c.id for c in db.Change) or 0)
 
 
+def mark(db: Entities) -> str:
+    """What changes with the record, and tells it from one that was set back."""
+    made = select((a.id, a.delivery) for a in db.Attendance).order_by(-1).first()
+    changed = select((c.id, c.subject, c.delivery) for c in db.Change).order_by(-1).first()
+    return f"{made} {changed}"
+
+
 def cursor(db: Entities, position: Position) -> str:
     """A position as a text. It tells nothing of a process or a file; it does tell a record from one that
     was set back to a time before it.

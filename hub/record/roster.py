@@ -178,11 +178,12 @@ def events_of(db: Entities, identifiers: Sequence[int], counted: bool = True) ->
 
 class Directory:
     """Students and events as attendances name them; each is looked up once, as long as nothing changes.
-    It may be shared by several threads.
+    It may be shared by several threads. ``hides_students`` and ``hides_events``: some may be hidden.
     """
 
     def __init__(self) -> None:
         self._change = -1
+        self.hides_students = self.hides_events = True
         self._people: dict[int, Person] = {}
         self._meetings: dict[int, Meeting] = {}
 
@@ -191,7 +192,9 @@ class Directory:
         change = highest(c.id for c in db.Change) or 0
         if change != self._change or len(self._people) + len(self._meetings) > _MOST_REMEMBERED:
             # New ones: another thread may read the old ones.
-            self._people, self._meetings, self._change = {}, {}, change
+            self._people, self._meetings = {}, {}
+            self.hides_students, self.hides_events = has_hidden_students(db), has_hidden_events(db)
+            self._change = change
         return self
 
     def people(self, db: Entities, identifiers: Iterable[int]) -> Mapping[int, Person]:
@@ -240,6 +243,11 @@ def of_shown_students(db: Entities, attendances: Any) -> Any:
     """
     if not has_hidden_students(db):
         return attendances
+    return without_hidden_students(attendances)
+
+
+def without_hidden_students(attendances: Any) -> Any:
+    """The same, where some are hidden."""
     return attendances.where(
         lambda a: a.student.hidden_at is None or a.student.forgotten_at is not None
     )
@@ -249,6 +257,11 @@ def of_shown_events(db: Entities, attendances: Any) -> Any:
     """A query of attendances, called ``a`` in it, without those of hidden events."""
     if not has_hidden_events(db):
         return attendances
+    return without_hidden_events(attendances)
+
+
+def without_hidden_events(attendances: Any) -> Any:
+    """The same, where some are hidden."""
     return attendances.where(lambda a: a.event.hidden_at is None)
 
 
