@@ -25,7 +25,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Table:
     """``name`` is that of the file, without its ending. ``pages`` are read one by one, as they are
-    needed.
+    needed. For JSON Lines they may have rows that are text already.
     """
 
     name: str

@@ -340,6 +340,15 @@ def test_a_body_is_refused(api, client):
     assert reply.error == "Send no body: parameters are in the query"
 
 
+def test_the_lines_of_a_file_are_the_rows_of_the_listing(api, record, calls):
+    calls.student("a9", first_name='"q" \\ \n\u2028 é\x7f', last_name="\U0001f600")
+    calls.event('Night "1"', date="2026-11-09T18:00:00.125Z")
+    calls.attend("a9", 'Night "1"', check_in_time="2026-11-09T18:00:00.5Z")
+    rows = api.pages("/api/attendances/", "attendances", state="all")
+    text = api("/api/attendances.jsonl", state="all").body.decode()
+    assert text == "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
 def test_a_search_beyond_ascii_finds_all_of_them(api, calls, monkeypatch):
     monkeypatch.setattr(roster, "CHUNK", 2)
     for number in range(7):
