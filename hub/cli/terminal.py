@@ -22,7 +22,7 @@ def write(piece: bytes) -> None:
     if not sys.stdout.isatty():
         click.echo(piece, nl=False)
         return
-    for line in piece.decode().splitlines():
+    for line in lines_of(piece.decode("utf-8", "replace")):
         show(line)
 
 

@@ -19,7 +19,7 @@ from hubtest import LEGACY, UNIFIED, Calls, Client
 
 import hub.cli
 from hub.cli import main
-from hub.cli.terminal import as_json, lines_of, local, plain
+from hub.cli.terminal import as_json, lines_of, local, plain, write
 from hub.domain.captures import digest
 from hub.domain.timestamps import utc_now
 from hub.log import keep_plain
@@ -48,6 +48,12 @@ class TestPlain:
         record = logging.LogRecord("hub", logging.ERROR, "", 0, "said %s", (NASTY,), None)
         keep_plain()
         assert logging.lastResort.format(record) == f"said {plain(NASTY)}"
+
+
+def test_a_file_that_is_shown_at_a_terminal_steers_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    write("a,\x1b[2J\r\nż,\u202e\r\n".encode() + b"\xc5")
+    assert capsys.readouterr().out.splitlines() == ["a,\\x1b[2J", "ż,\\u202e", "\ufffd"]
 
 
 class TestLocal:
