@@ -9,12 +9,9 @@ from typing import Any
 from pony.orm import select
 
 from hub.domain.evidence import Kind, State
-from hub.record.roster import (
-    Directory,
-    chunks,
-    without_hidden_events,
-    without_hidden_students,
-)
+from hub.record import deliveries
+from hub.record.chunks import chunks
+from hub.record.roster import Directory
 from hub.record.views import Attendance, Evidence, Withdrawn
 from hub.store import rows
 from hub.store.store import Entities
@@ -85,7 +82,6 @@ def _rows(db: Entities) -> Any:
             a.sightings,
             a.withdrawal,
             a.delivery,
-            a.repeatable,
         )
         for a in db.Attendance
     )
@@ -104,10 +100,10 @@ def _narrowed(query: Any, wanted: Attendances, directory: Directory) -> Any:
         states = sorted(state.value for state in wanted.states)
         query = query.where(lambda a: a.state in states)
     if len(wanted.states) < len(State):
-        if directory.hides_students and not wanted.hidden_students:
-            query = without_hidden_students(query)
-        if directory.hides_events and not wanted.hidden_events:
-            query = without_hidden_events(query)
+        if not wanted.hidden_students:
+            query = directory.of_shown_students(query)
+        if not wanted.hidden_events:
+            query = directory.of_shown_events(query)
     if wanted.source is not None:
         source = wanted.source
         query = query.where(lambda a: a.source == source)
@@ -159,7 +155,7 @@ def _withdrawn(db: Entities, by: Mapping[int, str]) -> Mapping[int, Withdrawn]:
                 if e.attendance.id in some and e.kind == "withdrawal"
             )
         )
-        senders = _deliveries(db, {row[1] for row in told})
+        senders = deliveries.received(db, {row[1] for row in told})
         for attendance, delivery, at, reason in told:
             if by[attendance] == delivery:
                 _, sent_by = senders.get(delivery, (None, None))
@@ -194,26 +190,15 @@ def _evidence(db: Entities, read: Sequence[Any]) -> Mapping[int, Sequence[Eviden
         if row[0] not in said:
             at = rows.moment(row[3])
             said[row[0]].append([row[10], row[6], row[7], Kind.CHECK_IN, at, None, None])
-    deliveries = _deliveries(db, {one[0] for own in said.values() for one in own})
+    received = deliveries.received(db, {one[0] for own in said.values() for one in own})
     return {
-        attendance: sorted((_one(one, deliveries) for one in own), key=lambda one: one.delivery)
+        attendance: sorted((_one(one, received) for one in own), key=lambda one: one.delivery)
         for attendance, own in said.items()
     }
 
 
-def _one(row: Sequence[Any], deliveries: Mapping[str, tuple[datetime, str | None]]) -> Evidence:
+def _one(row: Sequence[Any], received: Mapping[str, tuple[datetime, str | None]]) -> Evidence:
     delivery, source, via, kind, at, reason, taken_back_by = row
-    received_at, by = deliveries.get(delivery, (None, None))
+    received_at, by = received.get(delivery, (None, None))
     stands = taken_back_by is None
     return Evidence(delivery, source, via, Kind(kind), at, received_at, by, reason, stands)
-
-
-def _deliveries(db: Entities, identifiers: set[str]) -> Mapping[str, tuple[datetime, str | None]]:
-    """When deliveries were received, and with which of the hub's tokens."""
-    found: dict[str, tuple[datetime, str | None]] = {}
-    wanted = sorted(identifiers)
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        read = select((d.id, d.received_at, d.sent_by) for d in db.Delivery if d.id in some)
-        found |= {identifier: (received_at, by) for identifier, received_at, by in read}
-    return found

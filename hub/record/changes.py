@@ -14,14 +14,14 @@ from pony.orm import max as highest
 from pony.orm import select
 
 from hub.errors import Refused
-from hub.record import attendances
+from hub.record import attendances, deliveries
 from hub.record.roster import events_of, students_of
 from hub.record.views import Attendance, Event, Student
+from hub.store.changes import CHANGED, RECORDED, SEEN_AGAIN, STUDENT_FORGOTTEN
 from hub.store.store import Entities
 
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{8})")
-_FORGOTTEN = "student.forgotten"
-_SHOWN = {"attendance.seen": "attendance.changed"}
+_SHOWN = {SEEN_AGAIN: CHANGED}
 
 
 class Position(NamedTuple):
@@ -107,7 +107,7 @@ def page(db: Entities, after: Position, limit: int) -> tuple[list[Change], Posit
             told.append((kind, subject, delivery, at))
         else:
             attendance = number
-            told.append(("attendance.recorded", number, delivery, None))
+            told.append((RECORDED, number, delivery, None))
     return _as_they_are(db, told), Position(attendance, change)
 
 
@@ -124,26 +124,18 @@ def _as_they_are(db: Entities, told: list[tuple[str, int, str, datetime | None]]
             one.meeting.id: one for one in events_of(db, sorted(ids["event"]), counted=False)
         },
     }
-    received = _received(db, sorted({one[2] for one in told if one[3] is None}))
+    received = deliveries.received(db, (one[2] for one in told if one[3] is None))
     made = []
     for kind, number, delivery, moment in told:
         subject: Attendance | Student | Event | None = found[kind.partition(".")[0]].get(number)
-        at = moment or received.get(delivery)
+        at = moment or received.get(delivery, (None, None))[0]
         if subject is None:  # a student who was forgotten, now or later
-            made.append(Change(_FORGOTTEN, at or datetime.min, delivery, number))
+            made.append(Change(STUDENT_FORGOTTEN, at or datetime.min, delivery, number))
             continue
         if at is None:
             at = subject.checked_in_at if isinstance(subject, Attendance) else datetime.min
         made.append(Change(_SHOWN.get(kind, kind), at, delivery, subject))
     return made
-
-
-def _received(db: Entities, deliveries: list[str]) -> dict[str, datetime]:
-    found: dict[str, datetime] = {}
-    for start in range(0, len(deliveries), 500):
-        some = deliveries[start : start + 500]
-        found |= dict(select((d.id, d.received_at) for d in db.Delivery if d.id in some))
-    return found
 
 
 def _fingerprint(db: Entities, position: Position) -> str:

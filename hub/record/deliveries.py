@@ -1,7 +1,7 @@
 """The kept deliveries: found again, in pages, with all their attempts."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ from pony.orm import select
 
 from hub.domain import subjects
 from hub.domain.delivery import Attempt, Delivery, Emptied, KeptDelivery, Outcome, delivery_id_at
+from hub.record.chunks import chunks, first
 from hub.store.store import Entities
 
 _PAGE = 200
-_CHUNK = 500
 _CLOCK_SLACK = timedelta(hours=1)
 """How much earlier than its time of receipt a delivery's id may have been made, generously."""
 
@@ -65,12 +65,11 @@ def page(
     about = _about(db, wanted, before, after)
     if about is None:
         return [_delivery(row) for row in query.limit(limit)]
-    found: list[KeptDelivery] = []
-    for some in _chunks(about if oldest_first else about[::-1]):
-        found += map(_delivery, _among(query, some).limit(limit - len(found)))
-        if len(found) == limit:
-            break
-    return found
+    return first(
+        about if oldest_first else about[::-1],
+        limit,
+        lambda some, most: map(_delivery, _among(query, some).limit(most)),
+    )
 
 
 def every(
@@ -104,14 +103,23 @@ def count(db: Entities, wanted: Wanted) -> int:
     about = _about(db, wanted)
     if about is None:
         return int(query.count())
-    return sum(int(_among(query, some).count()) for some in _chunks(about))
+    return sum(int(_among(query, some).count()) for some in chunks(about))
 
 
 def about_students(db: Entities, names: Sequence[str]) -> dict[str, str]:
     """The deliveries that are about one of the students ``names``: by id, whom they are about."""
     found: dict[str, str] = {}
-    for some in _chunks(sorted(_told_of(db, subjects.STUDENT, names))):
+    for some in chunks(sorted(_told_of(db, subjects.STUDENT, names))):
         found |= dict(select((d.id, d.students) for d in db.Delivery if d.id in some))
+    return found
+
+
+def received(db: Entities, identifiers: Iterable[str]) -> dict[str, tuple[datetime, str | None]]:
+    """When deliveries were received, and with which of the hub's tokens; of those that are kept."""
+    found: dict[str, tuple[datetime, str | None]] = {}
+    for some in chunks(sorted(set(identifiers))):
+        rows = select((d.id, d.received_at, d.sent_by) for d in db.Delivery if d.id in some)
+        found |= {identifier: (at, by) for identifier, at, by in rows}
     return found
 
 
@@ -161,12 +169,7 @@ def waiting(db: Entities, after: str, limit: int, wanted: Wanted = ALL) -> list[
     about = _about(db, wanted, after=after)
     if about is None:
         return list(query.limit(limit))
-    found: list[tuple[str, str]] = []
-    for some in _chunks(about):
-        found += _among(query, some).limit(limit - len(found))
-        if len(found) == limit:
-            break
-    return found
+    return first(about, limit, lambda some, most: _among(query, some).limit(most))
 
 
 def full_before(
@@ -309,12 +312,6 @@ def _told_of(db: Entities, what: str, names: Sequence[str]) -> set[str]:
 def _among(query: Any, identifiers: Sequence[str]) -> Any:
     """The deliveries of a query that have one of these ids."""
     return query.where(lambda d: d.id in identifiers)
-
-
-def _chunks(identifiers: Sequence[str]) -> Iterator[list[str]]:
-    """Ids in lists that a query may have."""
-    for start in range(0, len(identifiers), _CHUNK):
-        yield list(identifiers[start : start + _CHUNK])
 
 
 def _delivery(row: Sequence[Any]) -> KeptDelivery:

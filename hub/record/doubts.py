@@ -2,8 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -13,9 +12,11 @@ from pony.orm import select
 
 from hub.domain.identifiers import A_NUMBER
 from hub.domain.timestamps import calendar_date, format_utc
-from hub.record import attendances
-from hub.record.roster import Directory, of_shown_events, of_shown_students
+from hub.record import attendances, deliveries
+from hub.record.chunks import chunks
+from hub.record.roster import Directory
 from hub.record.views import Attendance, Meeting, Person
+from hub.store import changes
 from hub.store.store import Entities
 
 EARLY, LATE = timedelta(hours=2), timedelta(hours=2)
@@ -103,8 +104,9 @@ def _outside(db: Entities) -> Iterator[Doubt]:
             or (a.event.ends_at is not None and a.checked_in_at > a.event.ends_at + late)
         )
     )
-    query = of_shown_events(db, of_shown_students(db, query)).order_by(1)
-    found = list(attendances.of_ids(db, list(query)).values())
+    directory = Directory().refresh(db)
+    query = directory.of_shown_events(directory.of_shown_students(query)).order_by(1)
+    found = attendances.of_ids(db, list(query)).values()
     ends = dict(select((e.id, e.ends_at) for e in db.Event if e.ends_at is not None))
     for one in found:
         begin, end = one.event.starts_at, ends.get(one.event.id)
@@ -158,11 +160,8 @@ def _twins(db: Entities) -> Iterator[Doubt]:
         for s in db.Student
         if s.hidden_at is None and s.merged_into is None
     ).order_by(1)
-    named: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
-    for student, first, last, at in rows:
-        named[_fingerprint(f"{first} {last}")].append((student, at))
-    named.pop("", None)
-    pairs = [(own[0][0], *other) for own in named.values() for other in own[1:]]
+    named = ((_fingerprint(f"{first} {last}"), student, at) for student, first, last, at in rows)
+    pairs = _pairs(one for one in named if one[0])
     people = Directory().people(db, {one for pair in pairs for one in pair[:2]})
     for keep, merge, at in pairs:
         message = f"Students {keep} and {merge} have one name"
@@ -184,10 +183,9 @@ def _twin_events(db: Entities, zone: tzinfo) -> Iterator[Doubt]:
         for e in db.Event
         if e.hidden_at is None and e.merged_into is None
     ).order_by(1)
-    of_day: dict[tuple[str, str], list[tuple[int, datetime]]] = defaultdict(list)
-    for event, name, starts_at, at in rows:
-        of_day[name, calendar_date(starts_at, zone).isoformat()].append((event, at))
-    pairs = [(own[0][0], *other) for own in of_day.values() for other in own[1:]]
+    pairs = _pairs(
+        ((name, calendar_date(starts_at, zone)), event, at) for event, name, starts_at, at in rows
+    )
     meetings = Directory().meetings(db, {one for pair in pairs for one in pair[:2]})
     for keep, merge, at in pairs:
         message = f"Events {keep} and {merge} have one name, and are on one day"
@@ -202,6 +200,17 @@ def _twin_events(db: Entities, zone: tzinfo) -> Iterator[Doubt]:
         )
 
 
+def _pairs(rows: Iterable[tuple[Hashable, int, datetime]]) -> list[tuple[int, int, datetime]]:
+    """Of rows with the same key, the first with each of the others, and when that one was made."""
+    firsts: dict[Hashable, int] = {}
+    pairs = []
+    for key, row, at in rows:
+        first = firsts.setdefault(key, row)
+        if first != row:
+            pairs.append((first, row, at))
+    return pairs
+
+
 def _disagreeing(db: Entities) -> Iterator[Doubt]:
     rows = list(
         select(
@@ -212,7 +221,7 @@ def _disagreeing(db: Entities) -> Iterator[Doubt]:
     )
     owners = _owners(db, sorted({row[4] for row in rows}))
     merged = dict(select((s.id, s.merged_into.id) for s in db.Student if s.merged_into is not None))
-    received = dict(_received(db, [row[1] for row in rows]))
+    received = deliveries.received(db, (row[1] for row in rows))
     people = Directory().people(db, {row[2] for row in rows} | set(owners.values()))
     for number, delivery, student, kind, value in rows:
         owner = owners.get((kind, value))
@@ -235,7 +244,7 @@ def _disagreeing(db: Entities) -> Iterator[Doubt]:
             number=number,
             key=f"{student} {kind} {value}",
             message=message,
-            at=received.get(delivery, datetime.min),
+            at=received.get(delivery, (datetime.min, None))[0],
             about=about,
             delivery=delivery,
             mend=mend,
@@ -245,8 +254,7 @@ def _disagreeing(db: Entities) -> Iterator[Doubt]:
 def _owners(db: Entities, values: Sequence[str]) -> Mapping[tuple[str, str], int]:
     """Whose identifiers with these values are, by kind and value."""
     found: dict[tuple[str, str], int] = {}
-    for start in range(0, len(values), 500):
-        some = values[start : start + 500]
+    for some in chunks(values):
         rows = select(
             (i.kind, i.value, i.student.id)
             for i in db.StudentIdentifier
@@ -257,9 +265,9 @@ def _owners(db: Entities, values: Sequence[str]) -> Mapping[tuple[str, str], int
 
 
 _CHANGED = {
-    "student": ("student.saved", "student.hidden"),
-    "event": ("event.saved", "event.hidden"),
-    "attendance": ("attendance.changed", "attendance.withdrawn", "attendance.restored"),
+    "student": (changes.STUDENT_SAVED, changes.STUDENT_HIDDEN),
+    "event": (changes.EVENT_SAVED, changes.EVENT_HIDDEN),
+    "attendance": (changes.CHANGED, changes.WITHDRAWN, changes.RESTORED),
 }
 
 
@@ -312,13 +320,6 @@ def _changed_by(
             delivery=delivery,
             mend=_mends(message),
         )
-
-
-def _received(db: Entities, deliveries: Sequence[str]) -> Iterator[tuple[str, datetime]]:
-    wanted = sorted(set(deliveries))
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        yield from select((d.id, d.received_at) for d in db.Delivery if d.id in some)
 
 
 def _fingerprint(name: str) -> str:

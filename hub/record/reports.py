@@ -12,7 +12,8 @@ from pony.orm import count, select
 from pony.orm import sum as total
 
 from hub.domain.timestamps import calendar_date
-from hub.record.roster import CHUNK, Directory, Events, chunks, narrowed_events, of_shown_students
+from hub.record.chunks import chunks
+from hub.record.roster import Directory, Events, narrowed_events
 from hub.record.views import Meeting, Person
 from hub.store.store import Entities
 
@@ -82,9 +83,10 @@ def students(
 
 def counts(db: Entities, events: Events, by: By, zone: tzinfo) -> list[Count]:
     """How many came to each event, in the order of their ids, or in each period, in the order of time."""
-    meetings = _meetings(db, events)
+    directory = Directory().refresh(db)
+    meetings = _meetings(db, events, directory)
+    heads = _by_event(db, list(meetings), directory)
     if by is By.EVENT:
-        heads = _by_event(db, list(meetings))
         return [
             Count(one, None, number := heads.get(one.id, 0), number, number * one.points)
             for one in meetings.values()
@@ -93,45 +95,44 @@ def counts(db: Entities, events: Events, by: By, zone: tzinfo) -> list[Count]:
     for one in meetings.values():
         period = _PERIODS[by](calendar_date(one.starts_at, zone))
         periods.setdefault(period, []).append(one.id)
-    heads = _by_event(db, list(meetings))
     found = []
     for period in sorted(periods):
         own = periods[period]
         attendances = sum(heads.get(event, 0) for event in own)
         points = sum(heads.get(event, 0) * meetings[event].points for event in own)
-        found.append(Count(None, period, attendances, _persons(db, own, attendances), points))
+        persons = _persons(db, own, attendances, directory)
+        found.append(Count(None, period, attendances, persons, points))
     return found
 
 
-def _meetings(db: Entities, events: Events) -> Mapping[int, Meeting]:
+def _meetings(db: Entities, events: Events, directory: Directory) -> Mapping[int, Meeting]:
     """The events that count, in the order of their ids."""
     identifiers = list(narrowed_events(db, events).order_by(1))
-    found = Directory().meetings(db, identifiers)
+    found = directory.meetings(db, identifiers)
     return {identifier: found[identifier] for identifier in identifiers}
 
 
-def _by_event(db: Entities, events: Sequence[int]) -> Mapping[int, int]:
+def _by_event(db: Entities, events: Sequence[int], directory: Directory) -> Mapping[int, int]:
     found: dict[int, int] = {}
     for some in chunks(events):
         query = select(
             (a.event.id, count()) for a in db.Attendance if a.event.id in some and a.state != 2
         )
-        found |= dict(of_shown_students(db, query))
+        found |= dict(directory.of_shown_students(query))
     return found
 
 
-def _persons(db: Entities, events: Sequence[int], attendances: int) -> int:
-    """How many different students attended any of the events."""
+def _persons(db: Entities, events: Sequence[int], attendances: int, directory: Directory) -> int:
+    """How many different students attended any of the events, which have so many attendances."""
     if len(events) == 1:
         return attendances
-    if len(events) <= CHUNK:
-        some = list(events)
-        query = select(a.student.id for a in db.Attendance if a.event.id in some and a.state != 2)
-        return int(of_shown_students(db, query).count())
     persons: set[int] = set()
     for some in chunks(events):
         query = select(a.student.id for a in db.Attendance if a.event.id in some and a.state != 2)
-        persons.update(of_shown_students(db, query))
+        query = directory.of_shown_students(query)
+        if len(some) == len(events):
+            return int(query.count())  # the database counts faster
+        persons.update(query)
     return len(persons)
 
 

@@ -12,13 +12,12 @@ from pony.orm import max as highest
 from pony.orm import sum as total
 
 from hub.domain.identifiers import A_NUMBER, EMAIL
+from hub.record.chunks import chunks
+from hub.record.chunks import first as first_of
 from hub.record.views import Event, Heads, Meeting, Named, Person, Student
 from hub.store.store import Entities
 
 _MOST_REMEMBERED = 20_000
-
-CHUNK = 500
-"""Ids that a query is given at once."""
 
 
 class Shown(StrEnum):
@@ -60,12 +59,8 @@ def students(db: Entities, wanted: Students, after: int, limit: int) -> list[Stu
     query = _narrowed_students(db, wanted).where(lambda s: s.id > after).order_by(1)
     if wanted.ids is None:
         return students_of(db, list(query.limit(limit)))
-    found: list[int] = []
-    for some in chunks([one for one in wanted.ids if one > after]):
-        found += _among(query, some).limit(limit - len(found))
-        if len(found) == limit:
-            break
-    return students_of(db, found)
+    ids = [one for one in wanted.ids if one > after]
+    return students_of(db, first_of(ids, limit, lambda some, most: _among(query, some).limit(most)))
 
 
 def count_students(db: Entities, wanted: Students) -> int:
@@ -115,7 +110,7 @@ def students_of(db: Entities, identifiers: Sequence[int], counted: bool = True) 
             attendances, points = counts.get(student, (0, 0)) if counted else (None, None)
             identity = own.get(student, [])
             found[student] = Student(
-                Person(student, _first(identity, A_NUMBER), first, last, _first(identity, EMAIL)),
+                Person(student, _value(identity, A_NUMBER), first, last, _value(identity, EMAIL)),
                 preferred,
                 is_admin,
                 identity,
@@ -178,12 +173,12 @@ def events_of(db: Entities, identifiers: Sequence[int], counted: bool = True) ->
 
 class Directory:
     """Students and events as attendances name them; each is looked up once, as long as nothing changes.
-    It may be shared by several threads. ``hides_students`` and ``hides_events``: some may be hidden.
+    It may be shared by several threads.
     """
 
     def __init__(self) -> None:
         self._change = -1
-        self.hides_students = self.hides_events = True
+        self._hides_students = self._hides_events = True
         self._people: dict[int, Person] = {}
         self._meetings: dict[int, Meeting] = {}
 
@@ -193,9 +188,28 @@ class Directory:
         if change != self._change or len(self._people) + len(self._meetings) > _MOST_REMEMBERED:
             # New ones: another thread may read the old ones.
             self._people, self._meetings = {}, {}
-            self.hides_students, self.hides_events = has_hidden_students(db), has_hidden_events(db)
+            self._hides_students = db.Student.exists(
+                lambda s: s.hidden_at is not None and s.forgotten_at is None
+            )
+            self._hides_events = db.Event.exists(lambda e: e.hidden_at is not None)
             self._change = change
         return self
+
+    def of_shown_students(self, attendances: Any) -> Any:
+        """A query of attendances, called ``a`` in it, without those of hidden students. Who was
+        forgotten is still counted.
+        """
+        if not self._hides_students:
+            return attendances
+        return attendances.where(
+            lambda a: a.student.hidden_at is None or a.student.forgotten_at is not None
+        )
+
+    def of_shown_events(self, attendances: Any) -> Any:
+        """A query of attendances, called ``a`` in it, without those of hidden events."""
+        if not self._hides_events:
+            return attendances
+        return attendances.where(lambda a: a.event.hidden_at is None)
 
     def people(self, db: Entities, identifiers: Iterable[int]) -> Mapping[int, Person]:
         """Those with these ids, and maybe more."""
@@ -206,7 +220,7 @@ class Directory:
             rows = select((s.id, s.first_name, s.last_name) for s in db.Student if s.id in some)
             for student, first, last in rows:
                 identity = own.get(student, [])
-                number, email = _first(identity, A_NUMBER), _first(identity, EMAIL)
+                number, email = _value(identity, A_NUMBER), _value(identity, EMAIL)
                 known[student] = Person(student, number, first, last, email)
         return known
 
@@ -219,50 +233,6 @@ class Directory:
             for row in rows:
                 known[row[0]] = Meeting(*row)
         return known
-
-
-def chunks(identifiers: Sequence[int]) -> Iterable[list[int]]:
-    """Ids in lists that a query may have."""
-    for start in range(0, len(identifiers), CHUNK):
-        yield list(identifiers[start : start + CHUNK])
-
-
-def has_hidden_students(db: Entities) -> bool:
-    """Whether there is a student who is hidden, and was not forgotten."""
-    return bool(db.Student.exists(lambda s: s.hidden_at is not None and s.forgotten_at is None))
-
-
-def has_hidden_events(db: Entities) -> bool:
-    """Whether there is an event that is hidden."""
-    return bool(db.Event.exists(lambda e: e.hidden_at is not None))
-
-
-def of_shown_students(db: Entities, attendances: Any) -> Any:
-    """A query of attendances, called ``a`` in it, without those of hidden students. Who was forgotten is
-    still counted.
-    """
-    if not has_hidden_students(db):
-        return attendances
-    return without_hidden_students(attendances)
-
-
-def without_hidden_students(attendances: Any) -> Any:
-    """The same, where some are hidden."""
-    return attendances.where(
-        lambda a: a.student.hidden_at is None or a.student.forgotten_at is not None
-    )
-
-
-def of_shown_events(db: Entities, attendances: Any) -> Any:
-    """A query of attendances, called ``a`` in it, without those of hidden events."""
-    if not has_hidden_events(db):
-        return attendances
-    return without_hidden_events(attendances)
-
-
-def without_hidden_events(attendances: Any) -> Any:
-    """The same, where some are hidden."""
-    return attendances.where(lambda a: a.event.hidden_at is None)
 
 
 def narrowed_events(db: Entities, wanted: Events) -> Any:
@@ -337,7 +307,7 @@ def _names_of_events(db: Entities, events: list[int]) -> Mapping[int, list[Named
     return found
 
 
-def _first(identifiers: Iterable[Named], kind: str) -> str | None:
+def _value(identifiers: Iterable[Named], kind: str) -> str | None:
     return next((one.value for one in identifiers if one.kind == kind), None)
 
 
@@ -353,33 +323,12 @@ def _points(db: Entities, students: list[int]) -> Mapping[int, tuple[int, int]]:
 
 def _heads(db: Entities, events: list[int]) -> Mapping[int, Heads]:
     """How many persons each event has. Each count is answered by an index alone."""
-    every = dict(
-        of_shown_students(
-            db, select((a.event.id, count()) for a in db.Attendance if a.event.id in events)
-        )
-    )
-    left = dict(
-        of_shown_students(
-            db,
-            select(
-                (a.event.id, count())
-                for a in db.Attendance
-                if a.event.id in events and a.state == 1
-            ),
-        )
-    )
-    withdrawn = dict(
-        of_shown_students(
-            db,
-            select(
-                (a.event.id, count())
-                for a in db.Attendance
-                if a.event.id in events and a.state == 2
-            ),
-        )
-    )
+    shown = Directory().refresh(db).of_shown_students
+    every = select((a.event.id, count()) for a in db.Attendance if a.event.id in events)
+    gone = dict(shown(every.where(lambda a: a.state == 2)))
+    left = dict(shown(every.where(lambda a: a.state == 1)))
     found = {}
-    for event, number in every.items():
-        stand = number - withdrawn.get(event, 0)
-        found[event] = Heads(stand, stand - left.get(event, 0), withdrawn.get(event, 0))
+    for event, number in shown(every):
+        stand = number - gone.get(event, 0)
+        found[event] = Heads(stand, stand - left.get(event, 0), gone.get(event, 0))
     return found

@@ -9,7 +9,7 @@ from hubtest import ONETAP, Calls, Client
 from hub.api.files import accepted
 from hub.config.settings import SourceSettings
 from hub.jobs.forget import forget
-from hub.record import roster
+from hub.record import chunks
 
 MONDAY, TUESDAY = "2026-11-09T18:00:00Z", "2026-11-10T18:00:00Z"
 
@@ -350,7 +350,7 @@ def test_the_lines_of_a_file_are_the_rows_of_the_listing(api, record, calls):
 
 
 def test_a_search_beyond_ascii_finds_all_of_them(api, calls, monkeypatch):
-    monkeypatch.setattr(roster, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
     for number in range(7):
         calls.student(f"a{number}", first_name="José" if number != 3 else "Jose")
     found = api.pages("/api/students/", "students", q="É", limit=3)
