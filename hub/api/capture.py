@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.api.route import Route
-from hub.domain.captures import MOST_REQUESTS, Capture, digest
+from hub.domain.captures import MOST_REQUESTS, Capture
 from hub.domain.timestamps import format_utc, utc_now
+from hub.domain.tokens import digest
 from hub.errors import CaptureFull, NotFound, Refused, StoreConflict, StoreUnavailable
 from hub.intake import answers
 from hub.intake.answers import Answer

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hub.api.access import PRIVATE, Answered, Asked, Door
-from hub.api.listing import DEFAULT_LIMIT, tag_of, tags
+from hub.api.listing import DEFAULT_LIMIT, tagged
 from hub.api.objects import Objects
 from hub.api.route import Route
 from hub.api.waiting import Waiting
@@ -69,10 +69,7 @@ class ChangesApi:
 
     def _answer(self, asked: Asked, told: list[Any], cursor: str) -> Answer:
         answer = answers.answer(200, {"changes": told, "next": cursor})
-        tag = tag_of("json", answer.body)
-        if tag in tags(asked):
-            return Answer(304, "", {**PRIVATE, "ETag": tag})
-        return answer._replace(headers={**PRIVATE, "ETag": tag})
+        return tagged(asked, answer, PRIVATE)
 
 
 def _wait(text: str) -> float:

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from hub.api import shown
-from hub.api.access import NO_STORE, Asked, Door, Query
+from hub.api.access import NO_STORE, Asked, Door
+from hub.api.listing import DEFAULT_LIMIT, read_flag
 from hub.api.route import Route
 from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.tokens import Scope
@@ -26,7 +27,6 @@ from hub.record import deliveries, search
 from hub.store.store import Entities, Store
 
 PATH = "/api/deliveries"
-_DEFAULT_LIMIT = "50"
 _PAGED = (*search.NAMES, "limit", "cursor")
 
 
@@ -62,7 +62,7 @@ class DeliveriesApi:
 
     def _list(self, asked: Asked) -> Answer:
         filters = search.filters(asked.query, self._zone)
-        limit = search.read_limit(asked.query.get("limit", _DEFAULT_LIMIT))
+        limit = search.read_limit(asked.query.get("limit", DEFAULT_LIMIT))
         cursor = search.read_cursor(asked.query.get("cursor", ""))
         with self._store.reading() as db:
             wanted = replace(filters.wanted(db), unsettled=_is_of_desk(asked))
@@ -81,7 +81,7 @@ class DeliveriesApi:
     def _replay(self, asked: Asked, identifier: str) -> Answer:
         with self._store.reading() as db:
             _found(db, asked, identifier)
-        done = self._replays.replay(identifier, trial=_is_trial(asked.query))
+        done = self._replays.replay(identifier, trial=read_flag(asked.query, "dry_run"))
         return _ok(shown.replayed(done))
 
     def _replay_all(self, asked: Asked) -> Answer:
@@ -89,9 +89,9 @@ class DeliveriesApi:
         filters = search.filters(asked.query, self._zone)
         if filters.is_empty:
             raise Refused("Name a filter: which deliveries are meant", "For example status=waiting")
-        limit = search.read_limit(asked.query.get("limit", _DEFAULT_LIMIT))
+        limit = search.read_limit(asked.query.get("limit", DEFAULT_LIMIT))
         cursor = search.read_cursor(asked.query.get("cursor", ""))
-        trial = _is_trial(asked.query)
+        trial = read_flag(asked.query, "dry_run")
         with self._store.reading() as db:
             wanted = filters.replayable().wanted(db, with_body=True)
             wanted = replace(wanted, unsettled=_is_of_desk(asked))
@@ -125,13 +125,6 @@ def _found(db: Entities, asked: Asked, identifier: str) -> KeptDelivery:
     if _is_of_desk(asked) and kept.outcome is not Outcome.REFUSED and kept.waiting is None:
         raise replay.unknown(identifier)
     return kept
-
-
-def _is_trial(query: Query) -> bool:
-    text = query.get("dry_run", "false").lower()
-    if text not in ("true", "false"):
-        raise Refused("Invalid dry_run: use true or false")
-    return text == "true"
 
 
 def _ok(body: Mapping[str, Any]) -> Answer:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from hub.domain.evidence import State
 from hub.domain.timestamps import calendar_date, format_utc
@@ -11,6 +11,7 @@ from hub.record.changes import Change
 from hub.record.views import Attendance, Event, Evidence, Meeting, Named, Person, Student
 
 Object = dict[str, Any]
+Made = TypeVar("Made")
 
 STUDENT = (
     "id", "identifier", "email", "name", "first_name", "last_name", "preferred_name", "is_admin",
@@ -52,9 +53,10 @@ class Objects:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._dates: dict[datetime, str] = {}
-        self._shown: dict[int, tuple[Any, Object]] = {}
-        self._texts: dict[int, tuple[Any, str]] = {}
+        self._people = _Shown(self.person)
+        self._meetings = _Shown(self.meeting)
+        self._people_as_text = _Shown(lambda person: encode(self.person(person)))
+        self._meetings_as_text = _Shown(lambda meeting: encode(self.meeting(meeting)))
 
     def student(self, student: Student, counted: bool = True) -> Object:
         """A student; without counts where they are not asked for."""
@@ -84,7 +86,7 @@ class Objects:
             "name": meeting.name,
             "starts_at": format_utc(meeting.starts_at),
             "ends_at": _moment(event.ends_at),
-            "date": self._date(meeting.starts_at),
+            "date": calendar_date(meeting.starts_at, self._zone).isoformat(),
             "event_type": event.event_type,
             "points": meeting.points,
             "description": event.description,
@@ -111,7 +113,7 @@ class Objects:
         return {
             "id": meeting.id,
             "name": meeting.name,
-            "date": self._date(meeting.starts_at),
+            "date": calendar_date(meeting.starts_at, self._zone).isoformat(),
             "starts_at": format_utc(meeting.starts_at),
         }
 
@@ -119,8 +121,8 @@ class Objects:
         """An attendance, with its evidence where it has some."""
         shown = {
             "id": attendance.id,
-            "student": self._of(attendance.student, self.person),
-            "event": self._of(attendance.event, self.meeting),
+            "student": self._people.of(attendance.student),
+            "event": self._meetings.of(attendance.event),
             **self._of_attendance(attendance),
             "points": attendance.event.points,
             "sightings": attendance.sightings,
@@ -137,8 +139,8 @@ class Objects:
         left, withdrawn = attendance.checked_out_at, attendance.withdrawn
         return (
             f'{{"id": {attendance.id},'
-            f' "student": {self._text_of(attendance.student, self.person)},'
-            f' "event": {self._text_of(attendance.event, self.meeting)},'
+            f' "student": {self._people_as_text.of(attendance.student)},'
+            f' "event": {self._meetings_as_text.of(attendance.event)},'
             f' "checked_in_at": "{format_utc(attendance.checked_in_at)}",'
             f' "checked_out_at": {"null" if left is None else _text(format_utc(left))},'
             f' "state": "{_WORDS[attendance.state]}",'
@@ -196,34 +198,24 @@ class Objects:
             "via": attendance.via,
         }
 
-    def _of(self, named: Any, show: Callable[[Any], Object]) -> Object:
-        """A student or an event as it was shown before, as long as it is the same value."""
-        known = self._shown.get(id(named))
-        if known is not None and known[0] is named:
-            return known[1]
-        if len(self._shown) > _MOST_REMEMBERED:
-            self._shown = {}
-        shown = show(named)
-        self._shown[id(named)] = named, shown
-        return shown
 
-    def _text_of(self, named: Any, show: Callable[[Any], Object]) -> str:
-        known = self._texts.get(id(named))
-        if known is not None and known[0] is named:
-            return known[1]
-        if len(self._texts) > _MOST_REMEMBERED:
-            self._texts = {}
-        text = encode(show(named))
-        self._texts[id(named)] = named, text
-        return text
+class _Shown(Generic[Made]):
+    """What is made of a student or of an event, made once as long as it is the same value."""
 
-    def _date(self, moment: datetime) -> str:
-        found = self._dates.get(moment)
-        if found is None:
-            if len(self._dates) > 10_000:
-                self._dates.clear()
-            found = self._dates[moment] = calendar_date(moment, self._zone).isoformat()
-        return found
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Any, Made]] = {}
+
+    def of(self, value: Any) -> Made:
+        known = self._made.get(id(value))
+        if known is not None and known[0] is value:
+            return known[1]
+        if len(self._made) > _MOST_REMEMBERED:
+            # A new one: another thread may read the old one.
+            self._made = {}
+        made = self._make(value)
+        self._made[id(value)] = value, made
+        return made
 
 
 def _withdrawn(attendance: Attendance) -> Mapping[str, Any] | None:

@@ -2,25 +2,32 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from typing import Any
 
 from hub.api import objects, shown
 from hub.api.access import PRIVATE, Answered, Asked, Door
-from hub.api.files import FORMS, accepted, file, slug
+from hub.api.files import FORMS, slug
 from hub.api.listing import (
     DEFAULT_LIMIT,
     OF_FILES,
     PAGED,
-    for_excel,
+    VARIES,
+    file_of,
+    is_known,
     next_link,
     read_cursor,
+    read_events,
     read_flag,
     read_id,
+    read_period,
     read_text,
     tag_of,
-    tags,
+    tagged,
+    unchanged,
+    wanted_form,
 )
 from hub.api.objects import Object, Objects, encode
 from hub.api.route import Route
@@ -34,8 +41,9 @@ from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
 from hub.record import attendances, changes, deliveries, everything, named, roster
 from hub.record.attendances import Attendances
-from hub.record.roster import Directory, Events, Shown, Students
+from hub.record.roster import Directory, Shown, Students
 from hub.record.search import read_limit, require_text
+from hub.record.views import Event, Student
 from hub.store.store import Entities, Store
 
 LANE = "record"
@@ -59,7 +67,7 @@ class RecordApi:
         self._store = store
         self._door = Door(tokens, PRIVATE)
         self._zone = zone
-        self._public_url = public_url.rstrip("/")
+        self._public_url = public_url
         self._objects = Objects(zone)
         self._directory = Directory()
 
@@ -98,14 +106,7 @@ class RecordApi:
         return Route("GET", path, partial(self._door.answer, what, scope, parameters), lane=LANE)
 
     def _events(self, asked: Asked, form: str | None) -> Answered:
-        query = asked.query
-        wanted = Events(
-            name=read_text(query, "name"),
-            event_type=read_text(query, "type"),
-            since=named.since(query["from"], self._zone) if "from" in query else None,
-            until=named.until(query["to"], self._zone) if "to" in query else None,
-            shown=_shown(query),
-        )
+        wanted = replace(read_events(asked.query, self._zone), shown=_shown(asked.query))
 
         def read(db: Entities, after: int, limit: int) -> list[Object]:
             return [self._objects.event(one) for one in roster.events(db, wanted, after, limit)]
@@ -135,21 +136,13 @@ class RecordApi:
 
     def _sheet(self, asked: Asked, event: str, form: str | None) -> Answered:
         with self._store.reading() as db:
-            number = read_id(event)
-            found = roster.events_of(db, [number], counted=False) if number else []
-        if not found:
-            raise NotFound(f"Event with identifier {event[:64]} not found")
-        meeting = found[0].meeting
+            meeting = _event_of(db, event, counted=False).meeting
         name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
         return self._attended(asked, form, name, ["events"], events=(meeting.id,))
 
     def _history(self, asked: Asked, student: str, form: str | None) -> Answered:
         with self._store.reading() as db:
-            number = read_id(student)
-            found = roster.students_of(db, [number], counted=False) if number else []
-        if not found:
-            raise _no_student(student)
-        person = found[0].person
+            person = _student_of(db, student, counted=False).person
         name = f"attendances {person.identifier or person.id}"
         return self._attended(asked, form, name, ["students"], students=(person.id,))
 
@@ -170,14 +163,15 @@ class RecordApi:
     ) -> Answered:
         """Attendances; ``explicit`` names those that are told of though they are hidden."""
         query = asked.query
+        since, until = read_period(query, self._zone)
         wanted = Attendances(
             states=_states(query),
             source=read_text(query, "source"),
             via=read_text(query, "via"),
             hidden_students="students" in explicit,
             hidden_events="events" in explicit,
-            since=named.since(query["from"], self._zone) if "from" in query else None,
-            until=named.until(query["to"], self._zone) if "to" in query else None,
+            since=since,
+            until=until,
             **about,
         )
         evidence = read_flag(query, "evidence")
@@ -198,24 +192,10 @@ class RecordApi:
         return self._listed(asked, form, listing)
 
     def _event(self, asked: Asked, event: str) -> Answered:
-        def find(db: Entities) -> Object:
-            number = read_id(event)
-            found = roster.events_of(db, [number]) if number else []
-            if not found:
-                raise NotFound(f"Event with identifier {event[:64]} not found")
-            return self._objects.event(found[0])
-
-        return self._one(asked, find)
+        return self._one(asked, lambda db: self._objects.event(_event_of(db, event)))
 
     def _student(self, asked: Asked, student: str) -> Answered:
-        def find(db: Entities) -> Object:
-            number = read_id(student)
-            found = roster.students_of(db, [number]) if number else []
-            if not found:
-                raise _no_student(student)
-            return self._objects.student(found[0])
-
-        return self._one(asked, find)
+        return self._one(asked, lambda db: self._objects.student(_student_of(db, student)))
 
     def _everything(self, asked: Asked, student: str) -> Answered:
         with self._store.reading() as db:
@@ -247,11 +227,7 @@ class RecordApi:
         }
         name = slug(f"everything {found.student.person.identifier or found.student.person.id}")
         headers = {"Content-Disposition": f'attachment; filename="{name}.json"'}
-        answer = answers.answer(200, told)
-        tag = tag_of("json", answer.body)
-        if tag in tags(asked):
-            return Answer(304, "", {"ETag": tag})
-        return answer._replace(headers={**headers, "ETag": tag})
+        return tagged(asked, answers.answer(200, told), headers)
 
     def _attendance(self, asked: Asked, attendance: str) -> Answered:
         def find(db: Entities) -> Object:
@@ -267,27 +243,25 @@ class RecordApi:
         with self._store.reading() as db:
             tag = self._tag(db, asked, "json")
             shown = find(db)
-        if tag in tags(asked):
-            return Answer(304, "", {"ETag": tag})
+        if is_known(asked, tag):
+            return unchanged(tag)
         return answers.answer(200, shown, ETag=tag)
 
     def _listed(self, asked: Asked, form: str | None, listing: "_Listing") -> Answered:
         """A page of a listing, or all of it as a file."""
-        form = form or accepted(asked.header("Accept"))
+        form = wanted_form(asked, form)
         if form is not None:
             return self._filed(asked, form, listing)
-        if "for" in asked.query:
-            raise Refused("Parameter for is for files", "Ask for .csv")
         limit = read_limit(asked.query.get("limit", DEFAULT_LIMIT))
         after = read_cursor(asked.query.get("cursor"))
         counted = read_flag(asked.query, "count")
         with self._store.reading() as db:
             tag = self._tag(db, asked, "json")
-            if tag in tags(asked):
-                return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
+            if is_known(asked, tag):
+                return unchanged(tag, VARIES)
             found = listing.lines(db, after, limit + 1)
             more = {"count": listing.count(db)} if counted else {}
-        headers = {"ETag": tag, "Vary": "Accept"}
+        headers = {**VARIES, "ETag": tag}
         following = None
         if len(found) > limit:
             following = str(found[limit - 1][0])
@@ -297,22 +271,15 @@ class RecordApi:
         return Answer(200, f'{{"{listing.plural}": [{told}], {rest}', headers)
 
     def _filed(self, asked: Asked, form: str, listing: "_Listing") -> Answered:
-        for name in PAGED:
-            if name in asked.query:
-                raise Refused(f"Parameter {name} is for pages", "A file has all rows")
         with self._store.reading() as db:
             tag = self._tag(db, asked, form)
-        if tag in tags(asked):
-            return Answer(304, "", {"ETag": tag, "Vary": "Accept"})
         shown = columns(listing.columns, objects.MOMENTS, self._zone)
         if form == "jsonl":
             told = self._pages(listing.lines, lambda row: row[0], _LINES)
             pages: Iterable[Sequence[Any]] = ([line for _, line in page] for page in told)
         else:
             pages = self._pages(listing.read, lambda row: row["id"], _PAGE)
-        table = Table(listing.name, shown, pages)
-        made = file(table, form, for_excel(asked.query, form))
-        return made._replace(headers={**made.headers, "ETag": tag, "Vary": "Accept"})
+        return file_of(asked, form, Table(listing.name, shown, pages), tag)
 
     def _pages(
         self, read: Callable[[Entities, int, int], Any], id_of: Callable[[Any], int], most: int
@@ -358,6 +325,22 @@ class _Listing:
 
     def _lines(self, db: Entities, after: int, limit: int) -> list[tuple[int, str]]:
         return [(row["id"], encode(row)) for row in self.read(db, after, limit)]
+
+
+def _event_of(db: Entities, text: str, counted: bool = True) -> Event:
+    """The event with the id in a path. Raises NotFound."""
+    number = read_id(text)
+    for found in roster.events_of(db, [number], counted) if number else ():
+        return found
+    raise NotFound(f"Event with identifier {text[:64]} not found")
+
+
+def _student_of(db: Entities, text: str, counted: bool = True) -> Student:
+    """The student with the id in a path. Raises NotFound."""
+    number = read_id(text)
+    for found in roster.students_of(db, [number], counted) if number else ():
+        return found
+    raise _no_student(text)
 
 
 def _no_student(text: str) -> NotFound:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.files import FORMS
-from hub.api.listing import OF_FILES, PAGED, read_text, worked_out
+from hub.api.listing import OF_FILES, PAGED, read_events, worked_out
 from hub.api.objects import Object, Objects
 from hub.api.route import Route
 from hub.domain.timestamps import utc_now
@@ -16,9 +16,8 @@ from hub.domain.tokens import Scope
 from hub.errors import Refused
 from hub.export.table import Column, columns
 from hub.intake.tokens import Tokens
-from hub.record import named, reports
+from hub.record import reports
 from hub.record.reports import By, Order
-from hub.record.roster import Events
 from hub.store.store import Entities, Store
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -37,7 +36,7 @@ class Reports:
         """How many events have begun that count, and a row for each student. Raises Refused."""
         at_least = _whole(query.get("at_least", "1"))
         order = choice(Order, query, "order", Order.NAME)
-        of, found = reports.students(db, self._events(query), utc_now(), at_least, order)
+        of, found = reports.students(db, read_events(query, self._zone), utc_now(), at_least, order)
         return of, [
             {
                 "student": self._objects.person(one.student),
@@ -63,16 +62,8 @@ class Reports:
                 "students": one.students,
                 "points": one.points,
             }
-            for one in reports.counts(db, self._events(query), by, self._zone)
+            for one in reports.counts(db, read_events(query, self._zone), by, self._zone)
         ]
-
-    def _events(self, query: Mapping[str, str]) -> Events:
-        return Events(
-            name=read_text(query, "name"),
-            event_type=read_text(query, "type"),
-            since=named.since(query["from"], self._zone) if "from" in query else None,
-            until=named.until(query["to"], self._zone) if "to" in query else None,
-        )
 
     def columns(self, query: Mapping[str, str], of_students: bool) -> Sequence[Column]:
         """The columns of a report as a file."""

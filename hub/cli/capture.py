@@ -7,8 +7,9 @@ from hub.api.capture import PATH
 from hub.cli.store import existing_store
 from hub.cli.terminal import lines_of, local, show
 from hub.config.settings import Settings
-from hub.domain.captures import KEPT_FOR, CapturedRequest, digest, new_token
+from hub.domain.captures import KEPT_FOR, CapturedRequest, new_token
 from hub.domain.timestamps import utc_now
+from hub.domain.tokens import digest
 from hub.errors import SettingError
 from hub.record import captures as kept_captures
 from hub.store import captures

@@ -1,6 +1,5 @@
 """Captures: requests of a system that has no source yet; headers and body are kept for a while."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,8 +37,3 @@ class CapturedRequest:
 def new_token() -> str:
     """The part of a capture's URL that nobody can guess."""
     return secrets.token_urlsafe(24)
-
-
-def digest(token: str) -> str:
-    """What the store has of a token: SHA-256, in hex."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -101,16 +101,17 @@ class Aside:
         self, changed: asyncio.Event, gone: asyncio.Future[Any], seconds: float
     ) -> None:
         """Wait for a change, for one who waits to leave, or for the time to be over."""
-        waits = asyncio.ensure_future(changed.wait())
         first = min(_SHORTEST_PAUSE, max(0.0, seconds))
         await asyncio.wait({gone}, timeout=first)
-        with suppress(asyncio.CancelledError):
+        waits = asyncio.ensure_future(changed.wait())
+        try:
             await asyncio.wait(
                 {waits, gone},
                 timeout=max(0.0, seconds - first),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-        waits.cancel()
+        finally:
+            waits.cancel()
 
     async def _send_file(self, response: Response, receive: Receive, send: Send) -> None:
         """Send a file, each piece once the one before it has been taken. While there are check-ins it

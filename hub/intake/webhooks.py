@@ -141,7 +141,7 @@ class Webhooks:
             address = environ.get("REMOTE_ADDR", "")
             scope, source = Scope(scheme.scope), endpoint.source.name
             return self._tokens.require(authorization, address, scope, source).name
-        _authenticate(endpoint, headers, body, now, delivery)
+        _verify(endpoint, headers, body, now, delivery)
         return None
 
     def _turned_away(
@@ -259,7 +259,7 @@ class Webhooks:
         self._tell(CommittedDelivery(delivery, decision.outcome, status, decision.results))
 
 
-def _authenticate(
+def _verify(
     endpoint: Endpoint, headers: Mapping[str, str], body: bytes, now: datetime, delivery: str
 ) -> None:
     """Raises Refused unless the request proves where it comes from, HookFailed for a plugin's fault."""

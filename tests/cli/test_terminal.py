@@ -20,8 +20,8 @@ from hubtest import LEGACY, UNIFIED, Calls, Client
 import hub.cli
 from hub.cli import main
 from hub.cli.terminal import as_json, lines_of, local, plain, write
-from hub.domain.captures import digest
 from hub.domain.timestamps import utc_now
+from hub.domain.tokens import digest
 from hub.log import keep_plain
 from hub.store import captures
 
