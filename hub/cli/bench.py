@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from hub.cli.address import parse
 from hub.errors import SettingError
 
 _PATH = "/api/webhook/unified/"
@@ -123,13 +123,8 @@ def _histogram(latencies: list[float]) -> Iterator[str]:
 
 
 def _address(url: str, allow_remote: bool) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        host, port = parts.hostname, parts.port or 80
-    except ValueError:
-        host, port, parts = None, 0, urlsplit("")
-    if not host or parts.scheme != "http":
-        raise SettingError(f"url: {url} is no address such as http://127.0.0.1:8000")
+    parts = parse(url, "url", ("http",))
+    host, port = parts.hostname or "", parts.port or 80
     if not allow_remote and not _is_loopback(host):
         raise SettingError(f"url: {host} is not this machine; say --allow-remote if you mean it")
     return host, port

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
-from hub.errors import SettingError
+from hub.cli.address import parse
 
 _TIMEOUT = 10
 _EVENT_DATE = "2024-01-15T10:00:00Z"
@@ -42,13 +41,7 @@ class _Client:
     """Posts to the hub's endpoints, with names of its own that nothing else has."""
 
     def __init__(self, url: str, secret: str | None) -> None:
-        try:
-            parts = urlsplit(url if "://" in url else f"http://{url}")
-            valid = parts.scheme in ("http", "https") and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid or not parts.hostname:
-            raise SettingError(f"url: {url} is no address such as http://127.0.0.1:8000")
+        parts = parse(url, "url")
         self._base = (
             f"{parts.scheme}://{parts.netloc}{parts.path.split('/api/webhook')[0].rstrip('/')}"
         )

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any, Protocol
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode
 
 from hub.api.doubts import DoubtsApi
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
+from hub.cli.address import parse
 from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.errors import HubError, Refused, SettingError
@@ -34,6 +35,11 @@ class Reading(Protocol):
         """What there is at a path, piece by piece."""
 
 
+def no_sources() -> Sources:
+    """None, for what does not ask for them."""
+    return Sources((), ())
+
+
 class _Failed(HubError):
     """A running hub could not be asked."""
 
@@ -43,7 +49,7 @@ def reading(
     settings: Settings,
     url: str | None,
     token: str | None,
-    sources: Callable[[], Sources] = lambda: Sources((), ()),
+    sources: Callable[[], Sources],
 ) -> Iterator[Reading]:
     """The record of the hub at ``url``, else of the store of the settings. ``sources`` tells how its
     sources are configured, which a store does not know.
@@ -121,12 +127,7 @@ class _Remote:
     """The API of a running hub."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        try:
-            parts = urlsplit(url if "://" in url else f"http://{url}")
-        except ValueError:  # such as a bracket that is not closed
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingError(f"--url: {url} is no address such as http://127.0.0.1:8000")
+        parts = parse(url, "--url")
         self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._token = token
 

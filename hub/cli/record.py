@@ -2,43 +2,81 @@
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
-from hub.cli.reading import Query, Reading, get, part, reading, rows
+from hub.cli.reading import Query, Reading, get, no_sources, part, reading, rows
 from hub.cli.tables import bars, table
 from hub.cli.terminal import as_json, local, show, write
 from hub.config.load import load
 from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
 from hub.errors import NotFound, Refused
-from hub.record.doubts import Kind
+from hub.record.doubts import Kind, Sources
 from hub.record.reports import By, Order
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _of_a_hub(command: Command) -> Command:
-    """The options of every command that reads: where from."""
-    for name, about, more in (
-        ("token", "A token of that hub.", {"envvar": "ATTENDANCE_HUB_TOKEN"}),
-        ("url", "Ask the hub at this address instead of the store.", {}),
-    ):
-        command = click.option(f"--{name}", metavar="VALUE", help=about, **more)(command)  # type: ignore[arg-type]
-    return command
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What every command that reads is told: the settings, which hub, and what to write."""
+
+    settings: Settings
+    url: str | None
+    token: str | None
+    in_json: bool = False
+    in_csv: bool = False
+    xlsx: Path | None = None
+
+    def record(
+        self, sources: Callable[[], Sources] = no_sources
+    ) -> AbstractContextManager[Reading]:
+        """Where it is read from."""
+        return reading(self.settings, self.url, self.token, sources)
 
 
-def _forms(command: Command) -> Command:
-    """The options of every command that shows a listing: as what."""
-    command = click.option("--xlsx", type=click.Path(path_type=Path), help="Write an XLSX file.")(
-        command
-    )
-    command = click.option("--csv", "in_csv", is_flag=True, help="As CSV.")(command)
-    return click.option("--json", "in_json", is_flag=True, help="A JSON object a line.")(command)
+def _reads(*names: str, forms: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options of every command that reads: where from, as what, and the settings ``names``. The
+    command is given them as one.
+    """
+
+    def decorate(run: Callable[..., None]) -> Callable[..., None]:
+        @wraps(run)
+        def command(config_file: str | None, **options: Any) -> None:
+            own = {name: options.pop(name) for name in names}
+            told = {name: options.pop(name) for name in _TOLD if name in options}
+            run(_Asked(load(own, config_file).settings, **told), **options)
+
+        decorated = setting_options(*names)(command)
+        for option in reversed(_FROM + (_AS if forms else ())):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+_TOLD = ("url", "token", "in_json", "in_csv", "xlsx")
+_FROM = (
+    click.option(
+        "--url", metavar="VALUE", help="Ask the hub at this address instead of the store."
+    ),
+    click.option(
+        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
+    ),
+)
+_AS = (
+    click.option("--json", "in_json", is_flag=True, help="A JSON object a line."),
+    click.option("--csv", "in_csv", is_flag=True, help="As CSV."),
+    click.option("--xlsx", type=click.Path(path_type=Path), help="Write an XLSX file."),
+)
 
 
 def _period(command: Command) -> Command:
@@ -56,38 +94,29 @@ def _period(command: Command) -> Command:
 @click.argument("event")
 @click.option("--on", metavar="DATE", help="Of several events of the name, the one on this date.")
 @click.option("--withdrawn", is_flag=True, help="Those who were withdrawn instead.")
-@_forms
-@_of_a_hub
-@setting_options("database", "time_zone")
+@_reads("database", "time_zone")
 def who(
+    asked: _Asked,
     event: str,
     on: str | None,
     withdrawn: bool,
-    in_json: bool,
-    in_csv: bool,
-    xlsx: Path | None,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
 ) -> None:
     """Who came to EVENT: an id, or a name. Of several of the name it is the last one that has begun."""
-    settings = load(options, config_file).settings
-    with reading(settings, url, token) as record:
+    with asked.record() as record:
         meant = _event(record, event, on)
         path = f"/api/events/{meant['id']}/attendances"
         query = {"state": "withdrawn"} if withdrawn else {}
-        if _written(record, path, query, in_json, in_csv, xlsx):
+        if _written(record, path, query, asked):
             return
         found = list(rows(record, f"{path}/", "attendances", query))
-    show(_about(meant, settings))
-    zone = settings.time_zone
+    zone = asked.settings.time_zone
+    show(_about(meant, zone))
     lines = [
         (
             one["student"]["name"],
             _identity(one["student"]),
-            _clock(one["checked_in_at"], settings),
-            _clock(one["checked_out_at"], settings),
+            _clock(one["checked_in_at"], zone),
+            _clock(one["checked_out_at"], zone),
             one["source"],
         )
         for one in sorted(found, key=lambda one: (one["checked_in_at"], one["id"]))
@@ -98,39 +127,30 @@ def who(
 
 @click.command()
 @click.argument("student")
-@_forms
-@_of_a_hub
-@setting_options("database", "time_zone")
+@_reads("database", "time_zone")
 def student(
+    asked: _Asked,
     student: str,
-    in_json: bool,
-    in_csv: bool,
-    xlsx: Path | None,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
 ) -> None:
     """What a student attended. STUDENT is an A-number, an e-mail, KIND:VALUE, id:NUMBER, or a part of a
     name that one student has.
     """
-    settings = load(options, config_file).settings
-    with reading(settings, url, token) as record:
+    with asked.record() as record:
         meant = _student(record, student)
         path = f"/api/students/{meant['id']}/attendances"
-        if _written(record, path, {}, in_json, in_csv, xlsx):
+        if _written(record, path, {}, asked):
             return
         found = list(rows(record, f"{path}/", "attendances"))
     named = ", ".join(f"{one['kind']} {one['value']}" for one in meant["identifiers"])
     show(f"{meant['name'] or '(no name)'}  (student {meant['id']}: {named or 'no identifier'})")
     show(f"{counted(meant['attendances'], 'attendance')}, {counted(meant['points'], 'point')}")
-    zone = settings.time_zone
+    zone = asked.settings.time_zone
     lines = [
         (
             one["event"]["name"],
             one["event"]["date"],
-            _clock(one["checked_in_at"], settings),
-            _clock(one["checked_out_at"], settings),
+            _clock(one["checked_in_at"], zone),
+            _clock(one["checked_out_at"], zone),
             str(one["points"]),
             one["source"],
         )
@@ -149,26 +169,18 @@ def report() -> None:
 @_period
 @click.option("--at-least", type=click.IntRange(0), help="Attended so many. 0: everybody.")
 @click.option("--order", type=click.Choice([one.value for one in Order]), help="Who comes first.")
-@_forms
-@_of_a_hub
-@setting_options("database", "time_zone")
+@_reads("database", "time_zone")
 def report_students(
+    asked: _Asked,
     at_least: int | None,
     order: str | None,
-    in_json: bool,
-    in_csv: bool,
-    xlsx: Path | None,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
+    **period: Any,
 ) -> None:
     """How many of the events each student attended, and the points."""
-    query, settings = _asked(options, config_file)
-    query |= _given(at_least=at_least, order=order)
+    query = _given(**period, at_least=at_least, order=order)
     path = "/api/reports/students"
-    with reading(settings, url, token) as record:
-        if _written(record, path, query, in_json, in_csv, xlsx):
+    with asked.record() as record:
+        if _written(record, path, query, asked):
             return
         of = get(record, f"{path}/", {**query, "limit": "1"})["of"]
         found = list(rows(record, f"{path}/", "students", query))
@@ -194,26 +206,18 @@ def report_students(
     help="What is counted together.",
 )  # fmt: skip
 @click.option("--chart", is_flag=True, help="Bars instead of a table.")
-@_forms
-@_of_a_hub
-@setting_options("database", "time_zone")
+@_reads("database", "time_zone")
 def report_events(
+    asked: _Asked,
     by: str,
     chart: bool,
-    in_json: bool,
-    in_csv: bool,
-    xlsx: Path | None,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
+    **period: Any,
 ) -> None:
     """How many came to each event, or in each day, week or month."""
-    query, settings = _asked(options, config_file)
-    query["by"] = by
+    query = _given(**period, by=by)
     path = "/api/reports/events"
-    with reading(settings, url, token) as record:
-        if _written(record, path, query, in_json, in_csv, xlsx):
+    with asked.record() as record:
+        if _written(record, path, query, asked):
             return
         found = list(rows(record, f"{path}/", "rows", query))
     if chart:
@@ -235,26 +239,17 @@ def report_events(
 
 @click.command()
 @click.option("--kind", type=click.Choice([one.value for one in Kind]), help="Of this kind alone.")
-@_forms
-@_of_a_hub
-@setting_options("database", *PLUGIN_SETTINGS, "time_zone")
+@_reads("database", *PLUGIN_SETTINGS, "time_zone")
 def doubts(
+    asked: _Asked,
     kind: str | None,
-    in_json: bool,
-    in_csv: bool,
-    xlsx: Path | None,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
 ) -> None:
     """Where the record may be wrong."""
     from hub.cli.sources import configured
 
-    settings = load(options, config_file).settings
     query = _given(kind=kind)
-    with reading(settings, url, token, lambda: configured(settings)) as record:
-        if _written(record, "/api/doubts", query, in_json, in_csv, xlsx):
+    with asked.record(lambda: configured(asked.settings)) as record:
+        if _written(record, "/api/doubts", query, asked):
             return
         found = list(rows(record, "/api/doubts/", "doubts", query))
     if not found:
@@ -275,9 +270,9 @@ def doubts(
               "left, withdrawn, all.")  # fmt: skip
 @click.option("--evidence", is_flag=True, help="Attendances with all that was said of each.")
 @click.option("--for-excel", is_flag=True, help="CSV that Excel reads, and that it does not run.")
-@_of_a_hub
-@setting_options("database", "time_zone")
+@_reads("database", "time_zone", forms=False)
 def export(
+    asked: _Asked,
     what: str,
     file: Path,
     event: str | None,
@@ -287,29 +282,17 @@ def export(
     state: str | None,
     evidence: bool,
     for_excel: bool,
-    url: str | None,
-    token: str | None,
-    config_file: str | None,
-    **options: Any,
 ) -> None:
     """Write all events, students or attendances to FILE: .csv, .xlsx or .jsonl, as it is called."""
     form = file.suffix[1:].lower()
     if form not in ("csv", "xlsx", "jsonl"):
         raise Refused(f"{file.name} is no file that can be written; call it .csv, .xlsx or .jsonl")
-    settings = load(options, config_file).settings
     query = _given(event=event, student=student, from_=from_, to_=to_, state=state)
     query |= {"evidence": "true"} if evidence else {}
     query |= {"for": "excel"} if for_excel else {}
-    with reading(settings, url, token) as record:
+    with asked.record() as record:
         size = _save(record.chunks(f"/api/{what}.{form}", query), file)
     show(f"{file}: {counted(size, 'byte')}")
-
-
-def _asked(options: dict[str, Any], config_file: str | None) -> tuple[dict[str, str], Settings]:
-    """The filters and the settings among the options of a report."""
-    names = ("from_", "to_", "name_", "type_")
-    query = _given(**{name: options.pop(name) for name in names})
-    return query, load(options, config_file).settings
 
 
 def _given(**options: Any) -> dict[str, str]:
@@ -317,25 +300,24 @@ def _given(**options: Any) -> dict[str, str]:
     return {name.rstrip("_"): str(value) for name, value in options.items() if value is not None}
 
 
-def _written(
-    record: Reading, path: str, query: Query, in_json: bool, in_csv: bool, xlsx: Path | None
-) -> bool:
+def _written(record: Reading, path: str, query: Query, asked: _Asked) -> bool:
     """Write a listing in the form that is asked for; whether one is."""
-    if in_json + in_csv + (xlsx is not None) > 1:
+    forms = (asked.in_json, asked.in_csv, asked.xlsx is not None)
+    if sum(forms) > 1:
         raise Refused("Use one of these: --json, --csv, --xlsx")
-    if in_json:
+    if asked.in_json:
         rest = b""
         for piece in record.chunks(f"{path}.jsonl", query):
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 show(as_json(json.loads(line)))
-    elif in_csv:
+    elif asked.in_csv:
         for piece in record.chunks(f"{path}.csv", query):
             write(piece)
-    elif xlsx is not None:
-        size = _save(record.chunks(f"{path}.xlsx", query), xlsx)
-        show(f"{xlsx}: {counted(size, 'byte')}")
-    return in_json or in_csv or xlsx is not None
+    elif asked.xlsx is not None:
+        size = _save(record.chunks(f"{path}.xlsx", query), asked.xlsx)
+        show(f"{asked.xlsx}: {counted(size, 'byte')}")
+    return any(forms)
 
 
 def _save(chunks: Iterable[bytes], file: Path) -> int:
@@ -399,8 +381,8 @@ def _student(record: Reading, text: str) -> Any:
     return found[0]
 
 
-def _about(event: Any, settings: Settings) -> str:
-    starts = local(_moment(event["starts_at"]), settings.time_zone)
+def _about(event: Any, zone: tzinfo) -> str:
+    starts = local(_moment(event["starts_at"]), zone)
     counts = f"{event['attendances']} came"
     if event["attendances"] != event["present"]:
         counts += f", {event['present']} have not left"
@@ -432,11 +414,10 @@ def _period_of(row: Any) -> str:
     return f"{row['event']['date']} {row['event']['name']}"
 
 
-def _clock(text: str | None, settings: Settings) -> str:
+def _clock(text: str | None, zone: tzinfo) -> str:
     """A moment in the hub's zone, which the heading names."""
     if text is None:
         return ""
-    zone = settings.time_zone
     return local(_moment(text), zone).removesuffix(f" {zone}")
 
 

@@ -322,6 +322,18 @@ def test_a_link_names_the_page_that_follows(api, record, make_hub):
     assert reply.headers["link"] == '</api/students/?limit=1&cursor=1>; rel="next"'
 
 
+@pytest.mark.parametrize("path", ["/api/students/", "/api/reports/students/", "/api/doubts/"])
+def test_a_link_is_below_the_public_url(make_hub, calls, path):
+    hub = make_hub(admin_token="0123456789abcdef-admin", public_url="https://hub.example.edu/")
+    calls.client = Client(hub)
+    for number in range(3):
+        calls.student(f"a{number}")
+    headers = {"Authorization": "Bearer 0123456789abcdef-admin"}
+    query = "limit=1" + ("&at_least=0" if "reports" in path else "")
+    reply = calls.client.request("GET", path, headers=headers, query=query)
+    assert reply.headers["link"].startswith(f"<https://hub.example.edu{path}?limit=1")
+
+
 def test_a_page_of_an_allowed_origin_may_read_it(make_hub):
     hub = make_hub(admin_token="0123456789abcdef-admin", allowed_origins=("https://club.example",))
     headers = {
