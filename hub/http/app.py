@@ -59,7 +59,7 @@ class Application:
         core.default_error_handler = self._error
         for route in self.routes:
             allow = f"{route.method}, OPTIONS" if route.method != "GET" else "GET, HEAD, OPTIONS"
-            for path in (route.path, f"{route.path}/"):
+            for path in _spelled(route.path):
                 core.route(path, route.method, partial(self._answer, route.answer))
                 core.route(path, "OPTIONS", partial(self._options, allow))
         return core
@@ -118,6 +118,13 @@ class Application:
             "Access-Control-Expose-Headers": _EXPOSED,
             "Vary": "Origin",
         }
+
+
+def _spelled(path: str) -> tuple[str, ...]:
+    """A path with and without its trailing slash. One with parts is one rule: with each further one
+    Bottle compiles all of them anew.
+    """
+    return (f"{path}<:re:/?>",) if "<" in path else (path, f"{path}/")
 
 
 def _waited(waiting: Waiting, asked: str | None) -> Answer:

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hubtest import LEGACY, ONETAP, SECURE, STATUS, UNIFIED, Calls, Client, Rows
+from hubtest import LEGACY, ONETAP, SECURE, STATUS, UNIFIED, Calls, Client, Rows, application
 
 from hub.config.settings import SourceSettings
 from hub.errors import InvalidPayload, PayloadTooLarge, Refused
@@ -317,3 +317,10 @@ def test_a_status_page_that_many_ask_for_is_not_made_for_each(hub, client, monke
     for _ in range(200):
         assert client.get(STATUS).json["status"] == "healthy"
     assert 20 <= len(made) < 200
+
+
+def test_a_path_with_parts_is_one_rule_with_its_slash_and_without(hub):
+    """With each rule that has parts, Bottle compiles all of them anew: that is a part of every start."""
+    rules = application(hub)._bottle.router.dyna_routes["GET"]
+    with_parts = [one for one in hub.routes if one.method == "GET" and "<" in one.path]
+    assert len(rules) == len(with_parts)
