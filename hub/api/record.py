@@ -135,8 +135,12 @@ class RecordApi:
         return self._listed(asked, form, listing)
 
     def _sheet(self, asked: Asked, event: str, form: str | None) -> Answered:
+        number = read_id(event)
         with self._store.reading() as db:
-            meeting = _event_of(db, event, counted=False).meeting
+            known = self._directory.refresh(db).meetings(db, [number]) if number else {}
+        if not number or number not in known:
+            raise _no_event(event)
+        meeting = known[number]
         name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
         return self._attended(asked, form, name, ["events"], events=(meeting.id,))
 
@@ -327,12 +331,12 @@ class _Listing:
         return [(row["id"], encode(row)) for row in self.read(db, after, limit)]
 
 
-def _event_of(db: Entities, text: str, counted: bool = True) -> Event:
+def _event_of(db: Entities, text: str) -> Event:
     """The event with the id in a path. Raises NotFound."""
     number = read_id(text)
-    for found in roster.events_of(db, [number], counted) if number else ():
+    for found in roster.events_of(db, [number]) if number else ():
         return found
-    raise NotFound(f"Event with identifier {text[:64]} not found")
+    raise _no_event(text)
 
 
 def _student_of(db: Entities, text: str, counted: bool = True) -> Student:
@@ -341,6 +345,10 @@ def _student_of(db: Entities, text: str, counted: bool = True) -> Student:
     for found in roster.students_of(db, [number], counted) if number else ():
         return found
     raise _no_student(text)
+
+
+def _no_event(text: str) -> NotFound:
+    return NotFound(f"Event with identifier {text[:64]} not found")
 
 
 def _no_student(text: str) -> NotFound:
