@@ -8,7 +8,6 @@ from typing import Any
 
 from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.listing import DEFAULT_LIMIT, tagged
-from hub.api.objects import Objects
 from hub.api.route import Route
 from hub.api.waiting import Waiting
 from hub.domain.tokens import Scope
@@ -18,6 +17,7 @@ from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
 from hub.record import changes
 from hub.record.changes import Position
+from hub.record.objects import Objects
 from hub.record.search import read_limit
 from hub.store.store import Store
 

@@ -7,7 +7,6 @@ from functools import partial
 from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.files import FORMS
 from hub.api.listing import OF_FILES, PAGED, worked_out
-from hub.api.objects import Object, Objects
 from hub.api.route import Route
 from hub.domain.timestamps import format_utc
 from hub.domain.tokens import Scope
@@ -16,6 +15,7 @@ from hub.export.table import columns
 from hub.intake.tokens import Tokens
 from hub.record import doubts
 from hub.record.doubts import Doubt, Kind, Sources
+from hub.record.objects import Object, Objects
 from hub.record.views import Attendance, Meeting, Person
 from hub.store.store import Entities, Store
 

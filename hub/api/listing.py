@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 
 from hub.api.access import Answered, Asked
 from hub.api.files import accepted, file
-from hub.api.objects import Object
 from hub.errors import Refused
 from hub.export.table import Column, Table
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.record import named
+from hub.record.objects import Object
 from hub.record.roster import Events
 from hub.record.search import read_limit, require_text
 

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any
 
-from hub.api import objects, shown
+from hub.api import shown
 from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.files import FORMS, slug
 from hub.api.listing import (
@@ -29,7 +29,6 @@ from hub.api.listing import (
     unchanged,
     wanted_form,
 )
-from hub.api.objects import Object, Objects, encode
 from hub.api.route import Route
 from hub.domain.evidence import State
 from hub.domain.timestamps import format_utc
@@ -39,8 +38,9 @@ from hub.export.table import Table, columns
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
-from hub.record import attendances, changes, deliveries, everything, named, roster
+from hub.record import attendances, changes, deliveries, everything, named, objects, roster
 from hub.record.attendances import Attendances
+from hub.record.objects import Object, Objects, encode
 from hub.record.roster import Directory, Shown, Students
 from hub.record.search import read_limit, require_text
 from hub.record.views import Event, Student

@@ -9,7 +9,6 @@ from typing import TypeVar
 from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.files import FORMS
 from hub.api.listing import OF_FILES, PAGED, read_events, worked_out
-from hub.api.objects import Object, Objects
 from hub.api.route import Route
 from hub.domain.timestamps import utc_now
 from hub.domain.tokens import Scope
@@ -17,6 +16,7 @@ from hub.errors import Refused
 from hub.export.table import Column, columns
 from hub.intake.tokens import Tokens
 from hub.record import reports
+from hub.record.objects import Object, Objects
 from hub.record.reports import By, Order
 from hub.store.store import Entities, Store
 
