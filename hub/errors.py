@@ -12,6 +12,7 @@ HubError
 │   ├── NotFound             404  it names a student or an event that the hub does not know
 │   ├── RequestTimeout       408  its body did not arrive in time
 │   ├── KeyReused            409  its idempotency key came before, with another body
+│   ├── Contradicted         409  it asks to put right what is not so, or what others rest on
 │   ├── NotReplayable        409  a kept delivery that cannot or need not be attempted again
 │   ├── PayloadTooLarge      413  its body is over the limit
 │   ├── UnsupportedMediaType 415  its content type is not JSON
@@ -92,13 +93,17 @@ class Conflicting(Refused):
 @dataclass(frozen=True, slots=True)
 class Witness:
     """What a second check-in tells of the attendance that there is: when it saw the student (naive, UTC),
-    its source's label, and what its sender calls the attendance.
+    its source's label, and what its sender calls the attendance. Of a student or an event that was merged
+    it may be the first under this name, and make an attendance (None) that is told with the other.
     """
 
-    attendance: int
+    attendance: int | None
     at: datetime
     source: str
     participant: str | None
+    student: int = 0
+    event: int = 0
+    metadata: str = "{}"
 
 
 class AlreadyCheckedIn(Conflicting):
@@ -184,6 +189,13 @@ class KeyReused(Refused):
             "Use a new key for a new delivery, and the same body for a repeated one",
         )
         self.holder = holder
+
+
+class Contradicted(Refused):
+    """A correction asks for what the record does not have, or what other corrections rest on."""
+
+    status = 409
+    is_final = False
 
 
 class NotReplayable(Refused):

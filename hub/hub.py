@@ -8,6 +8,7 @@ from hub.api.capture import CaptureApi
 from hub.api.changes import ChangesApi
 from hub.api.deliveries import DeliveriesApi
 from hub.api.doubts import DoubtsApi
+from hub.api.imports import ImportsApi
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
 from hub.api.route import Route
@@ -16,9 +17,12 @@ from hub.config.settings import Settings
 from hub.domain.delivery import CommittedDelivery
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
+from hub.intake.decide import Inside
 from hub.intake.endpoint import Endpoint, endpoints, require_known_sources
+from hub.intake.shown import ShownObjects
 from hub.intake.tokens import Tokens
 from hub.intake.webhooks import Webhooks
+from hub.jobs.imports import Imports
 from hub.jobs.replay import Replays
 from hub.jobs.secrets import SecretFiles
 from hub.jobs.sender import Senders
@@ -56,7 +60,19 @@ class Hub:
         )
         self.tokens = Tokens(self.store, settings.admin_token)
         self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings)
-        self.webhooks = Webhooks(self.store, hooks, names, self._committed, self.tokens, settings)
+        shown = ShownObjects(self.store, settings.time_zone)
+        inside = Inside(self.replays.inside, shown.of)
+        self.webhooks = Webhooks(
+            self.store, hooks, names, self._committed, self.tokens, settings, inside
+        )
+        self.imports = Imports(
+            self.store,
+            hooks,
+            self.endpoints,
+            self.webhooks,
+            settings.time_zone,
+            settings.import_limit,
+        )
         self.secrets = SecretFiles(self.endpoints)
         self._ending = threading.Event()
         self.routes = tuple(self._routes())
@@ -100,6 +116,7 @@ class Hub:
         yield from DoubtsApi(
             self.store, self.tokens, sources_of(self.endpoints), zone, public_url
         ).routes()
+        yield from ImportsApi(self.imports, self.tokens, settings.import_limit).routes()
         yield from CaptureApi(self.store, settings.body_limit).routes()
         for endpoint in self.endpoints:
             yield Route("POST", endpoint.path.rstrip("/"), partial(self.webhooks.handle, endpoint))

@@ -118,6 +118,11 @@ def moment(value: str | float | None) -> datetime | None:
     return parse_timestamp(value) if isinstance(value, str) else parse_unix_seconds(value)
 
 
+def required_moment(value: str | float) -> datetime:
+    """The same, of a member that is required."""
+    return parse_timestamp(value) if isinstance(value, str) else parse_unix_seconds(value)
+
+
 def shown(value: object) -> str:
     """A member's value as it may stand in an answer's sentence: JSON where it is no text, and short."""
     text = value if isinstance(value, str) else json.dumps(value)

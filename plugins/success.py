@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub import (
+    Attend,
     Change,
     CheckIn,
     CheckOut,
@@ -49,7 +50,7 @@ def answer(results: Sequence[Result]) -> tuple[int, Mapping[str, Any]]:
 
 def _message(result: Result) -> str:
     match result.operation:
-        case CheckIn():
+        case CheckIn() | Attend():
             return "Attendance recorded successfully"
         case CheckOut():
             return "Check-out recorded successfully"

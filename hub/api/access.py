@@ -21,6 +21,7 @@ from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
 from hub.log import log_fault
+from hub.wire.body import read_body
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +34,14 @@ PRIVATE = {"Cache-Control": "private, no-cache"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that may be answered: its parameters, its token, and its WSGI environ (PEP 3333)."""
+    """A request that may be answered: its parameters, its token, its WSGI environ (PEP 3333), and the
+    body that it may have.
+    """
 
     query: Query
     token: Token
     environ: Mapping[str, Any]
+    body: bytes = b""
 
     def header(self, name: str) -> str:
         """A header's value; '' for one that there is not."""
@@ -58,16 +62,22 @@ class Door:
         scope: Scope,
         parameters: Sequence[str],
         environ: Mapping[str, Any],
+        *,
+        body_limit: int = 0,
+        several: Sequence[str] = (),
         **path: str,
     ) -> Answered:
-        """What ``what`` answers to a request whose token has the scope; never raises."""
+        """What ``what`` answers to a request whose token has the scope; never raises. It has a body of at
+        most ``body_limit`` bytes; the parameters in ``several`` may be repeated, a line for each.
+        """
         try:
             authorization = environ.get("HTTP_AUTHORIZATION", "")
             token = self._tokens.require(authorization, environ.get("REMOTE_ADDR", ""), scope)
-            if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+            if not body_limit and environ.get("CONTENT_LENGTH") not in (None, "", "0"):
                 raise Refused("Send no body: parameters are in the query", "Such as ?limit=50")
-            query = _query(environ.get("QUERY_STRING", ""), parameters)
-            return self._with_headers(what(Asked(query, token, environ), **path))
+            query = _query(environ.get("QUERY_STRING", ""), parameters, several)
+            body = read_body(environ, body_limit) if body_limit else b""
+            return self._with_headers(what(Asked(query, token, environ, body), **path))
         except (TooManyAttempts, Unauthenticated, Forbidden) as refused:
             # Not the path: whoever is turned away may have written anything there.
             address, status = environ.get("REMOTE_ADDR", ""), refused.status
@@ -87,7 +97,7 @@ class Door:
         return answer._replace(headers={**self._headers, **answer.headers})
 
 
-def _query(text: str, known: Sequence[str]) -> Query:
+def _query(text: str, known: Sequence[str], several: Sequence[str]) -> Query:
     """The parameters of a request. Raises Refused for an unknown or a repeated one: a misspelt filter
     would match everything.
     """
@@ -96,7 +106,9 @@ def _query(text: str, known: Sequence[str]) -> Query:
         if name not in known:
             use = f"Use {', '.join(known)}" if known else "This request takes no parameters"
             raise Refused(f"Unknown parameter: {name[:64]}", use)
-        if name in query:
+        if name in query and name in several:
+            value = f"{query[name]}\n{value}"
+        elif name in query:
             raise Refused(f"Parameter {name} is given twice")
         query[name] = value
     return query

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.api import shown
 from hub.api.access import PRIVATE, Answered, Asked, Door
@@ -30,7 +30,7 @@ from hub.api.listing import (
     wanted_form,
 )
 from hub.api.route import Route
-from hub.domain.evidence import State
+from hub.domain.evidence import TOLD, State
 from hub.domain.timestamps import format_utc
 from hub.domain.tokens import Scope
 from hub.errors import NotFound, Refused
@@ -51,7 +51,7 @@ LANE = "record"
 _PAGE, _LINES = 200, 500
 """Rows of a file that are read at once; of JSON Lines, which are written faster."""
 
-_STATES = {state.word: state for state in State}
+_STATES = {state.word: state for state in TOLD}
 _ATTENDANCES = ("state", "source", "via", "evidence")
 
 Read = Callable[[Entities, int, int], Sequence[Object]]
@@ -138,17 +138,24 @@ class RecordApi:
         number = read_id(event)
         with self._store.reading() as db:
             known = self._directory.refresh(db).meetings(db, [number]) if number else {}
-        if not number or number not in known:
-            raise _no_event(event)
-        meeting = known[number]
+            if not number or number not in known:
+                raise _no_event(event)
+            meeting = known[number]
+            if meeting.id != number:
+                return _moved(asked, number, meeting.id)
+            events = tuple(self._directory.merged(db)[1].group(number))
         name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
-        return self._attended(asked, form, name, ["events"], events=(meeting.id,))
+        return self._attended(asked, form, name, ["events"], events=events)
 
     def _history(self, asked: Asked, student: str, form: str | None) -> Answered:
         with self._store.reading() as db:
-            person = _student_of(db, student, counted=False).person
+            found = _student_of(db, student, counted=False)
+            person = found.person
+            if found.merged_into is not None:
+                return _moved(asked, person.id, found.merged_into)
+            students = tuple(roster.merged_students(db).group(person.id))
         name = f"attendances {person.identifier or person.id}"
-        return self._attended(asked, form, name, ["students"], students=(person.id,))
+        return self._attended(asked, form, name, ["students"], students=students)
 
     def _attendances(self, asked: Asked, form: str | None) -> Answered:
         query = asked.query
@@ -196,17 +203,31 @@ class RecordApi:
         return self._listed(asked, form, listing)
 
     def _event(self, asked: Asked, event: str) -> Answered:
-        return self._one(asked, lambda db: self._objects.event(_event_of(db, event)))
+        def find(db: Entities) -> Object | Moved:
+            found = _event_of(db, event)
+            if found.merged_into is not None:
+                return Moved(found.meeting.id, found.merged_into)
+            return self._objects.event(found)
+
+        return self._one(asked, find)
 
     def _student(self, asked: Asked, student: str) -> Answered:
-        return self._one(asked, lambda db: self._objects.student(_student_of(db, student)))
+        def find(db: Entities) -> Object | Moved:
+            found = _student_of(db, student)
+            if found.merged_into is not None:
+                return Moved(found.person.id, found.merged_into)
+            return self._objects.student(found)
+
+        return self._one(asked, find)
 
     def _everything(self, asked: Asked, student: str) -> Answered:
         with self._store.reading() as db:
             number = read_id(student)
             found = everything.of(db, number) if number else None
-            if found is None:
+            if not number or found is None:
                 raise _no_student(student)
+            if found.student.merged_into is not None:
+                return _moved(asked, number, found.student.merged_into)
             attempts = {
                 kept.delivery.id: deliveries.attempts(db, kept) for kept, _ in found.deliveries
             }
@@ -234,19 +255,24 @@ class RecordApi:
         return tagged(asked, answers.answer(200, told), headers)
 
     def _attendance(self, asked: Asked, attendance: str) -> Answered:
-        def find(db: Entities) -> Object:
+        def find(db: Entities) -> Object | Moved:
             number = read_id(attendance)
             found = attendances.of_ids(db, [number], evidence=True) if number else {}
-            if not number or number not in found:
+            parts = attendances.told_in(db, list(found))
+            if number and (told_in := parts.get(number)) is not None:
+                return Moved(number, told_in)
+            if not number or number not in found or number in parts:
                 raise NotFound(f"Attendance with id {attendance[:64]} not found")
             return self._objects.attendance(found[number])
 
         return self._one(asked, find)
 
-    def _one(self, asked: Asked, find: Callable[[Entities], Object]) -> Answered:
+    def _one(self, asked: Asked, find: Callable[[Entities], "Object | Moved"]) -> Answered:
         with self._store.reading() as db:
             tag = self._tag(db, asked, "json")
             shown = find(db)
+        if isinstance(shown, Moved):
+            return _moved(asked, *shown)
         if is_known(asked, tag):
             return unchanged(tag)
         return answers.answer(200, shown, ETag=tag)
@@ -304,6 +330,22 @@ class RecordApi:
         what = environ.get("PATH_INFO", "").rstrip("/"), environ.get("QUERY_STRING", "")
         text = f"{changes.mark(db)} {self._zone} {form} {what}"
         return tag_of(form, text)
+
+
+class Moved(NamedTuple):
+    """What was merged, and what it was merged into."""
+
+    merged: int
+    kept: int
+
+
+def _moved(asked: Asked, merged: int, kept: int) -> Answered:
+    """The answer (RFC 9110, 15.4.2) to who asks for what was merged: where the kept one is."""
+    environ = asked.environ
+    path = environ.get("PATH_INFO", "").replace(f"/{merged}", f"/{kept}", 1)
+    query = environ.get("QUERY_STRING", "")
+    location = f"{path}?{query}" if query else path
+    return answers.answer(301, {"merged_into": kept}, Location=location)
 
 
 class _Listing:
@@ -365,7 +407,7 @@ def _shown(query: Mapping[str, str]) -> Shown:
 def _states(query: Mapping[str, str]) -> frozenset[State]:
     words = query.get("state", "present,left").split(",")
     if words == ["all"]:
-        return frozenset(State)
+        return TOLD
     if not set(words) <= _STATES.keys() or len(set(words)) < len(words):
         raise Refused("Invalid state: use present, left, withdrawn or all", "Several: present,left")
     return frozenset(_STATES[word] for word in words)

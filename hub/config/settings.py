@@ -71,6 +71,12 @@ class Settings:
     body_limit: int = _setting(
         1_048_576, readers.whole_number(1, 1 << 30), "Largest body of a request", "bytes"
     )
+    import_limit: int = _setting(
+        16_777_216,
+        readers.whole_number(1, 1 << 30),
+        "Largest file that is imported; unpacked it may be 16 times as large",
+        "bytes",
+    )
     connection_limit: int = _setting(
         1000,
         readers.whole_number(1, 100_000),

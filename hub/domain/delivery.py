@@ -36,7 +36,7 @@ class Delivery:
     """A request as it arrived.
 
     ``headers`` have lower-case names and no secrets; ``received_at`` is naive and in UTC; ``sent_by`` is
-    the name of the hub's token that it came with.
+    the name of the hub's token that it came with; ``of`` is the delivery that it is the row ``row`` of.
     """
 
     id: str
@@ -45,6 +45,8 @@ class Delivery:
     headers: Mapping[str, str]
     body: bytes
     sent_by: str | None = None
+    of: str | None = None
+    row: int | None = None
 
 
 class Settlement(NamedTuple):
@@ -95,7 +97,8 @@ class KeptDelivery:
 
     ``outcome`` and ``waiting`` are those of its last attempt, ``status`` and ``answer`` what its sender
     was told. ``attempts`` are how many there were. ``key_holder`` is the delivery whose idempotency key
-    this one used with another body.
+    this one used with another body, ``meant_student`` and ``meant_event`` the rows that the desk has said
+    it means.
     """
 
     delivery: Delivery
@@ -107,6 +110,8 @@ class KeptDelivery:
     emptied: Emptied | None
     attempts: int
     key_holder: str | None = None
+    meant_student: int | None = None
+    meant_event: int | None = None
 
     @property
     def first_attempt(self) -> Attempt:

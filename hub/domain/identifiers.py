@@ -13,6 +13,9 @@ A_NUMBER = "a_number"
 EMAIL = "email"
 CARD = "card"
 
+ROW = "id"
+"""The kind that names a student, an event or an attendance by the hub's own id."""
+
 SINGLE = frozenset({A_NUMBER, EMAIL})
 """A student has at most one identifier of each of these kinds; their case does not matter.
 
@@ -77,6 +80,12 @@ def student_identifier(named: str | Identifier) -> Identifier:
     if isinstance(named, Identifier):
         return named
     return Identifier(EMAIL if "@" in named else A_NUMBER, named)
+
+
+def row_id(identifier: Identifier) -> int:
+    """The hub's own id that an identifier of the kind ``ROW`` has; 0, which is nobody's, for none."""
+    text = identifier.value.strip()
+    return int(text) if is_number(text) and len(text) <= _LARGEST_ID_DIGITS else 0
 
 
 def is_email(text: str) -> bool:

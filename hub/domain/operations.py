@@ -7,12 +7,23 @@ A naive datetime is in the hub's time zone. ``source`` and ``metadata`` are kept
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hub.domain.identifiers import Identifier
 from hub.errors import InvalidOperation
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEvent:
+    """An event by its name, and its date in the hub's time zone (``on``) or about when it is (``at``). Of
+    several, the one is meant that began last before now, or before ``at``.
+    """
+
+    name: str
+    on: date | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,7 @@ _NAMES = {
     Mapping: "a mapping",
     tuple: "a tuple of hub.Identifier",
     Identifier: "hub.Identifier",
+    NamedEvent: "hub.NamedEvent",
     type(None): "None",
 }
 
@@ -169,7 +181,7 @@ class HideEvent(Operation):
     Of several identifiers of one kind, only the last one that is hidden hides the event.
     """
 
-    event: str | Identifier
+    event: str | Identifier | NamedEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +195,12 @@ class CheckIn(Operation):
     """
 
     student: str | Identifier | None = None
-    event: str | Identifier | None = None
+    event: str | Identifier | NamedEvent | None = None
     at: datetime | None = None
     repeatable: bool = False
     lenient: bool = False
     identifiers: tuple[Identifier, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +213,9 @@ class CheckOut(Operation):
 
     attendance: Identifier | None = None
     student: str | Identifier | None = None
-    event: str | Identifier | None = None
+    event: str | Identifier | NamedEvent | None = None
     at: datetime | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +227,9 @@ class Withdraw(Operation):
 
     attendance: Identifier | None = None
     student: str | Identifier | None = None
-    event: str | Identifier | None = None
+    event: str | Identifier | NamedEvent | None = None
     at: datetime | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from hub.domain.operations import Operation
 
 
 class StudentRecord(NamedTuple):
-    """A student. ``id`` is the hub's own."""
+    """A student. ``id`` is the hub's own; ``joined``: merged with another one."""
 
     id: int
     first_name: str
@@ -18,6 +18,7 @@ class StudentRecord(NamedTuple):
     is_admin: bool
     a_number: str | None
     email: str | None
+    joined: bool = False
 
     @property
     def name(self) -> str:
@@ -26,7 +27,9 @@ class StudentRecord(NamedTuple):
 
 
 class EventRecord(NamedTuple):
-    """An event. ``date`` is the calendar date of ``starts_at`` in the hub's time zone."""
+    """An event. ``date`` is the calendar date of ``starts_at`` in the hub's time zone; ``joined``: merged
+    with another one.
+    """
 
     id: int
     name: str
@@ -36,6 +39,7 @@ class EventRecord(NamedTuple):
     points: int
     description: str
     location: str
+    joined: bool = False
 
 
 class AttendanceRecord(NamedTuple):

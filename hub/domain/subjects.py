@@ -8,7 +8,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hub.domain.identifiers import Identifier, student_identifier
+from hub.domain.corrections import (
+    Attend,
+    Correct,
+    EditEvent,
+    EditStudent,
+    EnrolStudent,
+    MergeEvents,
+    MergeStudents,
+    Replay,
+    Restore,
+    ScheduleEvent,
+    Settle,
+    ShowEvent,
+    ShowStudent,
+    SplitEvents,
+    SplitStudents,
+    Undo,
+)
+from hub.domain.identifiers import ROW, Identifier, student_identifier
 from hub.domain.operations import (
     CheckIn,
     CheckOut,
@@ -17,6 +35,7 @@ from hub.domain.operations import (
     HideEvent,
     HideStudent,
     Ignore,
+    NamedEvent,
     Operation,
     SaveEvent,
     SaveStudent,
@@ -37,11 +56,15 @@ _Names = Callable[[Any], Iterable[str]]
 def student_name(named: str | Identifier) -> str:
     """The name of a student, as an operation names one."""
     identifier = student_identifier(named)
+    if identifier.kind == ROW:
+        return f"#{identifier.key}"
     return f"{identifier.kind}:{identifier.key}"
 
 
-def event_name(named: str | Identifier) -> str:
+def event_name(named: str | Identifier | NamedEvent) -> str:
     """The name of an event, as an operation names one."""
+    if isinstance(named, NamedEvent):
+        return f"name:{named.name}"
     if isinstance(named, Identifier):
         return f"{named.kind}:{named.key}"
     return f"name:{named}"
@@ -52,7 +75,7 @@ def awaited_student(named: str | Identifier) -> str:
     return f"student {student_name(named)}"
 
 
-def awaited_event(named: str | Identifier) -> str:
+def awaited_event(named: str | Identifier | NamedEvent) -> str:
     """What a delivery with an unknown event waits for."""
     return f"event {event_name(named)}"
 
@@ -165,15 +188,17 @@ def _escaped(name: str) -> str:
     return name.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def _named(named: str | Identifier | None, name: Callable[[Any], str]) -> Iterable[str]:
+def _named(
+    named: str | Identifier | NamedEvent | None, name: Callable[[Any], str]
+) -> Iterable[str]:
     return () if named is None else (name(named),)
 
 
-def _student(operation: CheckIn | CheckOut | Withdraw | HideStudent) -> Iterable[str]:
+def _student(operation: Any) -> Iterable[str]:
     return _named(operation.student, student_name)
 
 
-def _identifiers(operation: CreateStudent | SaveStudent) -> Iterable[str]:
+def _identifiers(operation: CreateStudent | SaveStudent | EnrolStudent | Attend) -> Iterable[str]:
     return map(student_name, operation.identifiers)
 
 
@@ -181,7 +206,7 @@ def _updated_student(operation: UpdateStudent) -> Iterable[str]:
     return map(student_name, (*operation.find, *operation.identifiers))
 
 
-def _event(operation: CheckIn | CheckOut | Withdraw | HideEvent) -> Iterable[str]:
+def _event(operation: Any) -> Iterable[str]:
     return _named(operation.event, event_name)
 
 
@@ -189,12 +214,29 @@ def _created_event(operation: CreateEvent) -> Iterable[str]:
     return (event_name(operation.name),)
 
 
-def _saved_event(operation: SaveEvent) -> Iterable[str]:
+def _saved_event(operation: SaveEvent | ScheduleEvent) -> Iterable[str]:
     return *map(event_name, operation.identifiers), event_name(operation.name)
 
 
 def _updated_event(operation: UpdateEvent) -> Iterable[str]:
     return *_named(operation.event, event_name), *_named(operation.name, event_name)
+
+
+def _edited_student(operation: EditStudent) -> Iterable[str]:
+    return *_student(operation), *map(student_name, operation.identifiers)
+
+
+def _edited_event(operation: EditEvent) -> Iterable[str]:
+    named = (*operation.identifiers, *((operation.name,) if operation.name else ()))
+    return *_event(operation), *map(event_name, named)
+
+
+def _merged(name: Callable[[Any], str]) -> _Names:
+    return lambda operation: map(name, (operation.keep, operation.merge))
+
+
+def _split(name: Callable[[Any], str]) -> _Names:
+    return lambda operation: (name(operation.merge),)
 
 
 def _none(operation: Operation) -> Iterable[str]:
@@ -214,5 +256,21 @@ _NAMES: Mapping[type[Operation], tuple[_Names, _Names]] = {
     UpdateEvent: (_none, _updated_event),
     HideEvent: (_none, _event),
     Ignore: (_none, _none),
+    Restore: (_student, _event),
+    Correct: (_student, _event),
+    EditStudent: (_edited_student, _none),
+    EnrolStudent: (_identifiers, _none),
+    Attend: (_identifiers, _event),
+    ShowStudent: (_student, _none),
+    EditEvent: (_none, _edited_event),
+    ScheduleEvent: (_none, _saved_event),
+    ShowEvent: (_none, _event),
+    MergeStudents: (_merged(student_name), _none),
+    MergeEvents: (_none, _merged(event_name)),
+    SplitStudents: (_split(student_name), _none),
+    SplitEvents: (_none, _split(event_name)),
+    Replay: (_student, _event),
+    Settle: (_none, _none),
+    Undo: (_none, _none),
 }
 """What an operation calls its students and its events."""

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
+from hub.api.imports import PATH as IMPORTS
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
@@ -59,7 +60,8 @@ class Adapter:
         self, application: Application, settings: Settings, connections: Collection[object] = ()
     ) -> None:
         self._application = application
-        self._limit = settings.body_limit
+        self._body_limit = settings.body_limit
+        self._import_limit = settings.import_limit
         self._timeout = settings.body_timeout
         self._connections = connections
         self.lanes = Lanes(application.routes)
@@ -111,16 +113,15 @@ class Adapter:
 
     async def _body(self, environ: dict[str, Any], receive: Receive) -> bytes | None:
         """The body, or as much of it as shows that it is over the limit; None if the client left."""
+        limit = self._body_limit
+        if environ["PATH_INFO"].startswith(IMPORTS):
+            limit = max(limit, self._import_limit)
         length = environ.get("CONTENT_LENGTH", "")
-        if (
-            length.isascii()
-            and length.isdigit()
-            and (len(length) > 15 or int(length) > self._limit)
-        ):
+        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > limit):
             return b""  # refused by its length, unread
         parts: list[bytes] = []
         size = 0
-        while size <= self._limit:
+        while size <= limit:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None

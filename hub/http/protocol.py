@@ -49,7 +49,7 @@ def configured(settings: Settings, **own: Any) -> Config:
     protocol = partial(
         Protocol,
         all_connections=Connections(settings.connection_limit),
-        largest_body=settings.body_limit,
+        largest_body=max(settings.body_limit, settings.import_limit),
     )
     return Config(
         app="",

@@ -32,6 +32,14 @@ def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:
     return Answer(status, _ENCODER.encode(body if type(body) is dict else dict(body)), headers)
 
 
+def with_objects(answer: Answer, delivery: str, objects: Mapping[str, Any]) -> Answer:
+    """An answer of success with the id of its delivery, and what it is about as the API shows it."""
+    body = json.loads(answer.body)
+    told = {name: body.pop(name) for name in ("success", "message") if name in body}
+    body = {**told, "delivery": delivery, **objects, **body}
+    return answer._replace(body=_ENCODER.encode(body))
+
+
 def refusal(refused: Refused) -> Answer:
     """The answer to a refused request."""
     body: dict[str, Any] = {"error": refused.error}

@@ -1,7 +1,9 @@
 """In the transaction: a delivery's operations are applied, and it is decided what becomes of it."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from hub.domain import subjects
 from hub.domain.delivery import Delivery, Outcome, Settlement
@@ -20,6 +22,15 @@ from hub.store.transaction import Transaction
 
 _OF_THE_REQUEST = frozenset({400, 413, 415, 422})
 """The statuses of what is wrong with a request itself. A plugin's own refusals may have any."""
+
+
+class Inside(NamedTuple):
+    """What a delivery may ask for inside of its transaction: that another one is attempted (``again``),
+    and what it made of the record, as the API shows it (``shown``).
+    """
+
+    again: Callable[[Transaction, str], tuple[Result, ...]]
+    shown: Callable[[Sequence[Result], Delivery], Mapping[str, Any]]
 
 
 class Decision(NamedTuple):
@@ -63,6 +74,7 @@ def decide(
     prepared: Prepared,
     key: Key | None,
     zone: tzinfo,
+    inside: Inside | None = None,
 ) -> Decision:
     """Apply what was prepared. What a second check-in tells is for the caller to keep (``keep_witness``),
     if the delivery is kept. Raises what the store raises, and HookFailed for a fault of the source's
@@ -74,6 +86,8 @@ def decide(
         if prepared.refused is not None:
             raise prepared.refused
         context = _context(endpoint, delivery, key, zone)
+        if inside is not None and endpoint.source.authority:
+            context = context._replace(again=partial(inside.again, tx))
         results = apply(tx, prepared.operations, context)
     except Refused as refused:
         waiting = refused.awaits if isinstance(refused, NotFound) else None
@@ -86,6 +100,8 @@ def decide(
             witness=refused.witness if isinstance(refused, AlreadyCheckedIn) else None,
         )
     answer = endpoint.answer(prepared.payload, results, delivery.id)
+    if inside is not None and endpoint.source.shows_objects:
+        answer = answers.with_objects(answer, delivery.id, inside.shown(results, delivery))
     # Nearly always the first did something.
     if not results or (
         results[0].change is Change.IGNORED
@@ -121,5 +137,7 @@ def _context(endpoint: Endpoint, delivery: Delivery, key: Key | None, zone: tzin
         endpoint.nearness,
         source.name,
         source.authority,
+        source.authority or source.undoable,
+        None,
         None if key is None else key.stored,
     )

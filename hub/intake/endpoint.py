@@ -138,6 +138,8 @@ class Endpoint:
         if isinstance(self.authentication, Open):
             return "open"
         scheme = self.authentication.scheme
+        if isinstance(self.authentication, HubToken):
+            return f"signed ({scheme})"
         if isinstance(self.authentication, WhenSigned):
             return f"open ({scheme} checked where sent)"
         return f"signed ({scheme})" if self.secrets else f"signed ({scheme}), no secret configured"

@@ -3,10 +3,12 @@
 It does not touch the store, so a delivery whose transaction had to be undone goes the same way again.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hub.domain.delivery import Delivery
-from hub.domain.operations import Operation
+from hub.domain.identifiers import ROW, Identifier
+from hub.domain.operations import CheckIn, CheckOut, Operation, Withdraw
 from hub.errors import FAULTS, Conflicting, Refused
 from hub.intake.endpoint import Endpoint
 from hub.log import log_fault
@@ -32,6 +34,22 @@ class Prepared(NamedTuple):
     def as_failed(self) -> "Prepared":
         """The same delivery after a fault: nothing of it is applied."""
         return self._replace(failed=True, operations=())
+
+
+def meaning(prepared: Prepared, student: int | None, event: int | None) -> Prepared:
+    """The same delivery, whose check-ins, check-outs and withdrawals mean this student and event."""
+    means: dict[str, Any] = {}
+    if student is not None:
+        means["student"] = Identifier(ROW, str(student))
+    if event is not None:
+        means["event"] = Identifier(ROW, str(event))
+    if not means:
+        return prepared
+    operations = tuple(
+        replace(one, **means) if isinstance(one, CheckIn | CheckOut | Withdraw) else one
+        for one in prepared.operations
+    )
+    return prepared._replace(operations=operations)
 
 
 def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:

@@ -27,7 +27,7 @@ from hub.intake.answers import Answer
 from hub.intake.browsers import Browsers
 from hub.intake.budget import Kind
 from hub.intake.commit import commit
-from hub.intake.decide import Decision, decide, keep_witness
+from hub.intake.decide import Decision, Inside, decide, keep_witness
 from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
@@ -52,7 +52,7 @@ class Webhooks:
     """The stations that every webhook request passes, in order.
 
     ``targets`` are the names of those to which check-ins are sent on; ``tell`` is given each delivery
-    that is on the disk; ``tokens`` are the hub's.
+    that is on the disk; ``tokens`` are the hub's; ``inside`` is what a delivery may ask for.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class Webhooks:
         tell: Callable[[CommittedDelivery], None],
         tokens: Tokens,
         settings: Settings,
+        inside: Inside,
     ) -> None:
         self._store = store
         self._hooks = hooks
         self._targets = targets
         self._tell = tell
         self._tokens = tokens
+        self._inside = inside
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
@@ -166,23 +168,36 @@ class Webhooks:
         prepared: Prepared,
         started: int,
     ) -> Answer:
-        """Apply and keep the delivery in one transaction."""
-
-        def attempt(tx: Transaction, prepared: Prepared) -> Answer:
-            decision = self._decide(tx, endpoint, delivery, key, prepared)
-            self._keep(tx, endpoint, delivery, key, prepared, decision, started)
-            if self._targets:
-                outbox.add(tx, self._targets, decision.results, delivery.received_at)
-            return decision.answer
-
+        """Apply and keep the delivery; the answer to it."""
         try:
-            return commit(self._store, endpoint, delivery, prepared, attempt)
+            return self.record(endpoint, delivery, key, prepared, started).answer
         except (StoreConflict, StoreUnavailable) as error:
             if self._store.in_batch:
                 raise
             endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
             _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
             return answers.unavailable(getattr(error, "may_be_recorded", False))
+
+    def record(
+        self,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        key: Key | None,
+        prepared: Prepared,
+        started: int,
+    ) -> Decision:
+        """Apply and keep a delivery in one transaction: what became of it. ``started`` is in nanoseconds
+        of the performance counter. Raises as ``commit`` does.
+        """
+
+        def attempt(tx: Transaction, prepared: Prepared) -> Decision:
+            decision = self._decide(tx, endpoint, delivery, key, prepared)
+            self._keep(tx, endpoint, delivery, key, prepared, decision, started)
+            if self._targets:
+                outbox.add(tx, self._targets, decision.results, delivery.received_at)
+            return decision
+
+        return commit(self._store, endpoint, delivery, prepared, attempt)
 
     def _decide(
         self,
@@ -198,7 +213,7 @@ class Webhooks:
             return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
         if repeated is not None:
             return Decision(Outcome.REPEATED, repeated)
-        return decide(tx, endpoint, delivery, prepared, key, self._zone)
+        return decide(tx, endpoint, delivery, prepared, key, self._zone, self._inside)
 
     def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Answer | None:
         """The first answer, if a delivery of this key was answered before.

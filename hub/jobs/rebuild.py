@@ -5,14 +5,11 @@ the order in which they were settled. What cannot be derived, for want of a body
 taken as it stands.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from heapq import merge
 from itertools import islice
-from pathlib import Path
 
 from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
 from hub.errors import FAULTS
@@ -83,7 +80,7 @@ class Rebuild:
             made = snapshot.events_made_by(db)
             changed = _Changed.of(db, list(self._endpoints))
             every = deliveries.count(db, Wanted(outcomes=_SETTLED, upto=until))
-        with _scratch_store() as other:
+        with scratch.opened() as other:
             with self._store.reading() as db, other.writing() as tx:
                 for table, rows in snapshot.underivable(db, list(self._endpoints)):
                     scratch.insert(tx, table, rows)
@@ -221,13 +218,3 @@ def _same(recorded: Mapping[int, _Named], derived: Mapping[int, _Named]) -> dict
 
 def _label(students: Mapping[int, NamedStudent], student: int) -> str:
     return students[student].label if student in students else f"#{student}"
-
-
-@contextmanager
-def _scratch_store() -> Iterator[Store]:
-    with tempfile.TemporaryDirectory(prefix="attendance-hub-rebuild-") as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'rebuild.db'}")
-        try:
-            yield store
-        finally:
-            store.close()

@@ -1,5 +1,6 @@
 """Replays: new attempts of deliveries that were refused, failed, or had nothing to record."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,10 @@ from hub.domain.delivery import (
     is_delivery_id,
 )
 from hub.domain.identifiers import Identifier
+from hub.domain.records import Result
 from hub.domain.timestamps import utc_now
 from hub.errors import (
+    Contradicted,
     NotFound,
     NotReplayable,
     Refused,
@@ -26,7 +29,7 @@ from hub.intake.commit import commit
 from hub.intake.decide import Decision, decide, keep_witness
 from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
-from hub.intake.prepare import Prepared, prepare
+from hub.intake.prepare import Prepared, meaning, prepare
 from hub.plugin.hooks import Hooks
 from hub.record import deliveries as kept_deliveries
 from hub.record import events, students
@@ -105,11 +108,37 @@ class Replays:
             raise RuntimeError("a replay has a transaction of its own")
         started = time.perf_counter_ns()
         prepared = prepare(self._hooks, endpoint, kept.delivery)
+        prepared = meaning(prepared, kept.meant_student, kept.meant_event)
 
         def attempt(tx: Transaction, prepared: Prepared) -> Replayed:
             return self._attempt(tx, endpoint, identifier, prepared, started, trial)
 
         return commit(self._store, endpoint, kept.delivery, prepared, attempt, trial=trial)
+
+    def inside(self, tx: Transaction, identifier: str) -> tuple[Result, ...]:
+        """Attempt a delivery again inside of another one's transaction; what it did.
+
+        Raises as ``replay`` does, and Contradicted where it is not applied: it is undone with the other.
+        """
+        with self._store.reading() as db:
+            kept = find(db, identifier)
+        endpoint = self._require_replayable(kept)
+        if endpoint.source.authority:
+            raise NotReplayable(f"Delivery {identifier} is itself one of the desk")
+        started = time.perf_counter_ns()
+        prepared = prepare(self._hooks, endpoint, kept.delivery)
+        prepared = meaning(prepared, kept.meant_student, kept.meant_event)
+        key = key_of(kept, endpoint, prepared)
+        if key is not None:
+            _require_unanswered(tx, kept, key)
+        decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
+        if decision.outcome is not Outcome.APPLIED:
+            told = json.loads(decision.answer.body)
+            why = told.get("error") or told.get("details")
+            raise Contradicted(f"Delivery {identifier} is {decision.outcome} again", why)
+        duration = (time.perf_counter_ns() - started) // 1000
+        self._keep(tx, kept, prepared, key, decision, decision.settlement(prepared, duration))
+        return decision.results
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
         """The ids of the deliveries to replay, the oldest first."""
@@ -175,14 +204,27 @@ class Replays:
         settlement = decision.settlement(prepared, duration, is_seen)
         if trial:
             return Replayed(kept, None, settlement)
+        number = self._keep(tx, kept, prepared, key, decision, settlement)
+        return Replayed(kept, number, settlement)
+
+    def _keep(
+        self,
+        tx: Transaction,
+        kept: KeptDelivery,
+        prepared: Prepared,
+        key: Key | None,
+        decision: Decision,
+        settlement: Settlement,
+    ) -> int:
+        """Keep an attempt; its number."""
         if self._targets:
             outbox.add(tx, self._targets, decision.results, utc_now())
         number = deliveries.add_attempt(tx, kept, utc_now(), settlement)
         if key is not None and decision.is_final:
             body_digest = digest(kept.delivery.body)
-            deliveries.claim_key(tx, identifier, key.stored, body_digest, number)
+            deliveries.claim_key(tx, kept.delivery.id, key.stored, body_digest, number)
         tx.when_committed(lambda: self._committed(kept, number, decision))
-        return Replayed(kept, number, settlement)
+        return number
 
     def _committed(self, kept: KeptDelivery, number: int, decision: Decision) -> None:
         answer = decision.answer

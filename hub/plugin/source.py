@@ -39,6 +39,9 @@ class Source:
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
     authority: what it says stands above what other sources have seen, until it says otherwise.
+    undoable: what it does is kept so that the desk can take it back; with authority it is anyhow.
+    shows_objects: the usual answer has the delivery's id, and the student, event or attendance as the API
+        shows it.
     answer: the status and body of success, for a payload and what the store did of it, if it did
         anything; None, or no function, for the usual answer (``hub_plugins.success``).
     """
@@ -55,6 +58,8 @@ class Source:
     delivery_key: Callable[[Any], str | None] | None = None
     answer: Callable[[Any, Sequence[Result]], StatusAndBody | None] | None = None
     authority: bool = False
+    undoable: bool = False
+    shows_objects: bool = False
     schemas: Mapping[str, Schema] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pony.orm import select
 
-from hub.domain.evidence import Kind, State
+from hub.domain.evidence import TOLD, Kind, State
 from hub.record import deliveries
 from hub.record.chunks import chunks
 from hub.record.roster import Directory
@@ -68,6 +68,17 @@ def of_ids(
     return {one.id: one for one in _told(db, found, evidence, Directory())}
 
 
+def told_in(db: Entities, identifiers: Sequence[int]) -> dict[int, int | None]:
+    """Of those attendances with these ids that are not told by themselves: in which they are told (None:
+    in none, as nobody was seen).
+    """
+    found: dict[int, int | None] = {}
+    for some in chunks(identifiers):
+        rows = select((a.id, a.joined_in) for a in db.Attendance if a.id in some and a.state == 3)
+        found |= dict(rows)
+    return found
+
+
 def _rows(db: Entities) -> Any:
     return select(
         (
@@ -82,6 +93,7 @@ def _rows(db: Entities) -> Any:
             a.sightings,
             a.withdrawal,
             a.delivery,
+            a.joined_in,
         )
         for a in db.Attendance
     )
@@ -95,11 +107,13 @@ def _narrowed(query: Any, wanted: Attendances, directory: Directory) -> Any:
         events = list(wanted.events)
         query = query.where(lambda a: a.event.id in events)
     if wanted.states == STANDING:
-        query = query.where(lambda a: a.state != 2)
-    elif len(wanted.states) < len(State):
+        query = query.where(lambda a: a.state < 2)
+    elif wanted.states == TOLD:
+        query = query.where(lambda a: a.state < 3)
+    else:
         states = sorted(state.value for state in wanted.states)
         query = query.where(lambda a: a.state in states)
-    if len(wanted.states) < len(State):
+    if wanted.states != TOLD:
         if not wanted.hidden_students:
             query = directory.of_shown_students(query)
         if not wanted.hidden_events:
@@ -124,8 +138,9 @@ def _told(
 ) -> list[Attendance]:
     people = directory.people(db, (row[1] for row in read))
     meetings = directory.meetings(db, (row[2] for row in read))
-    withdrawn = _withdrawn(db, {row[0]: row[9] for row in read if row[9] is not None})
-    evidence = _evidence(db, read) if with_evidence else {}
+    leaders = _leaders(db, read)
+    withdrawn = _withdrawn(db, read, leaders)
+    evidence = _evidence(db, read, leaders) if with_evidence else {}
     return [
         Attendance(
             row[0],
@@ -144,31 +159,50 @@ def _told(
     ]
 
 
-def _withdrawn(db: Entities, by: Mapping[int, str]) -> Mapping[int, Withdrawn]:
-    """How attendances were withdrawn, by attendance; ``by`` has the delivery of each."""
+def _withdrawn(
+    db: Entities, read: Sequence[Any], leaders: Mapping[int, int]
+) -> Mapping[int, Withdrawn]:
+    """How attendances were withdrawn, by attendance."""
+    by = {row[0]: row[9] for row in read if row[9] is not None}
+    if not by:
+        return {}
     found: dict[int, Withdrawn] = {}
-    for some in chunks(sorted(by)):
-        told = list(
-            select(
-                (e.attendance.id, e.delivery, e.at, e.reason)
-                for e in db.Evidence
-                if e.attendance.id in some and e.kind == "withdrawal"
-            )
+    senders = deliveries.received(db, set(by.values()))
+    for attendance, delivery in by.items():
+        # By an undo: there is no word of it at the attendance itself.
+        at, sent_by = senders.get(delivery, (None, None))
+        if at is not None:
+            found[attendance] = Withdrawn(at, sent_by, None, delivery)
+    for some in chunks(sorted({*by, *(one for one in leaders if leaders[one] in by)})):
+        told = select(
+            (e.attendance.id, e.delivery, e.at, e.reason)
+            for e in db.Evidence
+            if e.attendance.id in some and e.kind == "withdrawal"
         )
-        senders = deliveries.received(db, {row[1] for row in told})
-        for attendance, delivery, at, reason in told:
-            if by[attendance] == delivery:
+        for own, delivery, at, reason in told:
+            attendance = leaders.get(own, own)
+            if by.get(attendance) == delivery:
                 _, sent_by = senders.get(delivery, (None, None))
                 found[attendance] = Withdrawn(at, sent_by, reason, delivery)
     return found
 
 
-def _evidence(db: Entities, read: Sequence[Any]) -> Mapping[int, Sequence[Evidence]]:
+def _leaders(db: Entities, read: Sequence[Any]) -> Mapping[int, int]:
+    """Of attendances that are told in another one: in which, of those that were read."""
+    found: dict[int, int] = {}
+    for some in chunks([row[0] for row in read if row[11] is not None]):
+        found |= dict(select((a.id, a.joined_in) for a in db.Attendance if a.joined_in in some))
+    return found
+
+
+def _evidence(
+    db: Entities, read: Sequence[Any], leaders: Mapping[int, int]
+) -> Mapping[int, Sequence[Evidence]]:
     """What was said of attendances, the oldest first. An attendance of which one thing was said tells it
     itself.
     """
     said: dict[int, list[Any]] = defaultdict(list)
-    for some in chunks([row[0] for row in read]):
+    for some in chunks(sorted({*(row[0] for row in read), *leaders})):
         found = select(
             (
                 e.id,
@@ -185,7 +219,7 @@ def _evidence(db: Entities, read: Sequence[Any]) -> Mapping[int, Sequence[Eviden
             if e.attendance.id in some
         )
         for _, attendance, *one in found.order_by(1):
-            said[attendance].append(one)
+            said[leaders.get(attendance, attendance)].append(one)
     for row in read:
         if row[0] not in said:
             at = rows.moment(row[3])

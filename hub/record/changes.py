@@ -17,7 +17,7 @@ from hub.errors import Refused
 from hub.record import attendances, deliveries
 from hub.record.roster import events_of, students_of
 from hub.record.views import Attendance, Event, Student
-from hub.store.changes import CHANGED, RECORDED, SEEN_AGAIN, STUDENT_FORGOTTEN
+from hub.store.changes import CHANGED, RECORDED, SEEN_AGAIN, STUDENT_FORGOTTEN, WITHDRAWN
 from hub.store.store import Entities
 
 _CURSOR = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{8})")
@@ -124,6 +124,7 @@ def _as_they_are(db: Entities, told: list[tuple[str, int, str, datetime | None]]
             one.meeting.id: one for one in events_of(db, sorted(ids["event"]), counted=False)
         },
     }
+    parts = attendances.told_in(db, sorted(ids["attendance"]))
     received = deliveries.received(db, (one[2] for one in told if one[3] is None))
     made = []
     for kind, number, delivery, moment in told:
@@ -132,6 +133,9 @@ def _as_they_are(db: Entities, told: list[tuple[str, int, str, datetime | None]]
         if subject is None:  # a student who was forgotten, now or later
             made.append(Change(STUDENT_FORGOTTEN, at or datetime.min, delivery, number))
             continue
+        if number in parts and isinstance(subject, Attendance):
+            # Told in another one, or nobody was seen: whoever follows has it no more.
+            kind, subject = WITHDRAWN, subject._replace(told_in=parts[number])
         if at is None:
             at = subject.checked_in_at if isinstance(subject, Attendance) else datetime.min
         made.append(Change(_SHOWN.get(kind, kind), at, delivery, subject))

@@ -222,6 +222,8 @@ def _without_bodies(db: Entities) -> Any:
             d.emptied,
             d.key_holder,
             highest(a.number for a in db.Attempt if a.delivery == d),
+            d.of_delivery,
+            d.of_row,
         )
         for d in db.Delivery
     )
@@ -241,9 +243,13 @@ def _with_bodies(db: Entities) -> Any:
             d.emptied,
             d.key_holder,
             highest(a.number for a in db.Attempt if a.delivery == d),
+            d.of_delivery,
+            d.of_row,
             d.headers,
             d.body,
             d.sent_by,
+            d.meant_student,
+            d.meant_event,
         )
         for d in db.Delivery
     )
@@ -316,12 +322,23 @@ def _among(query: Any, identifiers: Sequence[str]) -> Any:
 
 def _delivery(row: Sequence[Any]) -> KeptDelivery:
     identifier, source, received_at, outcome, status, answer, duration = row[:7]
-    waiting, emptied, key_holder, attempts = row[7:11]
+    waiting, emptied, key_holder, attempts, of_delivery, of_row = row[7:13]
     headers, body, sent_by = {}, b"", None
-    if len(row) > 11:
-        headers, body, sent_by = json.loads(row[11]), bytes(row[12]), row[13]
+    meant_student = meant_event = None
+    if len(row) > 13:
+        headers, body, sent_by = json.loads(row[13]), bytes(row[14]), row[15]
+        meant_student, meant_event = row[16:18]
     return KeptDelivery(
-        Delivery(identifier, source, received_at, MappingProxyType(headers), body, sent_by),
+        Delivery(
+            identifier,
+            source,
+            received_at,
+            MappingProxyType(headers),
+            body,
+            sent_by,
+            of_delivery,
+            of_row,
+        ),
         Outcome(outcome),
         status,
         answer,
@@ -330,4 +347,6 @@ def _delivery(row: Sequence[Any]) -> KeptDelivery:
         Emptied(emptied) if emptied else None,
         attempts or 1,
         key_holder,
+        meant_student,
+        meant_event,
     )

@@ -83,7 +83,8 @@ def every(
         Kind.TWINS: lambda: _twins(db),
         Kind.UNVERIFIED: lambda: _unverified(db, sources),
     }
-    found = [doubt for kind in kinds for doubt in finders[kind]()]
+    settled = set(select(d.doubt for d in db.SettledDoubt))
+    found = [doubt for kind in kinds for doubt in finders[kind]() if doubt.id not in settled]
     return sorted(found, key=lambda doubt: doubt.id)
 
 
@@ -97,7 +98,7 @@ def _outside(db: Entities) -> Iterator[Doubt]:
     # A second more than what is sought: databases round moments, each in its own way.
     early, late = EARLY - _SECOND, LATE - _SECOND
     without_end = LATE_WITHOUT_END - _SECOND
-    query = select(a.id for a in db.Attendance if a.state != 2).where(
+    query = select(a.id for a in db.Attendance if a.state < 2).where(
         lambda a: (
             a.checked_in_at < a.event.starts_at - early
             or (a.event.ends_at is None and a.checked_in_at > a.event.starts_at + without_end)
@@ -134,7 +135,10 @@ def _nameless(db: Entities) -> Iterator[Doubt]:
         select(
             (s.id, s.updated_at)
             for s in db.Student
-            if s.first_name == "" and s.last_name == "" and s.hidden_at is None
+            if s.first_name == ""
+            and s.last_name == ""
+            and s.hidden_at is None
+            and s.merged_into is None
         ).order_by(1)
     )
     people = Directory().people(db, [row[0] for row in rows])

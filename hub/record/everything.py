@@ -8,7 +8,7 @@ from typing import Any
 from pony.orm import select
 
 from hub.domain.delivery import KeptDelivery
-from hub.domain.evidence import State
+from hub.domain.evidence import TOLD
 from hub.record import attendances, deliveries, students
 from hub.record.attendances import Attendances
 from hub.record.deliveries import Wanted
@@ -53,7 +53,7 @@ def of(db: Entities, student: int) -> Everything | None:
 
 
 def _attendances(db: Entities, student: int) -> list[tuple[Attendance, str]]:
-    wanted = Attendances(students=(student,), states=frozenset(State))
+    wanted = Attendances(students=(student,), states=TOLD)
     after, told = 0, []
     while True:
         page = attendances.page(db, wanted, after, _PAGE, evidence=True)

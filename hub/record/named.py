@@ -8,6 +8,7 @@ from pony.orm import select
 from hub.domain.identifiers import Identifier, event_id, student_identifier
 from hub.domain.timestamps import parse_timestamp, to_utc
 from hub.errors import Refused
+from hub.record.roster import merged_events, merged_students
 from hub.record.search import require_text
 from hub.store.store import Entities
 
@@ -27,12 +28,12 @@ def students(db: Entities, text: str, name: str = "student") -> tuple[int, ...]:
         if not _ID.fullmatch(value):
             raise Refused(f"Invalid {name}: after id: there is a whole number")
         number = int(value)
-        return tuple(select(s.id for s in db.Student if s.id == number and s.forgotten_at is None))
+        found = select(s.id for s in db.Student if s.id == number and s.forgotten_at is None)
+        return tuple(merged_students(db).groups(found))
     meant = Identifier(kind, value) if separator else student_identifier(text)
     kind, key = meant.kind, meant.key
-    return tuple(
-        select(i.student.id for i in db.StudentIdentifier if i.kind == kind and i.value == key)
-    )
+    owners = select(i.student.id for i in db.StudentIdentifier if i.kind == kind and i.value == key)
+    return tuple(merged_students(db).groups(owners))
 
 
 def events(db: Entities, text: str, name: str = "event") -> tuple[int, ...]:
@@ -43,8 +44,13 @@ def events(db: Entities, text: str, name: str = "event") -> tuple[int, ...]:
     if (number := event_id(text)) is not None:
         found = tuple(select(e.id for e in db.Event if e.id == number))
         if found:
-            return found
-    return tuple(select(e.id for e in db.Event if e.name == text).order_by(1))
+            return tuple(merged_events(db).groups(found))
+    named = list(select(e.id for e in db.Event if e.name == text).order_by(1))
+    if not named:
+        named = list(
+            select(i.event.id for i in db.EventIdentifier if i.kind == "name" and i.value == text)
+        )
+    return tuple(sorted(merged_events(db).groups(named)))
 
 
 def since(text: str, zone: tzinfo, name: str = "from") -> datetime:

@@ -40,7 +40,7 @@ MOMENTS = (
 """Those that are moments."""
 
 
-_WORDS = {state: state.word for state in State}
+_WORDS = {**{state: state.word for state in State}, State.JOINED: State.WITHDRAWN.word}
 _MOST_REMEMBERED = 20_000
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 """An object as JSON, as every answer has it."""
@@ -181,6 +181,8 @@ class Objects:
                 "sightings": subject.sightings,
                 "withdrawn": _withdrawn(subject),
             }
+            if subject.told_in is not None:
+                shown["attendance"]["merged_into"] = subject.told_in
         elif isinstance(subject, Student):
             shown["student"] = self.student(subject, counted=False)
         elif isinstance(subject, Event):

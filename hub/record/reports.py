@@ -13,7 +13,7 @@ from pony.orm import sum as total
 
 from hub.domain.timestamps import calendar_date
 from hub.record.chunks import chunks
-from hub.record.roster import Directory, Events, narrowed_events
+from hub.record.roster import Directory, Events, more_points, narrowed_events
 from hub.record.views import Meeting, Person
 from hub.store.store import Entities
 
@@ -62,21 +62,37 @@ def students(
     begun = replace(events, until=min(events.until or datetime.max, _just_after(now)))
     meant = narrowed_events(db, begun)
     of = int(meant.count())
-    counted = {
-        student: (number, points)
-        for student, number, points in select(
-            (a.student.id, count(), total(a.event.points))
-            for a in db.Attendance
-            if a.state != 2 and a.event.id in meant
-        )
-    }
+    directory = Directory()
+    merged_students, merged_events = directory.merged(db)
+    attended = select(
+        (a.student.id, count(), total(a.event.points)) for a in db.Attendance if a.state < 2
+    )
+    every = merged_events.groups(meant) if merged_events else []
+    if merged_events:
+        attended = attended.where(lambda a: a.event.id in every)
+    else:
+        attended = attended.where(lambda a: a.event.id in meant)
+    counted: dict[int, tuple[int, int]] = {}
+    for student, number, points in attended:
+        root = merged_students.root(student)
+        before = counted.get(root, (0, 0))
+        counted[root] = before[0] + number, before[1] + points
+    for student, points in more_points(db, directory, events=set(every)).items():
+        root = merged_students.root(student)
+        counted[root] = counted[root][0], counted[root][1] + points
     if at_least:
         wanted = [student for student, (number, _) in counted.items() if number >= at_least]
     else:
         wanted = list(select(s.id for s in db.Student))
-    shown = set(select(s.id for s in db.Student if s.hidden_at is None and s.forgotten_at is None))
+    shown = set(
+        select(
+            s.id
+            for s in db.Student
+            if s.hidden_at is None and s.forgotten_at is None and s.merged_into is None
+        )
+    )
     wanted = [student for student in wanted if student in shown]
-    people = Directory().people(db, wanted)
+    people = directory.people(db, wanted)
     found = [Attended(people[one], *counted.get(one, (0, 0))) for one in wanted]
     return of, sorted(found, key=_ORDERS[order])
 
@@ -113,12 +129,14 @@ def _meetings(db: Entities, events: Events, directory: Directory) -> Mapping[int
 
 
 def _by_event(db: Entities, events: Sequence[int], directory: Directory) -> Mapping[int, int]:
+    _, merged = directory.merged(db)
     found: dict[int, int] = {}
-    for some in chunks(events):
+    for some in chunks(merged.with_groups(events)):
         query = select(
-            (a.event.id, count()) for a in db.Attendance if a.event.id in some and a.state != 2
+            (a.event.id, count()) for a in db.Attendance if a.event.id in some and a.state < 2
         )
-        found |= dict(directory.of_shown_students(query))
+        for event, number in directory.of_shown_students(query):
+            found[merged.root(event)] = found.get(merged.root(event), 0) + number
     return found
 
 
@@ -127,12 +145,14 @@ def _persons(db: Entities, events: Sequence[int], attendances: int, directory: D
     if len(events) == 1:
         return attendances
     persons: set[int] = set()
+    students, merged = directory.merged(db)
+    events = merged.with_groups(events)
     for some in chunks(events):
-        query = select(a.student.id for a in db.Attendance if a.event.id in some and a.state != 2)
+        query = select(a.student.id for a in db.Attendance if a.event.id in some and a.state < 2)
         query = directory.of_shown_students(query)
-        if len(some) == len(events):
+        if len(some) == len(events) and not students:
             return int(query.count())  # the database counts faster
-        persons.update(query)
+        persons.update(map(students.root, query))
     return len(persons)
 
 

@@ -1,7 +1,7 @@
 """Students and events: listed in pages, with what is counted of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -83,15 +83,16 @@ def named_like(db: Entities, part: str) -> tuple[int, ...]:
         if sought in f"{row[1]} {row[2]}".casefold() or sought in row[3].casefold()
     }
     identifiers = select((i.id, i.student.id, i.shown) for i in db.StudentIdentifier)
-    found |= {student for _, student, shown in identifiers if sought in shown.casefold()}
-    return tuple(sorted(found))
+    named = {student for _, student, shown in identifiers if sought in shown.casefold()}
+    return tuple(sorted({*found, *merged_students(db).groups(named)}))
 
 
 def students_of(db: Entities, identifiers: Sequence[int], counted: bool = True) -> list[Student]:
     """The students with these ids, in their order; those who were forgotten are left out."""
     found: dict[int, Student] = {}
+    merged = merged_students(db)
     for some in chunks(identifiers):
-        own = _identifiers(db, some)
+        own = _identifiers(db, some, merged)
         counts = _points(db, some) if counted else {}
         rows = select(
             (
@@ -136,8 +137,9 @@ def count_events(db: Entities, wanted: Events) -> int:
 def events_of(db: Entities, identifiers: Sequence[int], counted: bool = True) -> list[Event]:
     """The events with these ids, in their order."""
     found: dict[int, Event] = {}
+    merged = merged_events(db)
     for some in chunks(identifiers):
-        own = _names_of_events(db, some)
+        own = _names_of_events(db, some, merged)
         heads = _heads(db, some) if counted else {}
         rows = select(
             (
@@ -171,6 +173,62 @@ def events_of(db: Entities, identifiers: Sequence[int], counted: bool = True) ->
     return [found[one] for one in identifiers if one in found]
 
 
+class Merged:
+    """Which students, or events, are told as another one: the one that they were merged into."""
+
+    def __init__(self, roots: Mapping[int, int]) -> None:
+        self._roots = roots
+        self._groups: dict[int, list[int]] = defaultdict(list)
+        for row, root in sorted(roots.items()):
+            self._groups[root].append(row)
+
+    def __bool__(self) -> bool:
+        return bool(self._roots)
+
+    def root(self, row: int) -> int:
+        """What a row is told as."""
+        return self._roots.get(row, row)
+
+    def group(self, row: int) -> list[int]:
+        """All that are told as the same one: that one first."""
+        root = self.root(row)
+        return [root, *self._groups.get(root, ())]
+
+    def groups(self, rows: Iterable[int]) -> list[int]:
+        """All that are told as one of several."""
+        if not self._roots:
+            return list(rows)
+        return list(dict.fromkeys(one for row in rows for one in self.group(row)))
+
+    def with_groups(self, rows: Iterable[int]) -> list[int]:
+        """The rows, and all that are told as one of them."""
+        rows = list(rows)
+        if not self._roots:
+            return rows
+        return list(
+            dict.fromkeys([*rows, *(one for row in rows for one in self._groups.get(row, ()))])
+        )
+
+    @property
+    def rows(self) -> list[int]:
+        """All that are told as another one."""
+        return sorted(self._roots)
+
+
+def merged_students(db: Entities) -> Merged:
+    """Which students were merged into others."""
+    return Merged(
+        dict(select((s.id, s.merged_into.id) for s in db.Student if s.merged_into is not None))
+    )
+
+
+def merged_events(db: Entities) -> Merged:
+    """Which events were merged into others."""
+    return Merged(
+        dict(select((e.id, e.merged_into.id) for e in db.Event if e.merged_into is not None))
+    )
+
+
 class Directory:
     """Students and events as attendances name them; each is looked up once, as long as nothing changes.
     It may be shared by several threads.
@@ -181,6 +239,14 @@ class Directory:
         self._hides_students = self._hides_events = True
         self._people: dict[int, Person] = {}
         self._meetings: dict[int, Meeting] = {}
+        self._merged: tuple[Merged, Merged] | None = None
+        self._told_otherwise: tuple[list[int], list[int]] = [], []
+
+    def merged(self, db: Entities) -> tuple[Merged, Merged]:
+        """Which students, and which events, are told as others."""
+        if self._merged is None:
+            self._merged = merged_students(db), merged_events(db)
+        return self._merged
 
     def refresh(self, db: Entities) -> "Directory":
         """Look up all anew, if the record has changed, or it has grown too large."""
@@ -192,8 +258,22 @@ class Directory:
                 lambda s: s.hidden_at is not None and s.forgotten_at is None
             )
             self._hides_events = db.Event.exists(lambda e: e.hidden_at is not None)
+            self._merged = None
+            self._told_otherwise = self._of_hidden(db)
             self._change = change
         return self
+
+    def _of_hidden(self, db: Entities) -> tuple[list[int], list[int]]:
+        """The students, and the events, of which another one is hidden than what they are told as."""
+        students, events = self.merged(db)
+        found: list[list[int]] = []
+        for merged, entity in ((students, db.Student), (events, db.Event)):
+            rows = merged.groups(merged.rows)
+            hidden = set(select(o.id for o in entity if o.id in rows and o.hidden_at is not None))
+            found.append(
+                [one for one in merged.rows if (one in hidden) != (merged.root(one) in hidden)]
+            )
+        return found[0], found[1]
 
     def of_shown_students(self, attendances: Any) -> Any:
         """A query of attendances, called ``a`` in it, without those of hidden students. Who was
@@ -201,6 +281,16 @@ class Directory:
         """
         if not self._hides_students:
             return attendances
+        if others := self._told_otherwise[0]:
+            return attendances.where(
+                lambda a: (
+                    (
+                        a.student.id not in others
+                        and (a.student.hidden_at is None or a.student.forgotten_at is not None)
+                    )
+                    or (a.student.id in others and a.student.hidden_at is not None)
+                )
+            )
         return attendances.where(
             lambda a: a.student.hidden_at is None or a.student.forgotten_at is not None
         )
@@ -209,29 +299,43 @@ class Directory:
         """A query of attendances, called ``a`` in it, without those of hidden events."""
         if not self._hides_events:
             return attendances
+        if others := self._told_otherwise[1]:
+            return attendances.where(
+                lambda a: (
+                    (a.event.id not in others and a.event.hidden_at is None)
+                    or (a.event.id in others and a.event.hidden_at is not None)
+                )
+            )
         return attendances.where(lambda a: a.event.hidden_at is None)
 
     def people(self, db: Entities, identifiers: Iterable[int]) -> Mapping[int, Person]:
         """Those with these ids, and maybe more."""
         known = self._people
-        missing = sorted(set(identifiers) - known.keys())
-        for some in chunks(missing):
-            own = _identifiers(db, some, single=True)
+        missing = set(identifiers) - known.keys()
+        if not missing:
+            return known
+        merged, _ = self.merged(db)
+        for some in chunks(sorted({merged.root(one) for one in missing})):
+            own = _identifiers(db, some, merged, single=True)
             rows = select((s.id, s.first_name, s.last_name) for s in db.Student if s.id in some)
             for student, first, last in rows:
                 identity = own.get(student, [])
                 number, email = _value(identity, A_NUMBER), _value(identity, EMAIL)
-                known[student] = Person(student, number, first, last, email)
+                person = Person(student, number, first, last, email)
+                known.update(dict.fromkeys(merged.group(student), person))
         return known
 
     def meetings(self, db: Entities, identifiers: Iterable[int]) -> Mapping[int, Meeting]:
         """Those with these ids, and maybe more."""
         known = self._meetings
-        missing = sorted(set(identifiers) - known.keys())
-        for some in chunks(missing):
+        missing = set(identifiers) - known.keys()
+        if not missing:
+            return known
+        _, merged = self.merged(db)
+        for some in chunks(sorted({merged.root(one) for one in missing})):
             rows = select((e.id, e.name, e.starts_at, e.points) for e in db.Event if e.id in some)
             for row in rows:
-                known[row[0]] = Meeting(*row)
+                known.update(dict.fromkeys(merged.group(row[0]), Meeting(*row)))
         return known
 
 
@@ -251,9 +355,9 @@ def narrowed_events(db: Entities, wanted: Events) -> Any:
         until = wanted.until
         query = query.where(lambda e: e.starts_at < until)
     if wanted.shown is Shown.SHOWN:
-        query = query.where(lambda e: e.hidden_at is None)
+        query = query.where(lambda e: e.hidden_at is None and e.merged_into is None)
     if wanted.shown is Shown.HIDDEN:
-        query = query.where(lambda e: e.hidden_at is not None)
+        query = query.where(lambda e: e.hidden_at is not None and e.merged_into is None)
     return query
 
 
@@ -261,17 +365,24 @@ def _narrowed_students(db: Entities, wanted: Students) -> Any:
     query = select(s.id for s in db.Student if s.forgotten_at is None)
     if wanted.q is not None:
         part = wanted.q.lower()
+        others = select(
+            i.student.merged_into.id
+            for i in db.StudentIdentifier
+            if i.student.merged_into is not None and part in i.shown.lower()
+        )
+        also = list(others) if merged_students(db) else []
         query = query.where(
             lambda s: (
                 part in (s.first_name + " " + s.last_name).lower()
                 or part in s.preferred_name.lower()
                 or exists(i for i in s.identifiers if part in i.shown.lower())
+                or s.id in also
             )
         )
     if wanted.shown is Shown.SHOWN:
-        query = query.where(lambda s: s.hidden_at is None)
+        query = query.where(lambda s: s.hidden_at is None and s.merged_into is None)
     if wanted.shown is Shown.HIDDEN:
-        query = query.where(lambda s: s.hidden_at is not None)
+        query = query.where(lambda s: s.hidden_at is not None and s.merged_into is None)
     return query
 
 
@@ -282,28 +393,38 @@ def _among(query: Any, identifiers: Sequence[int]) -> Any:
 
 
 def _identifiers(
-    db: Entities, students: list[int], single: bool = False
+    db: Entities, students: list[int], merged: Merged, single: bool = False
 ) -> Mapping[int, list[Named]]:
-    found: dict[int, list[Named]] = defaultdict(list)
+    every = merged.with_groups(students)
     rows = select(
-        (i.id, i.student.id, i.kind, i.shown)
-        for i in db.StudentIdentifier
-        if i.student.id in students
+        (i.id, i.student.id, i.kind, i.shown) for i in db.StudentIdentifier if i.student.id in every
     )
     if single:
         rows = rows.where(lambda i: i.kind == A_NUMBER or i.kind == EMAIL)
-    for _, student, kind, shown in rows.order_by(1):
-        found[student].append(Named(kind, shown))
-    return found
+    return _own_first(students, rows, merged)
 
 
-def _names_of_events(db: Entities, events: list[int]) -> Mapping[int, list[Named]]:
-    found: dict[int, list[Named]] = defaultdict(list)
+def _names_of_events(db: Entities, events: list[int], merged: Merged) -> Mapping[int, list[Named]]:
+    every = merged.with_groups(events)
     rows = select(
-        (i.id, i.event.id, i.kind, i.shown) for i in db.EventIdentifier if i.event.id in events
+        (i.id, i.event.id, i.kind, i.shown) for i in db.EventIdentifier if i.event.id in every
     )
-    for _, event, kind, shown in rows.order_by(1):
-        found[event].append(Named(kind, shown))
+    return _own_first(events, rows, merged)
+
+
+def _own_first(wanted: Iterable[int], rows: Any, merged: Merged) -> Mapping[int, list[Named]]:
+    """Identifiers by whose they are, of each its own first, then those of what was merged into it."""
+    found: dict[int, list[Named]] = {one: [] for one in wanted}
+    of_others: list[tuple[int, Named]] = []
+    for _, row, kind, shown in rows.order_by(1):
+        named = Named(kind, shown)
+        if row in found:
+            found[row].append(named)
+        if merged.root(row) != row:
+            of_others.append((merged.root(row), named))
+    for root, named in of_others:
+        if root in found:
+            found[root].append(named)
     return found
 
 
@@ -312,23 +433,75 @@ def _value(identifiers: Iterable[Named], kind: str) -> str | None:
 
 
 def _points(db: Entities, students: list[int]) -> Mapping[int, tuple[int, int]]:
-    """Attendances that stand, and their points, by student."""
+    """Attendances that stand, and their points, by student; of one who was merged into another there are
+    none.
+    """
+    directory = Directory().refresh(db)
+    merged, _ = directory.merged(db)
+    students = merged.groups(one for one in students if merged.root(one) == one)
     query = select(
         (a.student.id, count(), total(a.event.points))
         for a in db.Attendance
-        if a.student.id in students and a.state != 2 and a.event.hidden_at is None
+        if a.student.id in students and a.state < 2
     )
-    return {student: (number, points) for student, number, points in query}
+    query = directory.of_shown_events(query)
+    found: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for student, number, points in query:
+        before = found[merged.root(student)]
+        found[merged.root(student)] = before[0] + number, before[1] + points
+    for student, points in more_points(db, directory, students).items():
+        before = found[merged.root(student)]
+        found[merged.root(student)] = before[0], before[1] + points
+    return found
+
+
+def more_points(
+    db: Entities,
+    directory: Directory,
+    students: list[int] | None = None,
+    events: Collection[int] | None = None,
+) -> Mapping[int, int]:
+    """How many points more students have than their attendances' own events tell, by student: an event
+    that was merged into another one counts as that one does.
+    """
+    _, merged = directory.merged(db)
+    if not merged:
+        return {}
+    meetings = directory.meetings(db, merged.rows)
+    own = dict(select((e.id, e.points) for e in db.Event if e.id in merged.rows))
+    rows = [one for one in merged.rows if events is None or one in events]
+    query = select(
+        (a.id, a.student.id, a.event.id)
+        for a in db.Attendance
+        if a.event.id in rows and a.state < 2
+    )
+    if students is not None:
+        query = query.where(lambda a: a.student.id in students)
+    found: dict[int, int] = defaultdict(int)
+    for _, student, event in directory.of_shown_events(query):
+        found[student] += meetings[event].points - own[event]
+    return found
 
 
 def _heads(db: Entities, events: list[int]) -> Mapping[int, Heads]:
-    """How many persons each event has. Each count is answered by an index alone."""
-    shown = Directory().refresh(db).of_shown_students
+    """How many persons each event has; one that was merged into another has none. Each count is answered
+    by an index alone.
+    """
+    directory = Directory().refresh(db)
+    shown = directory.of_shown_students
+    _, merged = directory.merged(db)
+    events = merged.groups(one for one in events if merged.root(one) == one)
     every = select((a.event.id, count()) for a in db.Attendance if a.event.id in events)
     gone = dict(shown(every.where(lambda a: a.state == 2)))
     left = dict(shown(every.where(lambda a: a.state == 1)))
-    found = {}
+    joined = dict(shown(every.where(lambda a: a.state == 3)))
+    found: dict[int, Heads] = {}
     for event, number in shown(every):
-        stand = number - gone.get(event, 0)
-        found[event] = Heads(stand, stand - left.get(event, 0), gone.get(event, 0))
+        stand = number - gone.get(event, 0) - joined.get(event, 0)
+        before = found.get(merged.root(event), Heads(0, 0, 0))
+        found[merged.root(event)] = Heads(
+            before.attendances + stand,
+            before.present + stand - left.get(event, 0),
+            before.withdrawn + gone.get(event, 0),
+        )
     return found

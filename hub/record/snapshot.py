@@ -88,7 +88,7 @@ def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:
     every = select(
         (a.id, a.student.id, a.event.id, a.checked_in_at, a.checked_out_at, a.delivery)
         for a in db.Attendance
-        if a.delivery <= until and a.state != WITHDRAWN
+        if a.delivery <= until and a.state < WITHDRAWN
     )
     return {
         (student, event): Attended(came, left, delivery, sources.get(identifier))

@@ -105,7 +105,9 @@ class Evidence(NamedTuple):
 
 
 class Attendance(NamedTuple):
-    """An attendance. ``evidence`` is None where it was not asked for."""
+    """An attendance. ``evidence`` is None where it was not asked for; ``told_in`` is the one in which it
+    is told since its student or its event was merged, if it is.
+    """
 
     id: int
     student: Person
@@ -118,3 +120,4 @@ class Attendance(NamedTuple):
     sightings: int
     withdrawn: Withdrawn | None
     evidence: Sequence[Evidence] | None
+    told_in: int | None = None

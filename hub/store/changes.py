@@ -6,6 +6,7 @@ attendances there were before it, and with that its place among them.
 
 from datetime import datetime
 
+from hub.domain.evidence import State
 from hub.store.context import Context
 from hub.store.transaction import Transaction
 
@@ -16,8 +17,12 @@ ADD = """
 STUDENT_SAVED = "student.saved"
 STUDENT_HIDDEN = "student.hidden"
 STUDENT_FORGOTTEN = "student.forgotten"
+STUDENT_MERGED = "student.merged"
+STUDENT_SPLIT = "student.split"
 EVENT_SAVED = "event.saved"
 EVENT_HIDDEN = "event.hidden"
+EVENT_MERGED = "event.merged"
+EVENT_SPLIT = "event.split"
 RECORDED = "attendance.recorded"
 CHANGED = "attendance.changed"
 SEEN_AGAIN = "attendance.seen"
@@ -34,3 +39,13 @@ def add(tx: Transaction, what: str, subject: int, context: Context) -> None:
 def forgotten(tx: Transaction, student: int, now: datetime) -> None:
     """Tell that a student was forgotten, by no delivery."""
     tx.run(ADD, STUDENT_FORGOTTEN, student, "", now)
+
+
+def of_states(before: State, after: State, has_changed: bool) -> str:
+    """The type of an attendance's change."""
+    gone = (State.WITHDRAWN, State.JOINED)
+    if after in gone and before not in gone:
+        return WITHDRAWN
+    if before in gone and after not in gone:
+        return RESTORED
+    return CHANGED if has_changed else SEEN_AGAIN

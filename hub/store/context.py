@@ -1,6 +1,7 @@
 """What an operation needs to know of its delivery while it is applied."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ from hub.domain.records import Change, EventRecord, Result, StudentRecord
 class Context(NamedTuple):
     """One delivery: its id, when it came (naive, UTC), its source's label, the hub's time zone, and how
     near an event must be; its plugin source (``via``), whether that one's word stands above sightings
-    (``firm``), and its idempotency key; and the student and the event that its operations have saved so
-    far.
+    (``firm``), whether the desk may take back what it does (``undoable``), its idempotency key, and what
+    attempts another delivery inside of this one (``again``; None: nothing does); and the student and the
+    event that its operations have saved so far.
     """
 
     delivery: str
@@ -23,6 +25,8 @@ class Context(NamedTuple):
     nearness: Nearness = Nearness()
     via: str = ""
     firm: bool = False
+    undoable: bool = False
+    again: "Callable[[str], tuple[Result, ...]] | None" = None
     key: str | None = None
     student: StudentRecord | None = None
     event: EventRecord | None = None

@@ -32,6 +32,8 @@ HOLDER = """
 CLAIM_KEY = """
     UPDATE delivery SET idempotency_key = ?, body_digest = ?, key_attempt = ?
     WHERE id = ? AND idempotency_key IS NULL"""
+SET_OF = "UPDATE delivery SET of_delivery = ?, of_row = ? WHERE id = ?"
+SET_ANSWER = "UPDATE delivery SET answer = ?, duration = ? WHERE id = ?"
 SET_KEY_HOLDER = "UPDATE delivery SET key_holder = ? WHERE id = ?"
 ATTEMPT = "SELECT status, answer FROM attempt WHERE delivery = ? AND number = ?"
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
@@ -91,8 +93,15 @@ def keep(
         settlement.waiting,
         delivery.sent_by,
     )
+    if delivery.of is not None:
+        tx.run(SET_OF, delivery.of, delivery.row, delivery.id)
     if settlement.mentions:
         mentions.add(tx, delivery.id, settlement.mentions)
+
+
+def set_answer(tx: Transaction, identifier: str, answer: str, duration: int) -> None:
+    """Keep the answer of a delivery that was kept before it was known; ``duration`` in microseconds."""
+    tx.run(SET_ANSWER, answer, duration, identifier)
 
 
 @lru_cache(maxsize=256)

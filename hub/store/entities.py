@@ -28,6 +28,8 @@ def define(db: Database) -> None:
         hidden_at = Optional(datetime, precision=6)
         preferred_name = Optional(str, autostrip=False)
         merged_into = Optional("Student", reverse="merged")
+        joined = Required(bool)
+        merged_under = Optional(int, size=64)
         hidden_by = Optional(str, nullable=True)
         hidden_firmly = Required(bool)
         forgotten_at = Optional(datetime, precision=6)
@@ -62,6 +64,8 @@ def define(db: Database) -> None:
         hidden_at = Optional(datetime, precision=6)
         ends_at = Optional(datetime, precision=6)
         merged_into = Optional("Event", reverse="merged")
+        joined = Required(bool)
+        merged_under = Optional(int, size=64)
         hidden_by = Optional(str, nullable=True)
         hidden_firmly = Required(bool)
         merged = Set("Event", reverse="merged_into")
@@ -97,6 +101,8 @@ def define(db: Database) -> None:
         first_delivery = Optional(str, nullable=True)
         withdrawal = Optional(str, nullable=True)
         firm = Required(bool)
+        joined_in = Optional(int, size=64)
+        unseen = Required(bool)
         identifiers = Set("AttendanceIdentifier")
         evidence = Set("Evidence")
         composite_key(student, event)
@@ -149,6 +155,8 @@ def define(db: Database) -> None:
         sent_by = Optional(str, nullable=True, autostrip=False)
         of_delivery = Optional(str, nullable=True)
         of_row = Optional(int)
+        meant_student = Optional(int, size=64)
+        meant_event = Optional(int, size=64)
         attempts = Set("Attempt")
 
     class Attempt(db.Entity):  # type: ignore[name-defined,misc]
@@ -186,6 +194,35 @@ def define(db: Database) -> None:
         delivery = Optional(str)
         at = Required(datetime, precision=6)
         attendances = Required(int, size=64)
+
+    class OwnAttendance(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "own_attendance"
+        attendance = PrimaryKey(int, size=64)
+        checked_in_at = Required(datetime, precision=6)
+        checked_out_at = Optional(datetime, precision=6)
+        state = Required(int)
+        sightings = Required(int)
+        source = Optional(str, autostrip=False)
+        via = Optional(str, autostrip=False)
+        first_delivery = Optional(str, nullable=True)
+        withdrawal = Optional(str, nullable=True)
+        firm = Required(bool)
+
+    class Deed(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "deed"
+        id = PrimaryKey(int, auto=True, size=64)
+        delivery = Required(str)
+        what = Required(str)
+        subject = Required(int, size=64)
+        member = Optional(str, autostrip=False)
+        before = Optional(str, nullable=True, autostrip=False)
+        after = Optional(str, nullable=True, autostrip=False)
+        undone_by = Optional(str, nullable=True)
+
+    class SettledDoubt(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "settled_doubt"
+        doubt = PrimaryKey(str)
+        delivery = Required(str)
 
     class Token(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "token"

@@ -9,44 +9,52 @@ from typing import NamedTuple
 
 from hub.domain.evidence import Kind, Said, State, weigh
 from hub.domain.records import AttendanceRecord
-from hub.store import changes
+from hub.store import changes, joining, sayings
 from hub.store.context import Context
+from hub.store.sayings import FIRM, KEEP_FIRST, STANDING, STANDS
 from hub.store.transaction import Row, Transaction
 
-KEEP_FIRST = """
-    INSERT INTO evidence (attendance, kind, delivery, source, via, at, repeatable, participant)
-    SELECT a.id, 'check_in', a.delivery, a.source, a.via, a.checked_in_at, a.repeatable, a.participant
-    FROM attendance a WHERE a.id = ? ON CONFLICT DO NOTHING"""
+MAKE_FIRST_FIRM = """
+    UPDATE evidence SET firm = TRUE, reason = ?
+    WHERE attendance = ? AND delivery = ? AND kind = 'check_in'"""
+MAKE_FIRM = "UPDATE attendance SET firm = TRUE WHERE id = ?"
 ADD = """
     INSERT INTO evidence (attendance, kind, delivery, source, via, at, repeatable, participant,
-        idempotency_key, firm)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"""
+        idempotency_key, firm, reason, correction)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"""
 TOLD_BEFORE = """
     SELECT 1 FROM evidence
     WHERE attendance = ? AND participant = ? AND at = ? AND via = ? AND kind = 'check_in' LIMIT 1"""
-_STANDS = "kind IN ('check_in', 'check_out') AND taken_back_by IS NULL"
-"""Written as the index of what stands has it: it is found, and no more, however much was taken back."""
-
 TAKE_BACK_OF_PARTICIPANT = f"""
     UPDATE evidence SET taken_back_by = ?
-    WHERE attendance = ? AND participant = ? AND {_STANDS} RETURNING id"""
+    WHERE attendance = ? AND participant = ? AND {STANDS} RETURNING id"""
 TAKE_BACK_OF_SOURCE = f"""
     UPDATE evidence SET taken_back_by = ?
-    WHERE attendance = ? AND via = ? AND {_STANDS} RETURNING id"""
-_SAID = "id, kind, delivery, source, via, at, repeatable, firm, taken_back_by IS NULL"
-STANDING = f"SELECT {_SAID} FROM evidence WHERE attendance = ? AND {_STANDS}"
-FIRM = f"SELECT {_SAID} FROM evidence WHERE attendance = ? AND firm"
+    WHERE attendance = ? AND via = ? AND {STANDS} RETURNING id"""
+UNDO = """
+    UPDATE evidence SET taken_back_by = ?
+    WHERE attendance = ? AND delivery = ? AND taken_back_by IS NULL"""
+REDO = "UPDATE evidence SET taken_back_by = NULL WHERE attendance = ? AND taken_back_by = ?"
+WITHDRAWALS = """
+    SELECT e.delivery, e.firm FROM evidence e
+    WHERE e.attendance = ? AND e.kind = 'withdrawal' AND e.taken_back_by IS NULL ORDER BY e.id"""
 SEEN_ONCE_BEFORE = f"""
     SELECT 1 FROM evidence
-    WHERE attendance = ? AND {_STANDS} AND kind = 'check_in' AND NOT repeatable AND delivery < ?
+    WHERE attendance = ? AND {STANDS} AND kind = 'check_in' AND NOT repeatable AND delivery < ?
     LIMIT 1"""
-ATTENDANCE = """
-    SELECT checked_in_at, checked_out_at, state, sightings, source, via, first_delivery, delivery,
-        withdrawal, firm
-    FROM attendance WHERE id = ?"""
-SETTLE = """
-    UPDATE attendance SET checked_in_at = ?, checked_out_at = ?, state = ?, sightings = ?, source = ?,
-        via = ?, first_delivery = ?, withdrawal = ?, firm = ? WHERE id = ?"""
+_OWN = (
+    "checked_in_at, checked_out_at, state, sightings, source, via, first_delivery, withdrawal, firm"
+)
+ATTENDANCE = f"SELECT {_OWN}, delivery, joined_in FROM attendance WHERE id = ?"
+OWN = f"SELECT {_OWN} FROM own_attendance WHERE attendance = ?"
+TOLD = """
+    SELECT t.id, t.checked_in_at, t.checked_out_at
+    FROM attendance a JOIN attendance t ON t.id = coalesce(a.joined_in, a.id) WHERE a.id = ?"""
+_SETTLE = """
+    SET checked_in_at = ?, checked_out_at = ?, state = ?, sightings = ?, source = ?, via = ?,
+        first_delivery = ?, withdrawal = ?, firm = ?"""
+SETTLE = f"UPDATE attendance {_SETTLE} WHERE id = ?"
+SETTLE_OWN = f"UPDATE own_attendance {_SETTLE} WHERE attendance = ?"
 
 
 class _Attendance(NamedTuple):
@@ -76,7 +84,17 @@ def add(
     if is_of_participant and tx.row(TOLD_BEFORE, attendance, participant, said.at, said.via):
         return False
     values = (said.source, said.via, said.at, said.repeatable, participant, context.key, said.firm)
-    return tx.row(ADD, attendance, said.kind.value, said.delivery, *values) is not None
+    correction = None if said.correction is None else sayings.text_of(said.correction)
+    more = (said.reason, correction)
+    row = tx.row(ADD, attendance, said.kind.value, said.delivery, *values, *more)
+    return row is not None
+
+
+def make_first_firm(tx: Transaction, attendance: int, said: Said) -> None:
+    """Have the check-in that has just made an attendance be said with authority."""
+    tx.run(KEEP_FIRST, attendance)
+    tx.run(MAKE_FIRST_FIRM, said.reason, attendance, said.delivery)
+    tx.run(MAKE_FIRM, attendance)
 
 
 def take_back(tx: Transaction, attendance: int, participant: str | None, context: Context) -> bool:
@@ -89,24 +107,60 @@ def take_back(tx: Transaction, attendance: int, participant: str | None, context
     return bool(tx.rows(TAKE_BACK_OF_PARTICIPANT, context.delivery, attendance, participant))
 
 
-def settle(tx: Transaction, attendance: int, new: Said, context: Context) -> AttendanceRecord:
-    """Make an attendance what its evidence comes to, with what was said now, and tell whoever follows the
-    record.
+def undo(tx: Transaction, attendance: int, delivery: str, context: Context) -> None:
+    """Have all that a delivery said of an attendance stand no more."""
+    tx.run(KEEP_FIRST, attendance)
+    tx.run(UNDO, context.delivery, attendance, delivery)
+    settle(tx, attendance, None, context)
+
+
+def redo(tx: Transaction, attendance: int, undone_by: str, context: Context) -> None:
+    """Have stand again what an undo took back of an attendance."""
+    tx.run(REDO, attendance, undone_by)
+    settle(tx, attendance, None, context)
+
+
+def settle(
+    tx: Transaction, attendance: int, new: Said | None, context: Context
+) -> AttendanceRecord:
+    """Make an attendance what its evidence comes to, with what was said now (None: something was taken
+    back), and tell whoever follows the record.
     """
     row = tx.row(ATTENDANCE, attendance)
     assert row is not None
+    maker, joined_in = row[9], row[10]
+    if joined_in is not None:
+        # What it is by itself is kept apart from what is told.
+        row = tx.row(OWN, attendance)
+        assert row is not None
     before = _Attendance(*_times(tx, row), State(row[2]), *row[3:7])
-    maker, withdrawal, is_firm = row[7], row[8], bool(row[9]) or new.firm
-    after = None if is_firm else _with(tx, attendance, before, maker, new)
+    withdrawal = row[7]
+    is_firm = bool(row[8]) or new.firm if new is not None else bool(tx.rows(FIRM, attendance))
+    after = None if is_firm or new is None else _with(tx, attendance, before, maker, new)
     if after is None:
         after = _weighed(tx, attendance, before, maker, is_firm)
-    if after.state is not State.WITHDRAWN:
+    if new is None:
+        withdrawal = _withdrawal(tx, attendance) or context.delivery
+    if after.state not in (State.WITHDRAWN, State.JOINED):
         withdrawal = None
-    elif new.kind is Kind.WITHDRAWAL and (before.state is not State.WITHDRAWN or new.firm):
-        withdrawal = new.delivery
-    tx.run(SETTLE, *after[:2], after.state.value, *after[3:], withdrawal, is_firm, attendance)
+    elif new is not None and new.kind is Kind.WITHDRAWAL:
+        is_first = before.state is not State.WITHDRAWN
+        withdrawal = new.delivery if is_first or new.firm else withdrawal
+    own = (*after[:2], after.state.value, *after[3:], withdrawal, is_firm, attendance)
+    if joined_in is not None:
+        tx.run(SETTLE_OWN, *own)
+        return joining.retell(tx, joined_in, context)
+    tx.run(SETTLE, *own)
     changes.add(tx, _change(before, after), attendance, context)
     return AttendanceRecord(attendance, after.checked_in_at, after.checked_out_at)
+
+
+def record(tx: Transaction, attendance: int) -> AttendanceRecord:
+    """An attendance as it is told, maybe as a part of another one."""
+    row = tx.row(TOLD, attendance)
+    assert row is not None
+    left = None if row[2] is None else tx.moment(row[2])
+    return AttendanceRecord(row[0], tx.moment(row[1]), left)
 
 
 def _with(
@@ -115,7 +169,8 @@ def _with(
     """What one sighting more makes of an attendance that is not withdrawn, however many there are; None
     where all have to be weighed.
     """
-    if before.state is State.WITHDRAWN or new.delivery < (before.first_delivery or maker):
+    is_told = before.state in (State.PRESENT, State.LEFT)
+    if not is_told or new.delivery < (before.first_delivery or maker):
         return None
     if new.kind is Kind.CHECK_OUT:
         left = max(before.checked_out_at or new.at, new.at)
@@ -132,7 +187,7 @@ def _weighed(
     tx: Transaction, attendance: int, before: _Attendance, maker: str, is_firm: bool
 ) -> _Attendance:
     rows = tx.rows(STANDING, attendance) + (tx.rows(FIRM, attendance) if is_firm else [])
-    found = weigh([_said(tx, row) for row in sorted(set(rows))])
+    found = weigh([sayings.said(tx, row) for row in sorted(set(rows))])
     after = before._replace(state=found.state, sightings=found.sightings)
     if found.state is not State.WITHDRAWN:
         # What is withdrawn keeps the times that it had.
@@ -140,6 +195,9 @@ def _weighed(
             checked_in_at=found.checked_in_at or before.checked_in_at,
             checked_out_at=found.checked_out_at,
         )
+    elif before.state is State.JOINED and not is_firm:
+        # Nobody was seen yet.
+        after = after._replace(state=State.JOINED, checked_out_at=found.checked_out_at)
     if found.first is not None:
         first = found.first
         first_delivery = None if first.delivery == maker else first.delivery
@@ -147,20 +205,16 @@ def _weighed(
     return after
 
 
+def _withdrawal(tx: Transaction, attendance: int) -> str | None:
+    """The withdrawal that counts: the last one with authority, or else the first."""
+    rows = tx.rows(WITHDRAWALS, attendance)
+    firm = [row[0] for row in rows if row[1]]
+    return firm[-1] if firm else rows[0][0] if rows else None
+
+
 def _change(before: _Attendance, after: _Attendance) -> str:
-    if after.state is State.WITHDRAWN and before.state is not State.WITHDRAWN:
-        return changes.WITHDRAWN
-    if before.state is State.WITHDRAWN and after.state is not State.WITHDRAWN:
-        return changes.RESTORED
-    return changes.CHANGED if before[:3] != after[:3] else changes.SEEN_AGAIN
+    return changes.of_states(before.state, after.state, before[:3] != after[:3])
 
 
 def _times(tx: Transaction, row: Row) -> tuple[datetime, datetime | None]:
     return tx.moment(row[0]), None if row[1] is None else tx.moment(row[1])
-
-
-def _said(tx: Transaction, row: Row) -> Said:
-    _, kind, delivery, source, via, at, repeatable, firm, stands = row
-    return Said(
-        Kind(kind), delivery, source, via, tx.moment(at), bool(repeatable), bool(firm), bool(stands)
-    )

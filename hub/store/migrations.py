@@ -399,6 +399,47 @@ STEPS: tuple[Step, ...] = (
         )""",
         "CREATE UNIQUE INDEX token_name ON token (name) WHERE revoked_at IS NULL",
     ),
+    (
+        "ALTER TABLE student ADD COLUMN joined BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE student ADD COLUMN merged_under BIGINT REFERENCES student (id)",
+        "ALTER TABLE event ADD COLUMN joined BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE event ADD COLUMN merged_under BIGINT REFERENCES event (id)",
+        "ALTER TABLE attendance ADD COLUMN joined_in BIGINT REFERENCES attendance (id)",
+        "ALTER TABLE attendance ADD COLUMN unseen BOOLEAN NOT NULL DEFAULT FALSE",
+        """CREATE INDEX attendance_joined_in ON attendance (joined_in)
+            WHERE joined_in IS NOT NULL""",
+        """CREATE INDEX attendance_joined ON attendance (event) WHERE state = 3""",
+        """CREATE TABLE own_attendance (
+            attendance BIGINT NOT NULL PRIMARY KEY REFERENCES attendance (id),
+            checked_in_at {moment} NOT NULL,
+            checked_out_at {moment},
+            state INTEGER NOT NULL,
+            sightings INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            via TEXT NOT NULL,
+            first_delivery TEXT,
+            withdrawal TEXT,
+            firm BOOLEAN NOT NULL
+        )""",
+        """CREATE TABLE deed (
+            id {id},
+            delivery TEXT NOT NULL,
+            what TEXT NOT NULL,
+            subject BIGINT NOT NULL,
+            member TEXT NOT NULL,
+            before TEXT,
+            after TEXT,
+            undone_by TEXT
+        )""",
+        "CREATE INDEX deed_delivery ON deed (delivery)",
+        "CREATE INDEX deed_subject ON deed (what, subject, member)",
+        """CREATE TABLE settled_doubt (
+            doubt TEXT NOT NULL PRIMARY KEY,
+            delivery TEXT NOT NULL
+        )""",
+        "ALTER TABLE delivery ADD COLUMN meant_student BIGINT",
+        "ALTER TABLE delivery ADD COLUMN meant_event BIGINT",
+    ),
 )
 
 LATEST = len(STEPS)

@@ -2,9 +2,13 @@
 the next trial. It is SQLite.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from hub.store.store import Store
 from hub.store.transaction import Transaction
 
 EVENTS_MADE_NOW = "SELECT e.id, e.delivery FROM event e WHERE e.delivery = ? ORDER BY e.id"
@@ -16,6 +20,17 @@ _REFERENCES = {
     "evidence": ("attendance",),
 }
 """By table, the tables that it refers to, and that may have been copied in part."""
+
+
+@contextmanager
+def opened() -> Iterator[Store]:
+    """An empty store, as long as the block takes."""
+    with tempfile.TemporaryDirectory(prefix="attendance-hub-scratch-") as folder:
+        store = Store.open(f"sqlite:///{Path(folder) / 'scratch.db'}")
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def give_ids(tx: Transaction, delivery: str, wanted: Sequence[int]) -> None:
@@ -42,6 +57,7 @@ def empty(tx: Transaction, tables: Iterable[str]) -> None:
 
 def insert(tx: Transaction, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, with their ids, into a table; those are left out that refer to what is not there."""
+    tx.run("PRAGMA defer_foreign_keys = ON")  # rows of a table may refer to each other
     references = _REFERENCES.get(table, ())
     present = " AND ".join(f"EXISTS (SELECT 1 FROM {name} WHERE id = ?)" for name in references)
     for row in rows:

@@ -147,14 +147,17 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Entities]:
         """A session that only reads, through the entities (``hub.store.entities``): it waits for no
-        writer, and sees what is committed. Inside of this thread's transaction, what that sees, before
-        it writes: Pony does not notice what SQL has changed.
+        writer, and sees what is committed; inside of this thread's transaction, what that sees.
 
         Raises StoreUnavailable where the store does not answer.
         """
         self._require_available()
         try:
             with _translated(), db_session:
+                if self.database.provider.pool.con is not None:
+                    # Inside of a transaction, SQL may have changed what Pony remembers.
+                    database: Any = self.database
+                    database._get_cache().query_results.clear()
                 yield self.database
         except StoreUnavailable as error:
             if error.needs_restart:

@@ -73,16 +73,16 @@ class Transaction:
         return int(self.rows(sql, *values)[0][0])
 
     @contextmanager
-    def savepoint(self) -> Iterator[None]:
+    def savepoint(self, name: str = "delivery") -> Iterator[None]:
         """Undo what the block did, and nothing else, if it raises."""
-        self.run("SAVEPOINT delivery")
+        self.run(f"SAVEPOINT {name}")
         try:
             yield
         except BaseException:
-            self.run("ROLLBACK TO SAVEPOINT delivery")
-            self.run("RELEASE SAVEPOINT delivery")
+            self.run(f"ROLLBACK TO SAVEPOINT {name}")
+            self.run(f"RELEASE SAVEPOINT {name}")
             raise
-        self.run("RELEASE SAVEPOINT delivery")
+        self.run(f"RELEASE SAVEPOINT {name}")
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once the transaction is on the disk, and never if it is rolled back."""

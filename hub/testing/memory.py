@@ -16,7 +16,15 @@ from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
 from hub.domain.delivery import Delivery, new_delivery_id
 from hub.domain.identifiers import Identifier, student_identifier
-from hub.domain.operations import CheckIn, CheckOut, Operation, SaveEvent, SaveStudent, Withdraw
+from hub.domain.operations import (
+    CheckIn,
+    CheckOut,
+    NamedEvent,
+    Operation,
+    SaveEvent,
+    SaveStudent,
+    Withdraw,
+)
 from hub.domain.timestamps import utc_now
 from hub.errors import PluginError, SettingError
 from hub.http.app import Application
@@ -140,13 +148,18 @@ class MemoryHub:
             return prepare(self.hub.plugins.hooks, endpoint, delivery).operations
 
     def know(
-        self, *, student: str | Identifier | None = None, event: str | Identifier | None = None
+        self,
+        *,
+        student: str | Identifier | None = None,
+        event: str | Identifier | NamedEvent | None = None,
     ) -> None:
         """Have a student or an event in the record."""
         wanted: list[Operation] = []
         if student is not None:
             who = student_identifier(student)
             wanted.append(SaveStudent(identifiers=(who,), first_name="Ada", last_name="Example"))
+        if isinstance(event, NamedEvent):
+            event = event.name
         if event is not None:
             own = (event,) if isinstance(event, Identifier) else ()
             name = event.text if isinstance(event, Identifier) else event

@@ -203,5 +203,7 @@ def test_protection_is_told_in_words(make_hub):
         "open",
         "signed (webhook)",
         "signed (onetap)",
+        "signed (token)",
+        "signed (token)",
     ]
     assert Client(hub).post("/api/webhook/unified/", {}).status == 400

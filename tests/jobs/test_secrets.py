@@ -125,6 +125,8 @@ class TestRequireAuthentication:
             "legacy": (False, "signed (webhook), no secret configured"),
             "secure": (False, "signed (webhook), no secret configured"),
             "onetap": (False, "signed (onetap), no secret configured"),
+            "desk": (False, "signed (token)"),
+            "import": (False, "signed (token)"),
         }
 
     def test_without_a_secret_nothing_passes(self, make_hub):

@@ -1,0 +1,205 @@
+"""What the desk and rosters do to students: each member that changes is kept as a deed."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hub.domain.corrections import EditStudent, EnrolStudent, ShowStudent
+from hub.domain.identifiers import A_NUMBER, SINGLE, Identifier, student_identifier
+from hub.domain.records import Change, Result
+from hub.errors import Contradicted
+from hub.store import changes, deeds, students
+from hub.store.context import Context
+from hub.store.transaction import Transaction
+
+MEMBERS = """
+    SELECT first_name, last_name, preferred_name, is_admin FROM student WHERE id = ?"""
+INSERT = """
+    INSERT INTO student (first_name, last_name, preferred_name, is_admin, source, metadata, delivery,
+        created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+UPDATE = """
+    UPDATE student SET first_name = ?, last_name = ?, preferred_name = ?, is_admin = ?, updated_at = ?
+    WHERE id = ?"""
+HIDDEN = "SELECT hidden_by, hidden_firmly FROM student WHERE id = ? AND hidden_at IS NOT NULL"
+SHOW = """
+    UPDATE student SET hidden_at = NULL, hidden_by = NULL, hidden_firmly = FALSE, updated_at = ?
+    WHERE id = ?"""
+DROP = "DELETE FROM student_identifier WHERE student = ? AND kind = ? AND value = ?"
+_NAMES = ("first_name", "last_name", "preferred_name", "is_admin")
+
+
+def edit(tx: Transaction, operation: EditStudent, context: Context) -> Result:
+    """Change a student, or make a new one. Raises NotFound, and Contradicted for an identifier that is
+    somebody else's.
+    """
+    given = {name: getattr(operation, name) for name in _NAMES}
+    given = {name: value for name, value in given.items() if value is not None}
+    if operation.student is None:
+        _require_free(tx, operation.identifiers, 0)
+        return _make(tx, operation, operation.identifiers, given, context)
+    found = students.find(tx, operation.student)
+    if found is None:
+        raise students.unknown(operation.student)
+    student = students.root(tx, found).id
+    own = _require_free(tx, operation.identifiers, student)
+    before = members(tx, student)
+    for kind in {one.kind for one in own} | set(operation.without):
+        for value, _ in before.get(deeds.IDENTIFIERS + kind, ()):
+            tx.run(DROP, student, kind, value)
+    students.release(tx, own, context)
+    for identifier in own:
+        students.set_identifier(tx, student, identifier)
+    return _changed(tx, operation, student, before, given, context)
+
+
+def enrol(tx: Transaction, operation: EnrolStudent, context: Context) -> Result:
+    """Find the student of a roster's row, or make one. Raises Contradicted for a row that names two, and
+    for another A-number than the student has.
+    """
+    found = students.one_of(tx, operation.identifiers)
+    given = {name: getattr(operation, name) for name in _NAMES[:3] if getattr(operation, name)}
+    if found is None:
+        return _make(tx, operation, operation.identifiers, given, context)
+    student = students.root_id(tx, found[0])
+    before = members(tx, student)
+    lacking = []
+    for identifier in operation.identifiers:
+        own = before.get(deeds.IDENTIFIERS + identifier.kind, ())
+        if any(value == identifier.key for value, _ in own):
+            continue
+        if students.owner_of(tx, identifier) is not None and not _is_free(tx, identifier, student):
+            continue  # of one who was merged into the student
+        if identifier.kind == A_NUMBER and own:
+            raise Contradicted(
+                f"Student {student} has another A-number",
+                "An A-number is changed at the desk alone, with save_student",
+            )
+        if identifier.kind not in SINGLE or not own:
+            lacking.append(identifier)
+    students.release(tx, lacking, context)
+    for identifier in lacking:
+        students.set_identifier(tx, student, identifier)
+    return _changed(tx, operation, student, before, given, context)
+
+
+def show(tx: Transaction, operation: ShowStudent, context: Context) -> Result:
+    """Show a hidden student again. Raises NotFound, and Contradicted for one who is not hidden."""
+    owner = students.owner_of(tx, student_identifier(operation.student))
+    if owner is None:
+        raise students.unknown(operation.student)
+    student = students.root_id(tx, owner.student)
+    if tx.row(HIDDEN, student) is None:
+        student = owner.student
+    set_hidden(tx, student, None, context)
+    row = tx.row(students.BY_ID, student)
+    assert row is not None
+    return context.result(operation, Change.UPDATED, student=students.record(row))
+
+
+def set_hidden(tx: Transaction, student: int, by: Sequence[Any] | None, context: Context) -> None:
+    """Hide a student, as it was hidden by a delivery, with authority or without; None: show it. Raises
+    Contradicted where it is so already.
+    """
+    before = tx.row(HIDDEN, student)
+    if (before is None) == (by is None):
+        raise Contradicted("Not hidden" if by is None else "Already hidden")
+    was = None if before is None else [before[0], bool(before[1])]
+    deeds.add(tx, context, deeds.STUDENT, student, deeds.HIDDEN, was, by)
+    if by is None:
+        tx.run(SHOW, context.received_at, student)
+        changes.add(tx, changes.STUDENT_SAVED, student, context)
+    else:
+        now = context.received_at
+        tx.run(students.HIDE, now, now, by[0], bool(by[1]), student)
+        changes.add(tx, changes.STUDENT_HIDDEN, student, context)
+
+
+def members(tx: Transaction, student: int) -> dict[str, Any]:
+    """A student's members by name; identifiers of each kind as a list of (value, as shown)."""
+    row = tx.row(MEMBERS, student)
+    assert row is not None
+    found: dict[str, Any] = dict(zip(_NAMES, (*row[:3], bool(row[3])), strict=True))
+    identifiers: dict[str, list[list[str]]] = defaultdict(list)
+    for kind, value, shown in tx.rows(students.OWN, student):
+        identifiers[deeds.IDENTIFIERS + kind].append([value, shown])
+    return found | {kind: sorted(own) for kind, own in identifiers.items()}
+
+
+def set_member(tx: Transaction, student: int, member: str, value: Any, context: Context) -> None:
+    """Make a member that is no identifier what it is to be."""
+    own = members(tx, student) | {member: value}
+    tx.run(UPDATE, *(own[name] for name in _NAMES), context.received_at, student)
+
+
+def _require_free(
+    tx: Transaction, identifiers: Sequence[Identifier], student: int
+) -> list[Identifier]:
+    """Those of the identifiers that are to be the student's own; those of one who was merged into it find
+    it already. Raises Contradicted for one that is somebody else's.
+    """
+    own = []
+    for identifier in identifiers:
+        owner = students.owner_of(tx, identifier)
+        if owner is not None and not students.is_free(owner, student):
+            if students.root_id(tx, owner.student) == student:
+                continue
+            raise Contradicted(f"{identifier.kind} {identifier.text} is student {owner.student}'s")
+        own.append(identifier)
+    return own
+
+
+def _is_free(tx: Transaction, identifier: Identifier, student: int) -> bool:
+    return students.is_free(students.owner_of(tx, identifier), student)
+
+
+def _make(
+    tx: Transaction,
+    operation: EditStudent | EnrolStudent,
+    identifiers: Sequence[Identifier],
+    given: Mapping[str, Any],
+    context: Context,
+) -> Result:
+    students.release(
+        tx, [one for one in identifiers if students.owner_of(tx, one) is not None], context
+    )
+    student = tx.insert(
+        INSERT,
+        given.get("first_name", ""),
+        given.get("last_name", ""),
+        given.get("preferred_name", ""),
+        given.get("is_admin", False),
+        context.source_of(operation),
+        context.metadata_of(operation),
+        context.delivery,
+        context.received_at,
+        context.received_at,
+    )
+    for identifier in students.distinct(tuple(identifiers)):
+        students.set_identifier(tx, student, identifier)
+    deeds.add(tx, context, deeds.STUDENT, student, deeds.MADE, None, True)
+    changes.add(tx, changes.STUDENT_SAVED, student, context)
+    row = tx.row(students.BY_ID, student)
+    assert row is not None
+    return context.result(operation, Change.CREATED, student=students.record(row))
+
+
+def _changed(
+    tx: Transaction,
+    operation: EditStudent | EnrolStudent,
+    student: int,
+    before: Mapping[str, Any],
+    given: Mapping[str, Any],
+    context: Context,
+) -> Result:
+    now = dict(before) | dict(given)
+    if now != before:
+        tx.run(UPDATE, *(now[name] for name in _NAMES), context.received_at, student)
+    after = members(tx, student)
+    after |= {kind: [] for kind in before if kind not in after}
+    change = Change.UNCHANGED
+    if deeds.add_differences(tx, context, deeds.STUDENT, student, before, after):
+        changes.add(tx, changes.STUDENT_SAVED, student, context)
+        change = Change.UPDATED
+    row = tx.row(students.BY_ID, student)
+    assert row is not None
+    return context.result(operation, change, student=students.record(row))
