@@ -15,8 +15,8 @@ ROOMS = {
     "__main__": "cli",
     "wsgi": "http hub config log",
     "cli": (
-        "scaffold testing http hub api jobs record intake plugin config store wire domain errors log"
-        " version"
+        "scaffold testing http hub api jobs sheets record intake plugin config store wire domain errors"
+        " log version"
     ),
     "scaffold": "testing wire config domain errors",
     "testing": "http hub record intake plugin config store wire domain errors",

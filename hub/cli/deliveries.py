@@ -2,17 +2,20 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
 from hub.api import shown
+from hub.cli.desk import told
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.progress import progress
 from hub.cli.store import existing_store
 from hub.cli.terminal import as_json, lines_of, local, show
+from hub.cli.writing import Writing, desk, opened, over
 from hub.config.load import load
 from hub.domain import subjects
 from hub.domain.delivery import Attempt, KeptDelivery, Outcome
@@ -90,24 +93,39 @@ def show_(delivery: str, in_json: bool, config_file: str | None, **options: Any)
 @_filter_options
 @click.option("--waiting", is_flag=True, help="Those whose student or event exists now.")
 @click.option("--dry-run", is_flag=True, help="Tell what would become of each, and change nothing.")
+@click.option(
+    "--set",
+    "meant",
+    multiple=True,
+    metavar="WHAT=VALUE",
+    help="Take each as meaning this: event=, on=, at= or student=.",
+)
+@click.option("--reason", metavar="TEXT", help="With --set: why; it is kept.")
 @setting_options("database", *PLUGIN_SETTINGS, "time_zone")
 def replay_(
-    ids: tuple[str, ...], waiting: bool, dry_run: bool, config_file: str | None, **options: Any
+    ids: tuple[str, ...],
+    waiting: bool,
+    dry_run: bool,
+    meant: tuple[str, ...],
+    reason: str | None,
+    config_file: str | None,
+    **options: Any,
 ) -> None:
     """Attempt deliveries again: those named, or all that match and are not in the record.
 
     --waiting can be narrowed by the other filters. With --dry-run each is tried on its own, as if the
-    others were not. The exit status is 1 if one of them was not applied.
+    others were not. With --set each is replayed at the desk, which can be undone. The exit status is 1
+    if one of them was not applied.
     """
-    from hub.hub import Hub
-
     filters, settings = _split(options)
     configuration = load(settings, config_file).settings
     wanted = search.filters(filters, configuration.time_zone)
     if bool(ids) is (waiting or not wanted.is_empty):
         raise Refused("Name either ids of deliveries, or filters such as --status and --waiting")
-    hub = Hub(configuration, create_store=False)
-    try:
+    means = _meant(meant)
+    if means and dry_run:
+        raise Refused("--set is not tried: what it does can be undone")
+    with opened(configuration) as hub:
         total = len(ids)
         chosen: Iterable[str] = ids
         if not ids:
@@ -118,19 +136,46 @@ def replay_(
         if waiting:
             chosen = ready = list(hub.replays.ready(asked))
             total = len(ready)
-        worst = _replay(hub.replays, chosen, total, dry_run)
+        if means:
+            # Found before one of them is changed.
+            chosen = list(chosen)
+        attempt = partial(_replay_one, hub.replays, dry_run)
+        if means:
+            attempt = partial(_replay_at_the_desk, over(hub), means, reason)
+        worst = _replay(attempt, chosen, total, dry_run)
         if not dry_run:
             hub.upkeep.apply_waiting()
-    finally:
-        hub.close()
     sys.exit(worst)
 
 
-def _replay(replays: replay.Replays, ids: Iterable[str], total: int, dry_run: bool) -> int:
+def _meant(texts: Sequence[str]) -> dict[str, str]:
+    """What deliveries are taken as meaning."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or name not in ("event", "on", "at", "student"):
+            raise Refused(f"Invalid --set: {text}; use event=, on=, at= or student=")
+        found[name] = value
+    return found
+
+
+def _replay_at_the_desk(
+    hub: Writing, means: Mapping[str, str], reason: str | None, identifier: str
+) -> tuple[str, str]:
+    try:
+        done = desk(hub, "replay", {"delivery": identifier, **means}, reason)
+    except Refused as refused:
+        return f"{identifier}  {refused.error}", "refused"
+    return f"{identifier}  {told(done)}", "applied"
+
+
+def _replay(
+    attempt: Callable[[str], tuple[str, str]], ids: Iterable[str], total: int, dry_run: bool
+) -> int:
     outcomes: dict[str, int] = {}
     with progress("replaying", total) as one_more:
         for identifier in ids:
-            line, outcome = _replay_one(replays, identifier, dry_run)
+            line, outcome = attempt(identifier)
             show(line)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             one_more(1)
@@ -140,7 +185,7 @@ def _replay(replays: replay.Replays, ids: Iterable[str], total: int, dry_run: bo
     return int(any(outcome not in ("applied", "ignored") for outcome in outcomes))
 
 
-def _replay_one(replays: replay.Replays, identifier: str, dry_run: bool) -> tuple[str, str]:
+def _replay_one(replays: replay.Replays, dry_run: bool, identifier: str) -> tuple[str, str]:
     """The line that tells of a replay, and its outcome in a word."""
     try:
         done = replays.replay(identifier, trial=dry_run)

@@ -13,6 +13,8 @@ from hub.cli import check as checks
 from hub.cli import record
 from hub.cli.config import described
 from hub.cli.deliveries import deliveries
+from hub.cli.desk import desk
+from hub.cli.imports import import_, reconcile
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.terminal import show
 from hub.config.load import load
@@ -47,7 +49,8 @@ class _Group(click.Group):
         try:
             return super().main(*args, **kwargs)
         except HubError as error:
-            show(f"attendance-hub: {error}", err=True)
+            mend = getattr(error, "details", None)
+            show(f"attendance-hub: {error}" + (f" ({mend})" if mend else ""), err=True)
             sys.exit(2)
 
 
@@ -97,6 +100,8 @@ def config(config_file: str | None, **options: Any) -> None:
 main.add_command(deliveries)
 for _reading in (record.who, record.student, record.report, record.doubts, record.export):
     main.add_command(_reading)
+for _writing in (desk, import_, reconcile):
+    main.add_command(_writing)
 
 
 @main.command()

@@ -12,15 +12,19 @@ from typing import Any, TypeVar
 import click
 
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
+from hub.cli.progress import progress
 from hub.cli.reading import Query, Reading, get, no_sources, part, reading, rows
+from hub.cli.store import existing_store
 from hub.cli.tables import bars, table
 from hub.cli.terminal import as_json, local, show, write
 from hub.config.load import load
 from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
 from hub.errors import NotFound, Refused
+from hub.jobs.whole import export_all
 from hub.record.doubts import Kind, Sources
 from hub.record.reports import By, Order
+from hub.record.whole import count
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -103,7 +107,7 @@ def who(
 ) -> None:
     """Who came to EVENT: an id, or a name. Of several of the name it is the last one that has begun."""
     with asked.record() as record:
-        meant = _event(record, event, on)
+        meant = event_of(record, event, on)
         path = f"/api/events/{meant['id']}/attendances"
         query = {"state": "withdrawn"} if withdrawn else {}
         if _written(record, path, query, asked):
@@ -260,7 +264,7 @@ def doubts(
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["events", "students", "attendances"]))
+@click.argument("what", type=click.Choice(["events", "students", "attendances", "all"]))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--event", metavar="VALUE", help="Attendances of this event: its id or its name.")
 @click.option("--student", metavar="VALUE", help="Attendances of this student.")
@@ -283,7 +287,12 @@ def export(
     evidence: bool,
     for_excel: bool,
 ) -> None:
-    """Write all events, students or attendances to FILE: .csv, .xlsx or .jsonl, as it is called."""
+    """Write all events, students or attendances to FILE: .csv, .xlsx or .jsonl, as it is called. "all"
+    writes the whole record, deliveries included, as JSON Lines, for: attendance-hub import all FILE
+    """
+    if what == "all":
+        _export_all(asked, file)
+        return
     form = file.suffix[1:].lower()
     if form not in ("csv", "xlsx", "jsonl"):
         raise Refused(f"{file.name} is no file that can be written; call it .csv, .xlsx or .jsonl")
@@ -292,6 +301,17 @@ def export(
     query |= {"for": "excel"} if for_excel else {}
     with asked.record() as record:
         size = _save(record.chunks(f"/api/{what}.{form}", query), file)
+    show(f"{file}: {counted(size, 'byte')}")
+
+
+def _export_all(asked: _Asked, file: Path) -> None:
+    if asked.url is not None:
+        raise Refused("export all is for a store: leave out --url")
+    with existing_store(asked.settings.database) as store:
+        with store.reading() as db:
+            total = count(db)
+        with progress("exporting", total) as some_more:
+            size = _save(export_all(store, some_more), file)
     show(f"{file}: {counted(size, 'byte')}")
 
 
@@ -336,7 +356,7 @@ def _save(chunks: Iterable[bytes], file: Path) -> int:
     return size
 
 
-def _event(record: Reading, text: str, on: str | None) -> Any:
+def event_of(record: Reading, text: str, on: str | None) -> Any:
     """The event that is meant: by its id, or of those of the name the last one that has begun."""
     if on is not None:
         try:

@@ -103,7 +103,7 @@ class TestShow:
 
     def test_an_unknown_id_is_one_line(self, run, hub):
         (line,) = run("deliveries", "show", "nothing", status=2)
-        assert line == "attendance-hub: Delivery nothing not found"
+        assert line.startswith("attendance-hub: Delivery nothing not found (Ids are in the X-")
 
 
 class TestReplay:

@@ -55,4 +55,5 @@ def test_whoever_loads_plugins_can_be_told_which(name):
 def test_those_that_load_plugins_are_documented():
     operating = (ROOT / "docs" / "operating.md").read_text("utf-8")
     listed = re.search(r"The commands that load plugins \((.*?)\)", operating, re.DOTALL)[1]
-    assert sorted(re.findall(r"`([^`]+)`", listed)) == sorted(LOADS_PLUGINS)
+    loading = {"desk" if name.startswith("desk ") else name for name in LOADS_PLUGINS}
+    assert sorted(re.findall(r"`([^`]+)`", listed)) == sorted(loading)

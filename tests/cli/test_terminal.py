@@ -19,6 +19,7 @@ from hubtest import LEGACY, UNIFIED, Calls, Client
 
 import hub.cli
 from hub.cli import main
+from hub.cli.desk import ACTIONS
 from hub.cli.terminal import as_json, lines_of, local, plain, write
 from hub.domain.timestamps import utc_now
 from hub.domain.tokens import digest
@@ -183,9 +184,16 @@ RUNS = {
         ("deliveries", "show", "{delivery}", "--json"),
         ("deliveries", "show", NASTY),
     ],
+    **{
+        f"desk {action}": [
+            ("desk", action, *[NASTY] * len([one for one in given if "[" not in one]))
+        ]
+        for action, (_, given, _) in ACTIONS.items()
+    },
     "doubts": [("doubts",)],
     "export": [("export", "students", NASTY), ("export", "students", "x.csv", "--state", NASTY)],
     "forget": [("forget", NASTY, "--yes")],
+    "import": [("import", "students", NASTY)],
     "migrate": [("migrate", "--database", "sqlite:///{folder}/new.db")],
     "new-source": [
         ("new-source", "gate", "--from-capture", "captured.json"),
@@ -194,6 +202,7 @@ RUNS = {
     "outbox": [("outbox", "--retry", NASTY)],
     "plugins": [("plugins", "--plugins", "{folder}"), ("plugins", "--load-plugins", NASTY)],
     "rebuild": [("rebuild", "--dry-run")],
+    "reconcile": [("reconcile", "{folder}", "--event", NASTY)],
     "report events": [
         ("report", "events"),
         ("report", "events", "--chart"),
