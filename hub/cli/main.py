@@ -292,19 +292,24 @@ def new_source(
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Required: rebuild only shows the differences.")
+@click.option("--dry-run", is_flag=True, help="Show the differences.")
+@click.option("--apply", "apply_", is_flag=True, help="Make the record what was derived.")
+@click.option("--yes", "sure", is_flag=True, help="With --apply: do not ask.")
 @setting_options("database", *PLUGIN_SETTINGS, "time_zone")
-def rebuild(dry_run: bool, config_file: str | None, **options: Any) -> None:
-    """Derive the attendances again from all kept deliveries, and show the differences.
+def rebuild(
+    dry_run: bool, apply_: bool, sure: bool, config_file: str | None, **options: Any
+) -> None:
+    """Derive the attendances again from all kept deliveries, show the differences, and with --apply make
+    the record what was derived, which can be undone at the desk.
 
     It uses the plugins as they are now. After a plugin's bug is mended, this shows what the bug did. The
-    exit status is 1 if something is different.
+    exit status is 1 if something is different, and stays so.
     """
     from hub.cli.rebuild import rebuild as run
 
-    if not dry_run:
-        raise SettingError("rebuild: add --dry-run; it only shows the differences")
-    run(load(options, config_file).settings)
+    if dry_run == apply_:
+        raise SettingError("rebuild: add --dry-run to see the differences, or --apply")
+    run(load(options, config_file).settings, apply_, sure)
 
 
 @main.command()

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from datetime import tzinfo
 
+import click
+
 from hub.cli.progress import progress
 from hub.cli.terminal import local, show
 from hub.config.settings import Settings
@@ -14,17 +16,29 @@ from hub.record.deliveries import Wanted
 from hub.record.snapshot import Attended, NamedEvent
 
 
-def rebuild(settings: Settings) -> None:
-    """Print the differences."""
+def rebuild(settings: Settings, apply: bool, sure: bool) -> None:
+    """Print the differences; with ``apply``, ask (unless ``sure``), and make the record what was
+    derived.
+    """
+
+    def is_wanted(rebuilt: Rebuilt) -> bool:
+        for line in _report(rebuilt, settings.time_zone):
+            show(line)
+        question = f"Change {len(rebuilt.differences)} attendances to what was derived?"
+        return sure or click.confirm(question, abort=True)
+
     hub = Hub(settings, create_store=False)
     try:
         with hub.store.reading() as db:
             total = deliveries.count(db, Wanted())
         with progress("deriving", total) as looked_at:
             derive = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, settings.time_zone)
-            rebuilt = derive.run(looked_at)
+            rebuilt = derive.run(looked_at, is_wanted) if apply else derive.run(looked_at)
     finally:
         hub.close()
+    if rebuilt.applied_by is not None:
+        show(f"applied; to take it back: attendance-hub desk undo {rebuilt.applied_by}")
+        sys.exit(0)
     for line in _report(rebuilt, settings.time_zone):
         show(line)
     sys.exit(1 if rebuilt.differences or rebuilt.failed else 0)

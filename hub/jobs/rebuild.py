@@ -5,28 +5,46 @@ the order in which they were settled. What cannot be derived, for want of a body
 taken as it stands.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from heapq import merge
 from itertools import islice
+from typing import Any
 
-from hub.domain.delivery import KeptDelivery, Outcome, delivery_id_at
-from hub.errors import FAULTS
-from hub.intake.decide import decide, keep_witness
+from hub.domain.delivery import (
+    Delivery,
+    KeptDelivery,
+    Outcome,
+    Settlement,
+    delivery_id_at,
+    new_delivery_id,
+)
+from hub.domain.identifiers import ROW, Identifier, row_id
+from hub.domain.operations import Operation
+from hub.domain.records import Result
+from hub.domain.timestamps import utc_now
+from hub.errors import FAULTS, Refused
+from hub.intake.decide import Inside, decide, keep_witness
 from hub.intake.endpoint import Endpoint
-from hub.intake.prepare import prepare
+from hub.intake.prepare import Prepared, meaning, prepare
 from hub.jobs.replay import key_of
 from hub.log import log_fault
 from hub.plugin.hooks import Hooks
 from hub.record import deliveries, snapshot
 from hub.record.deliveries import Wanted
 from hub.record.snapshot import Attended, NamedEvent, NamedStudent
-from hub.store import scratch
+from hub.store import deliveries as written
+from hub.store import rebuilding, scratch, settling
+from hub.store.context import Context
 from hub.store.store import Entities, Store
 from hub.store.transaction import Transaction
 
 _PAGE = 200
+_CHANGED_AT_ONCE = 20
+"""Attendances that are changed in one transaction: check-ins wait for it."""
+
 _Named = NamedStudent | NamedEvent
 _SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
 
@@ -36,25 +54,28 @@ class Difference:
     """An attendance that differs between the record and the deliveries.
 
     ``recorded`` is None where the record does not have it, ``derived`` where no delivery tells of it.
-    ``student`` is a label.
+    ``student`` is a label; ``rows`` are the student and the event in the record, None where they are not
+    there.
     """
 
     student: str
     event: NamedEvent
     recorded: Attended | None
     derived: Attended | None
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """The differences, and how many deliveries were derived, were left out because they have no body or
-    no plugin, and failed.
+    no plugin, and failed; ``applied_by`` is the delivery by which the record was made what was derived.
     """
 
     differences: tuple[Difference, ...]
     derived: int
     underivable: int
     failed: int
+    applied_by: str | None = None
 
 
 class Rebuild:
@@ -68,16 +89,21 @@ class Rebuild:
         self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
         self._zone = zone
 
-    def run(self, progress: Callable[[int], object] = lambda looked_at: None) -> Rebuilt:
+    def run(
+        self,
+        progress: Callable[[int], object] = lambda looked_at: None,
+        is_wanted: Callable[[Rebuilt], bool] = lambda rebuilt: False,
+    ) -> Rebuilt:
         """Derive and compare. ``progress`` is told each time how many deliveries more were looked at.
+        Where ``is_wanted`` says so of the differences, the record is made what was derived.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, and Refused where no source could undo it.
         """
         derived = failed = 0
         with self._store.reading() as db:
             until = deliveries.last_id(db)
             recorded = _Record.of(self._store, until)
-            made = snapshot.events_made_by(db)
+            made = snapshot.made_by(db)
             changed = _Changed.of(db, list(self._endpoints))
             every = deliveries.count(db, Wanted(outcomes=_SETTLED, upto=until))
         with scratch.opened() as other:
@@ -94,7 +120,47 @@ class Rebuild:
             underivable = max(0, every - derived - failed)
             found = _differences(recorded, _Record.of(other, until), changed)
             differences = tuple(one for one in found if self._is_derivable(one.recorded))
-        return Rebuilt(differences, derived, underivable, failed)
+            rebuilt = Rebuilt(differences, derived, underivable, failed)
+            if differences and is_wanted(rebuilt):
+                rebuilt = replace(rebuilt, applied_by=self._apply(other, differences, until))
+        return rebuilt
+
+    def _apply(self, other: Store, differences: Sequence[Difference], until: str) -> str:
+        """Make the record what was derived, in short transactions, by a delivery of the desk; its id."""
+        endpoint = next((one for one in self._endpoints.values() if one.source.authority), None)
+        if endpoint is None:
+            raise Refused("No source could take it back", "Load the plugin desk")
+        body = json.dumps({"action": "rebuild", "data": {"until": until}}).encode()
+        delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), {}, body, "rebuild")
+        told = {"success": True, "message": "Attendances rebuilt", "differences": len(differences)}
+        answer = json.dumps({**told, "delivery": delivery.id})
+        with self._store.writing() as tx:
+            settlement = Settlement(Outcome.APPLIED, 200, answer, 0)
+            written.keep(tx, delivery, settlement, None, None)
+        context = Context(
+            delivery.id,
+            delivery.received_at,
+            endpoint.source.label,
+            self._zone,
+            via=endpoint.source.name,
+            undoable=True,
+        )
+        for at in range(0, len(differences), _CHANGED_AT_ONCE):
+            with other.writing() as there, self._store.writing() as tx:
+                for one in differences[at : at + _CHANGED_AT_ONCE]:
+                    self._put(tx, there, one, until, context)
+        return delivery.id
+
+    def _put(
+        self, tx: Transaction, there: Transaction, one: Difference, until: str, context: Context
+    ) -> None:
+        if one.rows is None:
+            return
+        said: rebuilding.Rows = []
+        if one.derived is not None:
+            row = there.row(rebuilding.FIND, one.derived.student, one.derived.event)
+            said = rebuilding.rows(there, row[0]) if row is not None else []
+        rebuilding.put(tx, *one.rows, said, until, context)
 
     def _is_derivable(self, recorded: Attended | None) -> bool:
         return recorded is None or recorded.source in self._endpoints
@@ -126,24 +192,63 @@ class Rebuild:
         return None if kept is None or kept.emptied else kept
 
     def _derive(
-        self, tx: Transaction, kept: KeptDelivery, made: Mapping[str, Sequence[int]]
+        self,
+        tx: Transaction,
+        kept: KeptDelivery,
+        made: Mapping[str, Mapping[str, Sequence[int]]],
     ) -> bool:
         """Whether the delivery could be decided on."""
         if kept.key_holder is not None and kept.attempts == 1:
             return True  # it used another's key, and changes nothing
         endpoint = self._endpoints[kept.delivery.source]
-        prepared = prepare(self._hooks, endpoint, kept.delivery)
+        prepared = self._prepared(endpoint, kept, kept.meant_student, kept.meant_event)
         key = key_of(kept, endpoint, prepared)
+        inside = Inside(self._again, lambda results, delivery: {})
         try:
             with tx.savepoint():
-                decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
+                scratch.keep(tx, kept.delivery)
+                decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone, inside)
                 if decision.witness is not None:
                     keep_witness(tx, endpoint, kept.delivery, decision.witness, key, self._zone)
-                scratch.give_ids(tx, kept.delivery.id, made.get(kept.delivery.id, ()))
+                scratch.give_ids(tx, kept.delivery.id, made)
         except FAULTS as error:
             log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
             return False
         return decision.outcome is not Outcome.FAILED
+
+    def _prepared(
+        self, endpoint: Endpoint, kept: KeptDelivery, student: int | None, event: int | None
+    ) -> Prepared:
+        prepared = prepare(self._hooks, endpoint, kept.delivery)
+        operations = tuple(self._by_its_pair(one) for one in prepared.operations)
+        return meaning(prepared._replace(operations=operations), student, event)
+
+    def _by_its_pair(self, operation: Operation) -> Operation:
+        """An operation that names an attendance by its id, which is another one in the copy, by its
+        student and event.
+        """
+        named = getattr(operation, "attendance", None)
+        if named is None or named.kind != ROW:
+            return operation
+        with self._store.reading() as db:
+            pair = snapshot.pair_of(db, row_id(named))
+        if pair is None:
+            return operation
+        student, event = (Identifier(ROW, str(row)) for row in pair)
+        made: Any = operation
+        by_pair: Operation = replace(made, attendance=None, student=student, event=event)
+        return by_pair
+
+    def _again(self, tx: Transaction, identifier: str) -> tuple[Result, ...]:
+        """A delivery that the desk had attempted again."""
+        kept = self._find(identifier)
+        endpoint = None if kept is None else self._endpoints.get(kept.delivery.source)
+        if kept is None or endpoint is None:
+            return ()
+        student, event = tx.rows(settling.MEANT, identifier)[0]
+        prepared = self._prepared(endpoint, kept, student, event)
+        key = key_of(kept, endpoint, prepared)
+        return decide(tx, endpoint, kept.delivery, prepared, key, self._zone).results
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +302,16 @@ def _differences(recorded: _Record, derived: _Record, changed: _Changed) -> Iter
         known = left.pop((own, at), None)
         if known is None or known.times != attended.times:
             label = _label(derived.students, student)
-            yield Difference(label, derived.events[event], known, attended)
+            rows = (own, at) if own in recorded.students and at in recorded.events else None
+            if known is not None:
+                rows = known.student, known.event
+            yield Difference(label, derived.events[event], known, attended, rows)
     for (student, event), attended in left.items():
         if changed.since(attended, student, event):
             continue
         label = _label(recorded.students, student)
-        yield Difference(label, recorded.events[event], attended, None)
+        rows = attended.student, attended.event
+        yield Difference(label, recorded.events[event], attended, None, rows)
 
 
 def _same(recorded: Mapping[int, _Named], derived: Mapping[int, _Named]) -> dict[int, int]:

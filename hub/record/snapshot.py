@@ -9,6 +9,7 @@ from typing import Any
 from pony.orm import exists, select
 
 from hub.domain.evidence import State
+from hub.record.roster import merged_events, merged_students
 from hub.record.students import label_of
 from hub.store.store import Entities
 
@@ -35,9 +36,12 @@ class NamedEvent:
 @dataclass(frozen=True, slots=True)
 class Attended:
     """An attendance: its times, naive and in UTC, and the delivery that recorded it; ``source`` is None
-    where that one has no body any more.
+    where that one has no body any more. ``student`` and ``event`` are those it is of, who may be told as
+    others.
     """
 
+    student: int
+    event: int
     checked_in_at: datetime
     checked_out_at: datetime | None
     delivery: str
@@ -77,7 +81,10 @@ def events(db: Entities) -> dict[int, NamedEvent]:
 
 
 def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:
-    """The attendances by student and event that deliveries up to the id ``until`` have recorded."""
+    """The attendances that stand, by student and event as they are told, that deliveries up to the id
+    ``until`` have recorded.
+    """
+    merged_s, merged_e = merged_students(db), merged_events(db)
     with_a_body = select(
         (a.id, d.source)
         for a in db.Attendance
@@ -91,17 +98,30 @@ def attendances(db: Entities, until: str) -> dict[tuple[int, int], Attended]:
         if a.delivery <= until and a.state < WITHDRAWN
     )
     return {
-        (student, event): Attended(came, left, delivery, sources.get(identifier))
+        (merged_s.root(student), merged_e.root(event)): Attended(
+            student, event, came, left, delivery, sources.get(identifier)
+        )
         for identifier, student, event, came, left, delivery in every
     }
 
 
-def events_made_by(db: Entities) -> dict[str, list[int]]:
-    """The ids of the events that each delivery has made, in order."""
-    made: dict[str, list[int]] = defaultdict(list)
-    for event, delivery in select((e.id, e.delivery) for e in db.Event).order_by(1):
-        made[delivery].append(event)
-    return made
+def made_by(db: Entities) -> dict[str, dict[str, list[int]]]:
+    """The ids of the students and events that each delivery has made, in order, by table."""
+    found = {}
+    for entity in (db.Student, db.Event):
+        made: dict[str, list[int]] = defaultdict(list)
+        for row, delivery in select((o.id, o.delivery) for o in entity).order_by(1):
+            made[delivery].append(row)
+        found[entity._table_] = made
+    return found
+
+
+def pair_of(db: Entities, attendance: int) -> tuple[int, int] | None:
+    """The student and the event of an attendance."""
+    pair: tuple[int, int] | None = select(
+        (a.student.id, a.event.id) for a in db.Attendance if a.id == attendance
+    ).first()
+    return pair
 
 
 def changed(
@@ -135,8 +155,21 @@ def underivable(
         ),
         db.Evidence: select(e for e in db.Evidence if e.attendance in attendances),
     }
+    own = {row.attendance: row for row in select(o for o in db.OwnAttendance)}
     for entity, rows in found.items():
-        yield entity._table_, [row.to_dict() for row in rows]
+        yield entity._table_, [_by_itself(row.to_dict(), own) for row in rows]
+
+
+def _by_itself(row: dict[str, Any], own: Mapping[int, Any]) -> Mapping[str, Any]:
+    """A row without what merges make of it: these are deliveries, and derived again."""
+    if "merged_under" in row:
+        row |= {"merged_into": None, "merged_under": None, "joined": False}
+    if "joined_in" in row:
+        if row["joined_in"] is not None:
+            told = own[row["id"]].to_dict()
+            row |= {name: value for name, value in told.items() if name in row}
+        row["joined_in"] = None
+    return row
 
 
 def _underivable(db: Entities, entity: Any, sources: Sequence[str]) -> Any:

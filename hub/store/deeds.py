@@ -35,7 +35,7 @@ STUDENT, EVENT, ATTENDANCE, DELIVERY, DOUBT, UNDOING = (
     "undoing",
 )
 MADE, MERGED, HIDDEN, MEANT = "made", "merged", "hidden", "meant"
-WORD, SIGHTING = "word", "sighting"
+WORD, SIGHTING, REBUILT = "word", "sighting", "rebuilt"
 IDENTIFIERS = "identifiers."
 
 

@@ -30,6 +30,9 @@ _GROUPS = """
 OF_STUDENTS = f"{_GROUPS} WHERE a.student IN ({_STUDENTS}) ORDER BY a.id"
 OF_EVENTS = f"{_GROUPS} WHERE a.event IN ({_EVENTS}) ORDER BY a.id"
 OF_PAIR = f"{_GROUPS} WHERE a.student IN ({_STUDENTS}) AND a.event IN ({_EVENTS}) ORDER BY a.id"
+ROOTS = """
+    SELECT coalesce(s.merged_into, s.id), coalesce(e.merged_into, e.id)
+    FROM student s, event e WHERE s.id = ? AND e.id = ?"""
 MEMBERS = "SELECT a.id FROM attendance a WHERE a.joined_in = ? ORDER BY a.id"
 KEEP_OWN = """
     INSERT INTO own_attendance (attendance, checked_in_at, checked_out_at, state, sightings, source, via,
@@ -105,6 +108,12 @@ def regroup_events(
 def regroup(tx: Transaction, student: int, event: int, context: Context) -> None:
     """The same for one student at one event."""
     _regroup(tx, tx.rows(OF_PAIR, student, student, event, event), (), context)
+
+
+def regroup_pair(tx: Transaction, student: int, event: int, context: Context) -> None:
+    """The same for two rows, whatever they are told as."""
+    ((root, at),) = tx.rows(ROOTS, student, event)
+    regroup(tx, root, at, context)
 
 
 def retell(tx: Transaction, leader: int, context: Context) -> AttendanceRecord:

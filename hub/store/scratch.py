@@ -8,12 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hub.domain.delivery import Delivery
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
-EVENTS_MADE_NOW = "SELECT e.id, e.delivery FROM event e WHERE e.delivery = ? ORDER BY e.id"
-RENUMBER_EVENT = "UPDATE event SET id = ? WHERE id = ?"
-_REFERRING_TO_EVENT = ("event_identifier", "attendance")
+KEEP = """
+    INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
+        of_delivery, of_row)
+    VALUES (?, ?, ?, '{}', '', 'applied', 200, '{}', 0, ?, ?)"""
+RENUMBER_DEEDS = "UPDATE deed SET subject = ? WHERE what = ? AND subject = ? AND delivery = ?"
+_REFERRING = {
+    "student": ("student_identifier", "attendance", "disagreement"),
+    "event": ("event_identifier", "attendance"),
+}
 _REFERENCES = {
     "attendance": ("student", "event"),
     "attendance_identifier": ("attendance",),
@@ -33,18 +40,28 @@ def opened() -> Iterator[Store]:
             store.close()
 
 
-def give_ids(tx: Transaction, delivery: str, wanted: Sequence[int]) -> None:
-    """Give the events that a delivery has just made the ids that they have in another store: a check-in
-    may name an event by its id.
+def keep(tx: Transaction, delivery: Delivery) -> None:
+    """Have a delivery be there for those that name it, such as an undo; nothing of its content."""
+    values = (delivery.id, delivery.source, delivery.received_at, delivery.of, delivery.row)
+    tx.run(KEEP, *values)
+
+
+def give_ids(
+    tx: Transaction, delivery: str, made: Mapping[str, Mapping[str, Sequence[int]]]
+) -> None:
+    """Give the students and events that a delivery has just made the ids that they have in another store
+    (by table and delivery): others name them by these.
     """
-    made = [row[0] for row in tx.rows(EVENTS_MADE_NOW, delivery)]
-    for own, other in zip(made, wanted, strict=False):
-        if own == other or tx.rows(f"SELECT e.id FROM event e WHERE e.id = {int(other)}"):
-            continue
-        tx.run("PRAGMA defer_foreign_keys = ON")
-        tx.run(RENUMBER_EVENT, other, own)
-        for table in _REFERRING_TO_EVENT:
-            tx.run(f"UPDATE {table} SET event = ? WHERE event = ?", other, own)
+    for table, by_delivery in made.items():
+        rows = tx.rows(f"SELECT id FROM {table} WHERE delivery = ? ORDER BY id", delivery)
+        for (own,), other in zip(rows, by_delivery.get(delivery, ()), strict=False):
+            if own == other or tx.rows(f"SELECT id FROM {table} WHERE id = ?", other):
+                continue
+            tx.run("PRAGMA defer_foreign_keys = ON")
+            tx.run(f"UPDATE {table} SET id = ? WHERE id = ?", other, own)
+            for referring in _REFERRING[table]:
+                tx.run(f"UPDATE {referring} SET {table} = ? WHERE {table} = ?", other, own)
+            tx.run(RENUMBER_DEEDS, other, table, own, delivery)
 
 
 def empty(tx: Transaction, tables: Iterable[str]) -> None:

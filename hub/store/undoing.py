@@ -16,6 +16,7 @@ from hub.store import (
     events,
     evidence,
     merging,
+    rebuilding,
     student_edits,
     students,
 )
@@ -121,7 +122,9 @@ def _require_bare(tx: Transaction, deed: Deed, delivery: str) -> None:
 
 def _take_back(tx: Transaction, deed: Deed, delivery: str, context: Context) -> None:
     quiet = context._replace(undoable=False)
-    if deed.what == deeds.ATTENDANCE:
+    if deed.member == deeds.REBUILT:
+        rebuilding.change(tx, deed.subject, deed.after, deed.before, quiet)
+    elif deed.what == deeds.ATTENDANCE:
         evidence.undo(tx, deed.subject, deed.after or delivery, quiet)
     elif deed.what == deeds.DOUBT:
         tx.run(DROP_DOUBT, deed.member)
@@ -139,7 +142,9 @@ def _take_back(tx: Transaction, deed: Deed, delivery: str, context: Context) -> 
 
 def _do_again(tx: Transaction, deed: Deed, delivery: str, undone_by: str, context: Context) -> None:
     quiet = context._replace(undoable=False)
-    if deed.what == deeds.ATTENDANCE:
+    if deed.member == deeds.REBUILT:
+        rebuilding.change(tx, deed.subject, deed.before, deed.after, quiet)
+    elif deed.what == deeds.ATTENDANCE:
         evidence.redo(tx, deed.subject, undone_by, quiet)
     elif deed.what == deeds.DOUBT:
         tx.run(ADD_DOUBT, deed.member, delivery)

@@ -3,6 +3,8 @@
 from datetime import datetime
 
 import pytest
+from api.conftest import TOKEN
+from desk.test_imports import Importer
 from hubtest import LEGACY, ONETAP, Client, fixture
 
 from hub.domain.delivery import Emptied
@@ -188,3 +190,81 @@ def test_with_no_plugin_at_all_the_record_stands(make_hub, calls, rebuild):
     calls.attend("a1")
     rebuilt = rebuild(make_hub(without=("unified", "legacy", "secure", "onetap")))
     assert (rebuilt.differences, rebuilt.underivable) == ((), 3)
+
+
+class TestTheDesk:
+    """What the desk and imports said is derived with the rest."""
+
+    @pytest.fixture
+    def hub(self, make_hub):
+        return make_hub(admin_token=TOKEN)
+
+    @pytest.fixture
+    def desk(self, hub):
+        desk = Importer(hub)
+        for one in ("a1", "a2", "a3"):
+            desk.calls.student(one)
+        desk.calls.event(date="2024-01-15T18:00:00Z")
+        desk.calls.event(date="2024-01-22T18:00:00Z")
+        for one in ("a1", "a2"):
+            desk.calls.attend(one, check_in_time="2024-01-15T18:05:00Z")
+        return desk
+
+    def test_words_merges_undos_imports_and_replays(self, desk, rebuild):
+        done = desk.did("withdraw", attendance=1)
+        desk.undo(done["delivery"])
+        desk.did("correct", attendance=2, checked_in_at="2024-01-15T18:30:00Z")
+        desk.did("save_student", 201, identifiers={"a_number": "n1"})
+        desk.did("merge_students", keep="a1", merge="a2")
+        desk.calls.attend("a2", check_in_time="2024-01-22T18:05:00Z")
+        desk.calls.attend("a1", check_in_time="2024-01-22T18:01:00Z")
+        desk.did("withdraw", student="a2", event=2)
+        desk.did("check_in", 201, student="id:4", event=1)
+        refused = desk.calls.attend("a9", check_in_time="2024-01-15T18:05:00Z")
+        desk.did("replay", 201, delivery=refused.headers["x-delivery-id"], student="a3")
+        done = desk.imports("attendances", "a_number,Time\nn1,18:20\na3,18:21\n", event="2")
+        desk.undo(done["results"][0]["delivery"])
+        rebuilt = rebuild()
+        assert rebuilt.differences == ()
+        assert rebuilt.failed == 0
+
+    def test_what_a_faulty_plugin_did_is_made_right_and_taken_back(
+        self, desk, door, tmp_path, rebuild, rows
+    ):
+        broken = Client(door("'1'"))
+        broken.post("/api/webhook/door/", {"who": "a3", "event": "2"})
+        broken.post("/api/webhook/door/", {"who": "a2", "event": "2"})
+        before = desk.rows(state="all", evidence="true")
+        mended = door("payload['event']")
+        job = Rebuild(
+            mended.store, mended.plugins.hooks, mended.endpoints, mended.settings.time_zone
+        )
+        rebuilt = job.run(is_wanted=lambda found: True)
+        assert len(rebuilt.differences) == 3
+        assert desk.times() == [
+            ("a1", 1, "18:05", "", "present"),
+            ("a2", 1, "18:05", "", "present"),
+            *[(one, 2, *told) for one, _, *told in desk.times()[2:]],
+        ]
+        assert {(one[0], one[1]) for one in desk.times()[2:]} == {("a3", 2), ("a2", 2)}
+        assert rebuild(mended).differences == ()
+        desk.undo(rebuilt.applied_by)
+        after = desk.rows(state="all", evidence="true")
+        # What the rebuild made keeps its id, withdrawn.
+        assert [one for one in after if one["id"] in {row["id"] for row in before}] == before
+        assert {one["state"] for one in after[len(before) :]} == {"withdrawn"}
+
+    def test_from_the_terminal(self, desk, door, run, rows):
+        broken = Client(door("'1'"))
+        broken.post("/api/webhook/door/", {"who": "a3", "event": "2"})
+        folder = str(door("payload['event']").settings.plugins)
+        plugins = ("--plugins", folder)
+        (line,) = run("rebuild", *plugins, status=2)
+        assert line.endswith("rebuild: add --dry-run to see the differences, or --apply")
+        assert len(run("rebuild", "--dry-run", *plugins, status=1)) == 4
+        assert run("rebuild", "--apply", *plugins, status=1, input="n\n")[-1] == "Aborted!"
+        lines = run("rebuild", "--apply", "--yes", *plugins)
+        assert lines[-1].startswith("applied; to take it back: attendance-hub desk undo ")
+        assert run("rebuild", "--dry-run", *plugins)[0].startswith("attendances: 0 missing, 0 too")
+        run("desk", "undo", lines[-1].rpartition(" ")[2], *plugins)
+        assert len(run("rebuild", "--dry-run", *plugins, status=1)) == 4

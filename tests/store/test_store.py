@@ -49,6 +49,7 @@ from hub.store import (
     metadata,
     migrations,
     outbox,
+    rebuilding,
     sayings,
     scratch,
     settling,
@@ -273,7 +274,7 @@ class TestSchema:
         modules = (
             students, events, attendances, evidence, changes, mentions, tokens, deliveries,
             captures, forgettings, metadata, outbox, scratch, deeds, event_edits, joining, sayings,
-            settling, student_edits, undoing,
+            settling, student_edits, undoing, rebuilding,
         )  # fmt: skip
         statements = [
             value
