@@ -102,7 +102,7 @@ def ask(store: Store, named: str, meant: Meant | None = None) -> Asked:
         for name in person.identifiers:
             kind, _, value = name.partition(":")
             written.forget_identifier(tx, kind, value)
-        attendances = 0 if found.student is None else written.forget(tx, found.student, now)
+        attendances = sum(written.forget(tx, row, now) for row in found.rows)
         upto, emptied = delivery_id_at(now + LATE), len(found.deliveries)
         claim = forgettings.ask(tx, now, person.to_json(), upto, emptied, now + LEASE)
     return Asked(found.student is not None, attendances, claim)
@@ -124,11 +124,14 @@ def complete(store: Store, named: str, asked: Asked, progress: Progress) -> Forg
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A student's row, current and former names, and the deliveries that are about one of them."""
+    """A student's row, current and former names, and the deliveries that are about one of them; ``rows``
+    are all of the person's: those that were merged are one.
+    """
 
     student: int | None
     names: tuple[str, ...]
     deliveries: tuple[str, ...]
+    rows: tuple[int, ...] = ()
 
 
 def _named(db: Entities, named: str) -> _Named:
@@ -146,20 +149,21 @@ def _named(db: Entities, named: str) -> _Named:
                     raise Refused(f"{named} is no identifier any more; forget the student {label}")
         return _Named(None, tuple(names), tuple(about))
     before: dict[str, None] = {}
-    own = subjects.row_name(student)
+    rows = tuple(students.rows_of(db, student))
+    own = {subjects.row_name(row) for row in rows}
     for text in dict.fromkeys(about.values()):
         told = subjects.split(text)
-        if [name for name in told if name.startswith("#")] == [own]:
+        if (named_rows := {name for name in told if name.startswith("#")}) and named_rows <= own:
             before.update(dict.fromkeys(name for name in told if name not in names))
     former = [name for name in before if students.row_of(db, name) is None]
     if former:
         about |= kept_deliveries.about_students(db, former)
-    return _Named(student, (*names, *former), tuple(about))
+    return _Named(student, (*names, *former), tuple(about), rows)
 
 
 def _person(db: Entities, found: _Named) -> Person:
     identifiers = tuple(name for name in found.names if not name.startswith("#"))
     if found.student is None:
         return Person(identifiers)
-    first_name, last_name, *_ = students.shown(db, found.student)
-    return Person(identifiers, first_name, last_name)
+    own, *others = (students.shown(db, row)[:2] for row in found.rows)
+    return Person(identifiers, *own, tuple(one for one in others if one != own))

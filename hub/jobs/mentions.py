@@ -32,11 +32,14 @@ _NO_DATE = r"(?!\d{4}-\d\d-\d\d(?!\d)|\d\d[.-]\d\d[.-]\d{4}(?!\d)|\d+\.\d+(?![\w
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What a person is searched for by: identifiers as ``<kind>:<key>``, first and last name."""
+    """What a person is searched for by: identifiers as ``<kind>:<key>``, first and last name; ``others``
+    are the names, first and last, of rows that were merged with the person's.
+    """
 
     identifiers: tuple[str, ...]
     first_name: str = ""
     last_name: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
         """As one text, to be kept."""
@@ -46,7 +49,8 @@ class Person:
     def from_json(cls, text: str) -> "Person":
         """What ``to_json`` made a text of."""
         members = json.loads(text)
-        return cls(tuple(members.pop("identifiers")), **members)
+        others = tuple((first, last) for first, last in members.pop("others", ()))
+        return cls(tuple(members.pop("identifiers")), others=others, **members)
 
 
 class Mentions:
@@ -54,12 +58,13 @@ class Mentions:
 
     def __init__(self, person: Person) -> None:
         self._identifiers = [one for name in person.identifiers for one in _spelled(name)]
-        self._name = _parts(person.first_name, person.last_name)
+        names = (person.first_name, person.last_name), *person.others
+        self._names = [parts for name in names if (parts := _parts(*name))]
 
     @property
     def are_searched(self) -> bool:
         """Whether there is something to look for."""
-        return bool(self._identifiers or self._name)
+        return bool(self._identifiers or self._names)
 
     def identifier(self, forms: Iterable[str]) -> bool:
         """Whether one of the identifiers stands in one of the texts."""
@@ -67,8 +72,8 @@ class Mentions:
 
     def name(self, forms: Iterable[str]) -> bool:
         """Whether the first and the last name both stand in one of the texts, as whole words."""
-        return bool(self._name) and any(
-            all(one.stands_in(form) for one in self._name) for form in forms
+        return any(
+            all(one.stands_in(form) for one in name) for form in forms for name in self._names
         )
 
 

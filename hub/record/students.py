@@ -6,6 +6,7 @@ from pony.orm import select
 
 from hub.domain import subjects
 from hub.domain.identifiers import A_NUMBER, EMAIL, Identifier, student_identifier
+from hub.record.roster import merged_students
 from hub.store.store import Entities
 
 
@@ -22,9 +23,11 @@ def is_known(db: Entities, identifier: Identifier) -> bool:
 def row_of(db: Entities, text: str) -> int | None:
     """The id of the student whom ``text`` means, hidden ones included.
 
-    ``text`` is an A-number, an e-mail, or another identifier as ``<kind>:<value>``.
+    ``text`` is an A-number, an e-mail, or another identifier as ``<kind>:<value>``. Of one who was merged
+    into another it is the other's.
     """
-    return _owner(db, _meant(text))
+    owner = _owner(db, _meant(text))
+    return None if owner is None else merged_students(db).root(owner)
 
 
 def names(db: Entities, text: str) -> list[str]:
@@ -35,12 +38,24 @@ def names(db: Entities, text: str) -> list[str]:
     found = [subjects.student_name(identifier)]
     owner = _owner(db, identifier)
     if owner is not None:
-        found += names_of(db, owner)
+        for row in rows_of(db, owner):
+            found += _own_names(db, row)
     return list(dict.fromkeys(found))
+
+
+def rows_of(db: Entities, student: int) -> list[int]:
+    """The ids of all rows of the student with this id: those that were merged with it are the same
+    person's.
+    """
+    return merged_students(db).group(student)
 
 
 def names_of(db: Entities, student: int) -> list[str]:
     """All the names of the student with this id."""
+    return [name for row in rows_of(db, student) for name in _own_names(db, row)]
+
+
+def _own_names(db: Entities, student: int) -> list[str]:
     own = _identifiers(db, student)
     return [subjects.row_name(student), *(f"{kind}:{value}" for _, kind, value, _ in own)]
 
@@ -63,8 +78,10 @@ def shown(db: Entities, student: int) -> tuple[str, str, list[tuple[str, str]], 
     many attendances there are.
     """
     found = db.Student[student]
-    identifiers = [(kind, text) for _, kind, _, text in _identifiers(db, student)]
-    return found.first_name, found.last_name, identifiers, found.attendances.count()
+    rows = rows_of(db, student)
+    identifiers = [(kind, text) for row in rows for _, kind, _, text in _identifiers(db, row)]
+    attendances = sum(db.Student[row].attendances.count() for row in rows)
+    return found.first_name, found.last_name, identifiers, attendances
 
 
 def label(db: Entities, student: int) -> str | None:

@@ -347,6 +347,15 @@ def attend(tx: Transaction, operation: Attend, context: Context) -> Result:
     return replace(result, operation=operation)
 
 
+def whose(tx: Transaction, attendance: int, context: Context) -> tuple[StudentRecord, EventRecord]:
+    """The student and the event of an attendance."""
+    student, event, _ = tx.rows(STUDENT_AND_EVENT, attendance)[0]
+    who, what = tx.row(students.BY_ID, student), tx.row(events.ANY, event)
+    assert who is not None
+    assert what is not None
+    return students.record(who), events.record(tx, what, context)
+
+
 def _say(
     tx: Transaction,
     operation: Restore | Correct,

@@ -82,7 +82,7 @@ def schedule(tx: Transaction, operation: ScheduleEvent, context: Context) -> Res
 
 def show(tx: Transaction, operation: ShowEvent, context: Context) -> Result:
     """Show a hidden event again. Raises NotFound, and Contradicted for one that is not hidden."""
-    event = _hidden_too(tx, operation.event, context)
+    event = hidden_too(tx, operation.event, context)
     if event is None:
         raise events.unknown(operation.event)
     set_hidden(tx, event, None, context)
@@ -149,9 +149,10 @@ def _known(tx: Transaction, operation: ScheduleEvent, starts_at: str) -> int | N
     return None if row is None or (row[-1] and not row[8]) else events.root_id(tx, row[0])
 
 
-def _hidden_too(
+def hidden_too(
     tx: Transaction, named: str | Identifier | NamedEvent, context: Context
 ) -> int | None:
+    """The id of the event that ``named`` names, hidden ones included; one that was merged as such."""
     row: Row | None
     if isinstance(named, NamedEvent):
         row = events.meant_by_name(tx, named, context.received_at, context)

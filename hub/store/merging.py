@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hub.domain.corrections import MergeEvents, MergeStudents, SplitEvents, SplitStudents
+from hub.domain.identifiers import student_identifier
 from hub.domain.records import Change, Result
 from hub.errors import Contradicted
-from hub.store import changes, deeds, events, joining, students
+from hub.store import changes, deeds, event_edits, events, joining, students
 from hub.store.context import Context
 from hub.store.transaction import Transaction
 
@@ -96,23 +97,27 @@ def merge_events(tx: Transaction, operation: MergeEvents, context: Context) -> R
 
 
 def split_students(tx: Transaction, operation: SplitStudents, context: Context) -> Result:
-    """Have a student be itself again. Raises NotFound, Contradicted."""
-    found = students.find(tx, operation.merge)
-    if found is None:
+    """Have a student be itself again, also one whom a source has hidden. Raises NotFound,
+    Contradicted.
+    """
+    owner = students.owner_of(tx, student_identifier(operation.merge))
+    if owner is None:
         raise students.unknown(operation.merge)
-    split(tx, deeds.STUDENT, found.id, context)
-    row = tx.row(students.BY_ID, found.id)
+    split(tx, deeds.STUDENT, owner.student, context)
+    row = tx.row(students.BY_ID, owner.student)
     assert row is not None
     return context.result(operation, Change.UPDATED, student=students.record(row))
 
 
 def split_events(tx: Transaction, operation: SplitEvents, context: Context) -> Result:
-    """Have an event be itself again. Raises NotFound, Contradicted."""
-    found = events.find(tx, operation.merge, context.received_at, context)
-    if found is None:
+    """Have an event be itself again, also one that a source has hidden. Raises NotFound,
+    Contradicted.
+    """
+    event = event_edits.hidden_too(tx, operation.merge, context)
+    if event is None:
         raise events.unknown(operation.merge)
-    split(tx, deeds.EVENT, found.id, context)
-    row = tx.row(events.ANY, found.id)
+    split(tx, deeds.EVENT, event, context)
+    row = tx.row(events.ANY, event)
     assert row is not None
     return context.result(operation, Change.UPDATED, event=events.record(tx, row, context))
 

@@ -10,6 +10,7 @@ from hub.domain.identifiers import SINGLE
 from hub.domain.records import Change, Result
 from hub.errors import Contradicted, NotFound
 from hub.store import (
+    attendances,
     changes,
     deeds,
     event_edits,
@@ -217,8 +218,16 @@ def _result(tx: Transaction, operation: Undo, done: list[Deed], context: Context
     """What was changed, as the answer shows it: the last thing that the delivery did."""
     for deed in reversed(done):
         if deed.what == deeds.ATTENDANCE:
-            attendance = evidence.record(tx, deed.subject)
-            return context.result(operation, Change.UPDATED, attendance=attendance)
+            student, event = attendances.whose(tx, deed.subject, context)
+            # It is found by whom it is about: there is no evidence of it.
+            return context.result(
+                operation,
+                Change.UPDATED,
+                student=student,
+                event=event,
+                attendance=evidence.record(tx, deed.subject),
+                is_told=False,
+            )
         if deed.what == deeds.STUDENT:
             row = tx.row(students.BY_ID, deed.subject)
             assert row is not None

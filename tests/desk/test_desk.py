@@ -2,7 +2,7 @@
 
 import pytest
 from api.conftest import TOKEN, Api
-from hubtest import Calls
+from hubtest import ONETAP, Calls
 
 DESK = "/api/webhook/desk/"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -328,6 +328,18 @@ class TestMerging:
         assert desk.times() == [("a1", 1, "18:05", "", "present")]
         desk.did("split_students", merge="a2")
         assert desk.times() == [("a2", 1, "18:05", "", "present")]
+
+    def test_one_whom_a_source_hid_meanwhile_is_split(self, desk):
+        desk.did("merge_students", keep="a1", merge="a2")
+        onetap = {"event": "profile.deleted", "timestamp": "2024-01-20T08:00:12Z"}
+        created = {
+            "event": "profile.created", "timestamp": "2024-01-19T08:00:12Z",
+            "data": {"id": "p2", "name": "Ada Example", "email": "a2@example.edu"},
+        }  # fmt: skip
+        assert desk.client.post(ONETAP, created).status == 200
+        assert desk.client.post(ONETAP, {**onetap, "data": {"id": "p2"}}).status == 200
+        split = desk.did("split_students", merge="id:2")
+        assert (split["student"]["id"], split["student"]["hidden"]) == (2, True)
 
     def test_a_merge_is_undone_by_a_split_and_done_again(self, desk):
         attend(desk, "a1", "18:10")

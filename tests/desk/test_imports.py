@@ -9,6 +9,9 @@ import pytest
 from api.conftest import TOKEN
 from desk.test_desk import AUTH, Desk
 
+from hub.jobs.forget import forget
+from hub.jobs.whole import export_all
+
 ROSTER = (
     "A-Number,E-mail,First Name,Last Name,Card UID\r\n"
     "a1,a1@example.edu,Ada,Example,04:a2:b9\r\n"
@@ -269,3 +272,35 @@ class TestAttendances:
 def test_an_import_needs_the_scope_desk(desk):
     reply = desk.client.request("POST", "/api/imports/students/", b"a_number\na1\n", {}, "text/csv")
     assert (reply.status, reply.error) == (401, "Missing token")
+
+
+class TestForgetting:
+    """Who is forgotten is forgotten wherever the desk and imports have put them."""
+
+    def test_through_merges_imports_corrections_and_undos(self, desk, hub):
+        roster = (
+            "A-Number,E-mail,First Name,Last Name\n"
+            "a12345,ada@example.edu,Augusta,Lovelace-Example\n"
+            "b99999,grace@example.edu,Grace,Sample\n"
+        )
+        desk.imports("students", roster)
+        desk.calls.student("m67890", first_name="Countess", last_name="Byronne")
+        desk.calls.event(date="2024-01-15T18:00:00Z")
+        done = desk.did("save_student", student="a12345", identifiers={"email": "al@example.edu"})
+        sheet = desk.imports("attendances", "Email\nal@example.edu\n", event="1")
+        desk.calls.attend("m67890", "1", check_in_time="2024-01-15T18:05:00Z")
+        merged = desk.did("merge_students", keep="a12345", merge="m67890")
+        word = desk.did("withdraw", student="m67890", event=1)
+        desk.undo(word["delivery"])
+        desk.did("correct", student="a12345", event=1, checked_in_at="2024-01-15T18:09:00Z")
+        desk.undo(done["delivery"])
+        forget(hub.store, "m67890")
+        told = b"".join(export_all(hub.store)).decode().lower()
+        for secret in ("a12345", "m67890", "ada@", "al@example", "augusta", "lovelace", "byronne"):
+            assert secret not in told, secret
+        assert "grace@example.edu" in told
+        assert desk.api("/api/events/1/").json["attendances"] == 1
+        for one in (merged["delivery"], word["delivery"], sheet["results"][0]["delivery"]):
+            assert desk("undo", delivery=one).error == "Forgotten"
+        assert desk.api("/api/students/1/").status == 404
+        assert [one["id"] for one in desk.api("/api/students/").json["students"]] == [2]
