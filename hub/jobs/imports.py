@@ -169,7 +169,7 @@ class Imports:
             found = named.events(db, text)
             if not found:
                 raise NotFound(f"Event with identifier {text[:64]} not found")
-            roots = record.starts(db, found)
+            roots = record.starts(db, found, text.strip())
         if len(roots) > 1:
             raise Refused(
                 f"Several events are named {text[:64]}", "Give the id of the one that is meant"

@@ -62,8 +62,13 @@ def _students(db: Entities, delivery: str) -> set[int]:
     return shown
 
 
-def starts(db: Entities, events: Sequence[int]) -> list[tuple[int, datetime]]:
-    """The events with these ids that are shown, each with its start; of merged ones what is kept."""
+def starts(db: Entities, events: Sequence[int], named: str) -> list[tuple[int, datetime]]:
+    """The events with these ids that are shown, each with its start; of merged ones the one whose id is
+    ``named``, or else what is kept.
+    """
+    if named.isdigit() and int(named) in events:
+        events = [int(named)]
+        return list(select((e.id, e.starts_at) for e in db.Event if e.id in events))
     merged = merged_events(db)
     roots = sorted({merged.root(one) for one in events})
     rows = select((e.id, e.starts_at) for e in db.Event if e.id in roots and e.hidden_at is None)

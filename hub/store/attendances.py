@@ -138,6 +138,8 @@ def _seen_again(
         witness = Witness(row[0], moment, context.source_of(operation), _participant(operation))
         raise WithdrawnAtDesk(witness) if stays_withdrawn else AlreadyCheckedIn(witness)
     said = _said(Kind.CHECK_IN, moment, operation, context)
+    if row[3] == State.JOINED:
+        evidence.begin(tx, row[0], context)
     is_new = evidence.add(tx, row[0], said, context, _participant(operation))
     if not is_new and not operation.repeatable:
         raise AlreadyCheckedIn
@@ -205,6 +207,7 @@ def _keep_seen(tx: Transaction, seen: Witness, said: Said, context: Context) -> 
     attendance that it is of.
     """
     if seen.attendance is not None:
+        evidence.begin(tx, seen.attendance, context)
         is_new = evidence.add(tx, seen.attendance, said, context, seen.participant)
         if is_new:
             evidence.settle(tx, seen.attendance, said, context)
@@ -235,10 +238,10 @@ def witness(tx: Transaction, seen: Witness, context: Context) -> bool:
         # Another of the same delivery may have made it.
         row = tx.row(BY_STUDENT_AND_EVENT, seen.student, seen.event)
         seen = seen if row is None else replace(seen, attendance=row[0])
-    if seen.attendance is None:
+    if seen.student:
         said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
         return _keep_seen(tx, seen, said, context)[0]
-    if tx.row(EXISTS, seen.attendance) is None:
+    if seen.attendance is None or tx.row(EXISTS, seen.attendance) is None:
         return False  # it was made by this very delivery, and undone with it
     said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
     if not evidence.add(tx, seen.attendance, said, context, seen.participant):

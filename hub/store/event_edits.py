@@ -228,7 +228,7 @@ def _changed(
     after |= {kind: [] for kind in before if kind not in after}
     change = Change.UNCHANGED
     if deeds.add_differences(tx, context, deeds.EVENT, event, before, after):
-        changes.add(tx, changes.EVENT_SAVED, event, context)
+        events.tell_saved(tx, event, context)
         change = Change.UPDATED
     return context.result(operation, change, event=_record(tx, event, context))
 

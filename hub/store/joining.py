@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from hub.domain.evidence import Own, State, together
+from hub.domain.evidence import Own, State, together, weigh
 from hub.domain.records import AttendanceRecord
 from hub.store import changes, sayings
 from hub.store.context import Context
@@ -154,6 +154,7 @@ def _join(
     if is_firm:
         rows = [row for one, _ in members for row in tx.rows(sayings.FIRM, one)]
         words = [sayings.said(tx, row) for row in sorted(rows)]
+        owns = [_as_seen(tx, own) for own in owns]
     whole = together(owns, words)
     row = tx.row(SHOWN, whole.attendance)
     assert row is not None
@@ -181,6 +182,23 @@ def _join(
             tx.run(PART_OF, whole.attendance, one)
             changes.add(tx, changes.WITHDRAWN, one, context)
     return AttendanceRecord(whole.attendance, whole.checked_in_at, whole.checked_out_at)
+
+
+def _as_seen(tx: Transaction, own: Own) -> Own:
+    """An attendance as the sightings that stand have it, whatever was said with authority: that is said
+    of all together.
+    """
+    rows = tx.rows(sayings.STANDING, own.attendance)
+    seen = [sayings.said(tx, row)._replace(firm=False, correction=None) for row in sorted(rows)]
+    found = weigh(seen)
+    if found.checked_in_at is None:
+        return own
+    return own._replace(
+        state=found.state,
+        checked_in_at=found.checked_in_at,
+        checked_out_at=found.checked_out_at,
+        sightings=found.sightings,
+    )
 
 
 def _part(tx: Transaction, attendance: int, context: Context) -> None:

@@ -25,6 +25,7 @@ class _Kind(NamedTuple):
     what: str
     merged: str
     split: str
+    saved: str
     regroup: _Regroup
 
     @property
@@ -62,9 +63,19 @@ class _Kind(NamedTuple):
 
 
 _STUDENTS = _Kind(
-    "student", changes.STUDENT_MERGED, changes.STUDENT_SPLIT, joining.regroup_students
+    "student",
+    changes.STUDENT_MERGED,
+    changes.STUDENT_SPLIT,
+    changes.STUDENT_SAVED,
+    joining.regroup_students,
 )
-_EVENTS = _Kind("event", changes.EVENT_MERGED, changes.EVENT_SPLIT, joining.regroup_events)
+_EVENTS = _Kind(
+    "event",
+    changes.EVENT_MERGED,
+    changes.EVENT_SPLIT,
+    changes.EVENT_SAVED,
+    joining.regroup_events,
+)
 KINDS = {deeds.STUDENT: _STUDENTS, deeds.EVENT: _EVENTS}
 
 
@@ -147,6 +158,7 @@ def join(tx: Transaction, what: str, keep: int, merge: int, context: Context) ->
         changes.add(tx, kind.merged, one, context)
     tx.run(kind.set_under, keep, merge)
     tx.run(kind.set_joined, True, root)
+    changes.add(tx, kind.saved, root, context)
     kind.regroup(tx, (root,), moved, context)
 
 
@@ -162,6 +174,7 @@ def split(tx: Transaction, what: str, merge: int, context: Context) -> None:
     for one in moved:
         tx.run(kind.join, None if one == merge else merge, one)
         changes.add(tx, kind.split if one == merge else kind.merged, one, context)
+    changes.add(tx, kind.saved, root, context)
     for one in (root, merge):
         is_joined = len(tx.rows(kind.group, one, one)) > 1
         tx.run(kind.set_joined, is_joined, one)

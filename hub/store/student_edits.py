@@ -60,7 +60,8 @@ def enrol(tx: Transaction, operation: EnrolStudent, context: Context) -> Result:
     given = {name: getattr(operation, name) for name in _NAMES[:3] if getattr(operation, name)}
     if found is None:
         return _make(tx, operation, operation.identifiers, given, context)
-    student = students.root_id(tx, found[0])
+    # Of one who was merged: whose identifier was found.
+    student = found[0]
     before = members(tx, student)
     lacking = []
     for identifier in operation.identifiers:
@@ -68,7 +69,7 @@ def enrol(tx: Transaction, operation: EnrolStudent, context: Context) -> Result:
         if any(value == identifier.key for value, _ in own):
             continue
         if students.owner_of(tx, identifier) is not None and not _is_free(tx, identifier, student):
-            continue  # of one who was merged into the student
+            continue  # of one with whom the student is merged
         if identifier.kind == A_NUMBER and own:
             raise Contradicted(
                 f"Student {student} has another A-number",
@@ -198,7 +199,7 @@ def _changed(
     after |= {kind: [] for kind in before if kind not in after}
     change = Change.UNCHANGED
     if deeds.add_differences(tx, context, deeds.STUDENT, student, before, after):
-        changes.add(tx, changes.STUDENT_SAVED, student, context)
+        students.tell_saved(tx, student, context)
         change = Change.UPDATED
     row = tx.row(students.BY_ID, student)
     assert row is not None

@@ -277,8 +277,16 @@ def _result(
     row = tx.row(BY_ID, student)
     assert row is not None
     if change is not Change.UNCHANGED:
-        changes.add(tx, changes.STUDENT_SAVED, student, context)
+        tell_saved(tx, student, context)
     return context.result(operation, change, student=record(row), foreign=foreign)
+
+
+def tell_saved(tx: Transaction, student: int, context: Context) -> None:
+    """Tell that a student has changed, and whoever it is told as: its identifiers are the other's too."""
+    changes.add(tx, changes.STUDENT_SAVED, student, context)
+    root = root_id(tx, student)
+    if root != student:
+        changes.add(tx, changes.STUDENT_SAVED, root, context)
 
 
 def owner_of(tx: Transaction, identifier: Identifier) -> Owner | None:

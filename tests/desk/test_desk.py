@@ -329,6 +329,27 @@ class TestMerging:
         desk.did("split_students", merge="a2")
         assert desk.times() == [("a2", 1, "18:05", "", "present")]
 
+    def test_the_sightings_of_both_count_whatever_was_said_of_one(self, desk):
+        attend(desk, "a1", "18:05")
+        attend(desk, "a2", "18:10")
+        desk.did("withdraw", student="a1", event=1)
+        desk.did("check_in", student="a2", event=1, at="2024-01-15T18:30:00Z")
+        desk.did("merge_students", keep="a1", merge="a2")
+        assert desk.times() == [("a1", 1, "18:05", "", "present")]
+        assert desk.rows()[0]["sightings"] == 3
+
+    def test_whoever_follows_is_told_of_the_kept_ones_identifiers(self, desk):
+        cursor = desk.api("/api/changes/", after="now").json["next"]
+        desk.did("merge_students", keep="a1", merge="a2")
+        told = desk.api("/api/changes/", after=cursor).json
+        assert [(one["type"], one["student"]["id"]) for one in told["changes"]] == [
+            ("student.merged", 2), ("student.saved", 1),
+        ]  # fmt: skip
+        assert len(told["changes"][1]["student"]["identifiers"]) == 4
+        desk.calls.unified("student", "update", student_identifier="a2", email="x@example.edu")
+        told = desk.api("/api/changes/", after=told["next"]).json
+        assert [one["student"]["id"] for one in told["changes"]] == [2, 1]
+
     def test_one_whom_a_source_hid_meanwhile_is_split(self, desk):
         desk.did("merge_students", keep="a1", merge="a2")
         onetap = {"event": "profile.deleted", "timestamp": "2024-01-20T08:00:12Z"}

@@ -269,6 +269,23 @@ class TestAttendances:
         assert len(desk.rows()) == 1
 
 
+def test_rows_are_of_whom_and_what_they_name_though_they_were_merged(desk):
+    desk.calls.student("a1")
+    desk.calls.student("a2", first_name="Bo")
+    desk.calls.event(date="2024-01-15T18:00:00Z")
+    desk.calls.event(date="2024-01-16T18:00:00Z")
+    desk.did("merge_students", keep="a1", merge="a2")
+    desk.did("merge_events", keep=2, merge=1)
+    desk.imports("students", "A-Number,First Name,Card UID\na2,Ren,bb01\n")
+    desk.imports("attendances", "A-Number,Time\na2,18:09\n", event="1")
+    desk.did("split_students", merge="a2")
+    desk.did("split_events", merge=1)
+    assert desk.times() == [("a2", 1, "18:09", "", "present")]
+    first, second = desk.api("/api/students/").json["students"]
+    assert (first["first_name"], second["first_name"]) == ("Ada", "Ren")
+    assert desk.api("/api/students/", identifier="card:bb01").json["students"] == [second]
+
+
 def test_an_import_needs_the_scope_desk(desk):
     reply = desk.client.request("POST", "/api/imports/students/", b"a_number\na1\n", {}, "text/csv")
     assert (reply.status, reply.error) == (401, "Missing token")
