@@ -59,7 +59,8 @@ class Hub:
             self.store, hooks, self.endpoints, names, self._committed, settings.time_zone
         )
         self.tokens = Tokens(self.store, settings.admin_token)
-        self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings)
+        lasting = [one.source.name for one in self.endpoints if one.source.authority]
+        self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings, lasting)
         shown = ShownObjects(self.store, settings.time_zone)
         inside = Inside(self.replays.inside, shown.of)
         self.webhooks = Webhooks(

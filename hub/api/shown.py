@@ -24,6 +24,8 @@ def summary(kept: KeptDelivery) -> dict[str, Any]:
         "attempts": kept.attempts,
         "emptied": kept.emptied,
         "key_of": kept.key_holder,
+        "of": delivery.of,
+        "row": delivery.row,
     }
 
 

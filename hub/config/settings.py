@@ -95,7 +95,10 @@ class Settings:
         30, readers.whole_number(1, 3650), "How long an idempotency key is remembered", "days"
     )
     keep_bodies: int = _setting(
-        90, readers.whole_number(1, 36_500), "How long the bodies of deliveries are kept", "days"
+        90,
+        readers.whole_number(1, 36_500),
+        "How long the bodies of deliveries are kept; those of the desk stay",
+        "days",
     )
     keep_refused: int = _setting(
         10_485_760,

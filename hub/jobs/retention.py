@@ -1,7 +1,7 @@
 """Retention: the bodies of old deliveries are emptied, a few at a time; the rest of the row stays."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from hub.domain.delivery import Emptied
@@ -15,9 +15,14 @@ _REST = 0.05
 
 
 def empty_old_bodies(
-    store: Store, days: int, now: datetime, go_on: Callable[[], bool] = lambda: True
+    store: Store,
+    days: int,
+    now: datetime,
+    go_on: Callable[[], bool] = lambda: True,
+    but: Collection[str] = (),
 ) -> int:
-    """Empty the bodies of deliveries received more than ``days`` before ``now``; how many they were.
+    """Empty the bodies of deliveries received more than ``days`` before ``now``, ``but`` those to some
+    sources; how many they were.
 
     Stops early once ``go_on`` says no. Raises StoreUnavailable.
     """
@@ -25,7 +30,7 @@ def empty_old_bodies(
     after, emptied = "", 0
     while go_on():
         with store.reading() as db:
-            old = full_before(db, cutoff, after, _BATCH)
+            old = full_before(db, cutoff, after, _BATCH, but)
         due = [identifier for identifier, received_at in old if received_at < cutoff]
         if due:
             with store.writing() as tx:

@@ -38,13 +38,23 @@ _MOST_NAMED = 10_000
 
 
 class Upkeep:
-    """The thread, and the students and events that have appeared since it last looked."""
+    """The thread, and the students and events that have appeared since it last looked. What came to the
+    ``lasting`` sources keeps its body whatever its age.
+    """
 
-    def __init__(self, store: Store, replays: Replays, tokens: Tokens, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        replays: Replays,
+        tokens: Tokens,
+        settings: Settings,
+        lasting: Collection[str] = (),
+    ) -> None:
         self._store = store
         self._replays = replays
         self._tokens = tokens
         self._days = settings.keep_bodies
+        self._lasting = lasting
         self._applies = settings.apply_waiting
         self._appeared = _Appeared()
         self._clock = _Clock(timedelta(days=self._days))
@@ -187,7 +197,11 @@ class Upkeep:
             _log.warning("the clock may be wrong; no body is emptied for its age for a day")
             return _DAY
         emptied = empty_old_bodies(
-            self._store, self._days, utc_now(), lambda: not self._ending.is_set()
+            self._store,
+            self._days,
+            utc_now(),
+            lambda: not self._ending.is_set(),
+            self._lasting,
         )
         if emptied:
             _log.info("emptied the bodies of %d deliveries, %d days old", emptied, self._days)

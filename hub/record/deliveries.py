@@ -1,7 +1,7 @@
 """The kept deliveries: found again, in pages, with all their attempts."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -173,16 +173,17 @@ def waiting(db: Entities, after: str, limit: int, wanted: Wanted = ALL) -> list[
 
 
 def full_before(
-    db: Entities, cutoff: datetime, after: str, limit: int
+    db: Entities, cutoff: datetime, after: str, limit: int, but: Collection[str] = ()
 ) -> list[tuple[str, datetime]]:
-    """Deliveries that have a body, above the id ``after`` and made before ``cutoff``: ids and times of
-    receipt, the oldest first.
+    """Deliveries that have a body, above the id ``after`` and made before ``cutoff``, ``but`` those to
+    some sources: ids and times of receipt, the oldest first.
     """
+    others = list(but)
     upto = delivery_id_at(cutoff)
     found = select(
         (d.id, d.received_at)
         for d in db.Delivery
-        if d.id > after and d.id < upto and d.emptied is None
+        if d.id > after and d.id < upto and d.emptied is None and d.source not in others
     )
     return list(found.order_by(1).limit(limit))
 

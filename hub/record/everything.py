@@ -53,7 +53,8 @@ def of(db: Entities, student: int) -> Everything | None:
 
 
 def _attendances(db: Entities, student: int) -> list[tuple[Attendance, str]]:
-    wanted = Attendances(students=(student,), states=TOLD)
+    rows = students.rows_of(db, student)
+    wanted = Attendances(students=tuple(rows), states=TOLD)
     after, told = 0, []
     while True:
         page = attendances.page(db, wanted, after, _PAGE, evidence=True)
@@ -61,7 +62,7 @@ def _attendances(db: Entities, student: int) -> list[tuple[Attendance, str]]:
         if len(page) < _PAGE:
             break
         after = page[-1].id
-    metadata = dict(select((a.id, a.metadata) for a in db.Attendance if a.student.id == student))
+    metadata = dict(select((a.id, a.metadata) for a in db.Attendance if a.student.id in rows))
     return [(one, metadata[one.id]) for one in told]
 
 

@@ -23,10 +23,10 @@ from hub.store import (
 )
 from hub.store.context import Context
 from hub.store.deeds import Deed
-from hub.store.transaction import Transaction
+from hub.store.transaction import Row, Transaction
 
 DELIVERY = "SELECT emptied, of_delivery FROM delivery WHERE id = ?"
-ROWS = "SELECT id FROM delivery WHERE of_delivery = ? ORDER BY of_row DESC, id DESC"
+ROWS = "SELECT id, emptied FROM delivery WHERE of_delivery = ? ORDER BY of_row DESC, id DESC"
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL, body_digest = NULL WHERE id = ?"
 DROP_DOUBT = "DELETE FROM settled_doubt WHERE doubt = ?"
 ADD_DOUBT = "INSERT INTO settled_doubt (doubt, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING"
@@ -46,7 +46,7 @@ def undo(tx: Transaction, operation: Undo, context: Context) -> Result:
         raise NotFound(f"Delivery {delivery[:64]} not found")
     if row[0] == Emptied.FORGOTTEN.value:
         raise Contradicted("Forgotten", "It told of a student who was forgotten")
-    rows = [one for (one,) in tx.rows(ROWS, delivery)]
+    rows = tx.rows(ROWS, delivery)
     if rows:
         return _undo_import(tx, operation, rows, context)
     result = _undo_one(tx, operation, delivery, context)
@@ -55,9 +55,12 @@ def undo(tx: Transaction, operation: Undo, context: Context) -> Result:
     return result
 
 
-def _undo_import(tx: Transaction, operation: Undo, rows: list[str], context: Context) -> Result:
+def _undo_import(tx: Transaction, operation: Undo, rows: list[Row], context: Context) -> Result:
     done, left = 0, []
-    for one in rows:
+    for one, emptied in rows:
+        if emptied == Emptied.FORGOTTEN.value:
+            left.append(f"{one}: Forgotten")
+            continue
         if not deeds.of(tx, one):
             tx.run(RELEASE_KEY, one)
             continue  # refused, or it found all as it was

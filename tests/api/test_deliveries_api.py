@@ -159,6 +159,8 @@ class TestSearch:
             "attempts": 1,
             "emptied": None,
             "key_of": None,
+            "of": None,
+            "row": None,
         }
 
     @pytest.mark.parametrize(

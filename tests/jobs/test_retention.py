@@ -51,6 +51,13 @@ def test_old_bodies_go_and_rows_stay(hub, calls, client, rows, age):
     assert empty_old_bodies(hub.store, 90, utc_now()) == 0
 
 
+def test_what_came_to_a_source_with_authority_keeps_its_body(hub, client, rows, age):
+    client.post(LEGACY, {})
+    age(91, rows)
+    assert empty_old_bodies(hub.store, 90, utc_now(), but=("legacy",)) == 0
+    assert hub.upkeep._lasting == ["desk"]
+
+
 def test_more_than_a_page_of_them(hub, client, rows, age, monkeypatch):
     monkeypatch.setattr("hub.jobs.retention._BATCH", 2)
     for _ in range(5):
