@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -71,8 +72,11 @@ def schedule(tx: Transaction, operation: ScheduleEvent, context: Context) -> Res
     event = _known(tx, operation, given["starts_at"])
     if event is None:
         return _make(tx, operation, given, context)
-    if tx.rows(HIDDEN, event) and tx.rows(HIDDEN, event)[0][1]:
+    hidden = tx.row(HIDDEN, event)
+    if hidden is not None and hidden[1]:
         raise events.unknown(operation.name)
+    if hidden is not None:
+        return _show_again(tx, operation, event, given, context)
     before = members(tx, event)
     for one in operation.identifiers:
         if tx.row(OWNER, one.kind, one.key) is None:
@@ -144,9 +148,9 @@ def _known(tx: Transaction, operation: ScheduleEvent, starts_at: str) -> int | N
     for one in operation.identifiers:
         row = tx.row(OWNER, one.kind, one.key)
         if row is not None:
-            return events.root_id(tx, row[0])
+            return int(row[0])
     row = tx.row(events.BY_NAME_AND_START, operation.name, datetime.fromisoformat(starts_at))
-    return None if row is None or (row[-1] and not row[8]) else events.root_id(tx, row[0])
+    return None if row is None else int(row[0])
 
 
 def hidden_too(
@@ -188,8 +192,10 @@ def _make(
 ) -> Result:
     starts_at = datetime.fromisoformat(given["starts_at"])
     same = tx.row(events.BY_NAME_AND_START, given["name"], starts_at)
-    if same is not None:
+    if same is not None and (not same[-1] or same[8]):
         raise events.taken(given["name"], starts_at, context)
+    if same is not None:
+        return _show_again(tx, operation, same[0], given, context)
     ends_at = given.get("ends_at")
     _require_order(given["starts_at"], ends_at)
     event = tx.insert(
@@ -212,6 +218,23 @@ def _make(
     deeds.add(tx, context, deeds.EVENT, event, deeds.MADE, None, True)
     changes.add(tx, changes.EVENT_SAVED, event, context)
     return context.result(operation, Change.CREATED, event=_record(tx, event, context))
+
+
+def _show_again(
+    tx: Transaction,
+    operation: EditEvent | ScheduleEvent,
+    event: int,
+    given: Mapping[str, Any],
+    context: Context,
+) -> Result:
+    """An event that a source or an undo has hidden, as if it were new."""
+    set_hidden(tx, event, None, context)
+    before = members(tx, event)
+    for one in operation.identifiers:
+        if tx.row(OWNER, one.kind, one.key) is None:
+            tx.run(events.ADD_IDENTIFIER, one.kind, one.key, one.text, event)
+    found = _changed(tx, operation, event, before, given, context)
+    return replace(found, change=Change.CREATED)
 
 
 def _changed(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub.domain.corrections import EditStudent, EnrolStudent, ShowStudent
@@ -160,9 +161,17 @@ def _make(
     given: Mapping[str, Any],
     context: Context,
 ) -> Result:
-    students.release(
-        tx, [one for one in identifiers if students.owner_of(tx, one) is not None], context
-    )
+    """A new student; or one whom a source or an undo has hidden, shown again."""
+    own = tuple(students.distinct(tuple(identifiers)))
+    hidden, of_others = students.hidden_one(tx, own)
+    students.release(tx, of_others, context)
+    if hidden is not None:
+        set_hidden(tx, hidden, None, context)
+        before = members(tx, hidden)
+        for identifier in own:
+            students.set_identifier(tx, hidden, identifier)
+        found = _changed(tx, operation, hidden, before, given, context)
+        return replace(found, change=Change.CREATED)
     student = tx.insert(
         INSERT,
         given.get("first_name", ""),
@@ -175,7 +184,7 @@ def _make(
         context.received_at,
         context.received_at,
     )
-    for identifier in students.distinct(tuple(identifiers)):
+    for identifier in own:
         students.set_identifier(tx, student, identifier)
     deeds.add(tx, context, deeds.STUDENT, student, deeds.MADE, None, True)
     changes.add(tx, changes.STUDENT_SAVED, student, context)

@@ -145,7 +145,7 @@ def shown_name(named: str | Identifier) -> str:
 
 def create(tx: Transaction, operation: CreateStudent, context: Context) -> Result:
     """Create a student, or show a hidden one again. Refused where an identifier is taken."""
-    hidden, of_others = _require_free(tx, operation.identifiers)
+    hidden, of_others = hidden_one(tx, operation.identifiers)
     release(tx, of_others, context)
     if hidden is None:
         student = _insert(tx, operation, operation.is_admin, context)
@@ -334,7 +334,7 @@ def release(tx: Transaction, identifiers: Iterable[Identifier], context: Context
             changes.add(tx, changes.STUDENT_HIDDEN, student, context)
 
 
-def _require_free(
+def hidden_one(
     tx: Transaction, identifiers: tuple[Identifier, ...]
 ) -> tuple[int | None, list[Identifier]]:
     """Refuse identifiers that are taken; tell the one hidden student whom they mean, if any (by the

@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.domain.corrections import Undo
 from hub.domain.delivery import Emptied
-from hub.domain.identifiers import SINGLE
+from hub.domain.identifiers import SINGLE, Identifier
 from hub.domain.records import Change, Result
 from hub.errors import Contradicted, NotFound
 from hub.store import (
@@ -186,14 +186,19 @@ def _set(tx: Transaction, deed: Deed, now: Any, wanted: Any, context: Context) -
     saved = changes.STUDENT_SAVED if deed.what == deeds.STUDENT else changes.EVENT_SAVED
     if deed.member.startswith(deeds.IDENTIFIERS):
         kind = deed.member.removeprefix(deeds.IDENTIFIERS)
-        _set_identifiers(tx, deed, kind, now or [], wanted or [])
+        _set_identifiers(tx, deed, kind, now or [], wanted or [], context)
     elif edits.members(tx, deed.subject)[deed.member] == now:
         edits.set_member(tx, deed.subject, deed.member, wanted, context)
     changes.add(tx, saved, deed.subject, context)
 
 
 def _set_identifiers(
-    tx: Transaction, deed: Deed, kind: str, now: list[list[str]], wanted: list[list[str]]
+    tx: Transaction,
+    deed: Deed,
+    kind: str,
+    now: list[list[str]],
+    wanted: list[list[str]],
+    context: Context,
 ) -> None:
     is_student = deed.what == deeds.STUDENT
     edits: Any = student_edits if is_student else event_edits
@@ -204,6 +209,10 @@ def _set_identifiers(
         if value in [one for one, _ in now]:
             continue
         owner = tx.row(students.OWNER if is_student else event_edits.OWNER, kind, value)
+        if is_student and owner is not None and owner[0] != deed.subject and owner[1]:
+            # Of one who is hidden, such as one who was made by what is undone by now.
+            students.release(tx, (Identifier(kind, value),), context)
+            owner = None
         if owner is not None and owner[0] != deed.subject:
             raise Contradicted(
                 f"{kind} {shown} is {deed.what} {owner[0]}'s now",

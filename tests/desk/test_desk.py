@@ -207,6 +207,13 @@ class TestStudents:
         reply = desk("undo", delivery=done["delivery"])
         assert (reply.status, reply.error) == (409, "email a1@example.edu is student 2's now")
 
+    def test_an_identifier_comes_back_from_one_whose_making_was_undone(self, desk):
+        taken = desk.did("save_student", student="a1", identifiers={"email": None})
+        made = desk.did("save_student", 201, identifiers={"email": "a1@example.edu"})
+        desk.undo(made["delivery"])
+        desk.undo(taken["delivery"])
+        assert desk.api("/api/students/1/").json["email"] == "a1@example.edu"
+
     def test_what_a_source_renamed_since_stays(self, desk):
         done = desk.did("save_student", student="a1", first_name="Grace")
         desk.calls.unified("student", "update", student_identifier="a1", first_name="Edsger")

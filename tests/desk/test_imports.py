@@ -95,6 +95,18 @@ class TestStudents:
         again = desk.imports("students", ROSTER)
         assert again["created"] == 2
 
+    def test_what_came_of_who_was_imported_is_there_when_they_come_again(self, desk):
+        done = desk.imports("students", ROSTER)
+        desk.calls.event(date="2024-01-15T18:00:00Z")
+        desk.calls.attend("a1", check_in_time="2024-01-15T18:05:00Z")
+        desk.undo(done["import"])
+        assert desk.rows() == []
+        again = desk.imports("students", ROSTER)
+        assert again["created"] == 2
+        assert desk.times() == [("a1", 1, "18:05", "", "present")]
+        desk.undo(again["import"])
+        assert desk.rows() == []
+
     def test_what_the_desk_said_later_hinders_its_row_alone(self, desk):
         desk.imports("students", "a_number,first_name\na1,Ada\na2,Grace\n")
         change = desk.imports("students", "a_number,first_name\na1,Augusta\na2,Amazing\n")
@@ -190,6 +202,20 @@ class TestEvents:
             "2026-01-14T01:00:00Z", "2026-01-14T03:00:00Z", 3,
         )  # fmt: skip
         assert second["ends_at"] is None
+
+    def test_a_calendar_that_was_undone_comes_again(self, desk):
+        body = "Subject,Start Date\nKick-off,2026-01-13 18:00\n"
+        done = desk.imports("events", body)
+        desk.undo(done["import"])
+        assert desk.api("/api/events/").json["events"] == []
+        again = desk.imports("events", body.replace("Start Date\n", "Start Date,Points\n").replace(
+            "18:00\n", "18:00,4\n"
+        ))  # fmt: skip
+        assert desk.outcomes(again) == [(2, "created")]
+        (event,) = desk.api("/api/events/").json["events"]
+        assert (event["id"], event["points"]) == (1, 4)
+        desk.undo(again["import"])
+        assert desk.api("/api/events/").json["events"] == []
 
     def test_an_order_that_cannot_be_known_is_asked_for(self, desk):
         body = "Subject,Start Date\nKick-off,3/4/2026\n"
