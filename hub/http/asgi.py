@@ -43,6 +43,9 @@ _REST = 3.0
 _QUIET = 1.0
 """Seconds without any other request after which heavy ones need not leave them time."""
 
+_MOST_LARGE = 2
+"""Files over the limit of other bodies that are received at once."""
+
 _MODEST_FOR = 32
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.0004, 0.002
 
@@ -62,6 +65,7 @@ class Adapter:
         self._application = application
         self._body_limit = settings.body_limit
         self._import_limit = settings.import_limit
+        self._large = 0
         self._timeout = settings.body_timeout
         self._connections = connections
         self.lanes = Lanes(application.routes)
@@ -78,8 +82,16 @@ class Adapter:
         environ = environ_of(scope)
         loop = asyncio.get_running_loop()
         deadline = _Deadline(loop, self._timeout)
+        limit = self._limit_of(environ)
+        is_large = limit > self._body_limit and _may_be_larger(environ, self._body_limit)
+        if is_large and self._large >= _MOST_LARGE:
+            # Whoever sends files has them in the memory of the hub.
+            deadline.cancel()
+            await send_response(send, direct(answers.unavailable()))
+            return
+        self._large += is_large
         try:
-            body = await self._body(environ, receive)
+            body = await self._body(environ, receive, limit)
         except asyncio.CancelledError:
             if deadline.has_passed:
                 details = f"The body did not arrive within {self._timeout} seconds"
@@ -89,6 +101,7 @@ class Adapter:
             await send_response(send, direct(late))
             return
         finally:
+            self._large -= is_large
             deadline.cancel()
         if body is None:
             return
@@ -111,11 +124,13 @@ class Adapter:
             self._waiting.append((request, answered))
         await send_response(send, await answered)
 
-    async def _body(self, environ: dict[str, Any], receive: Receive) -> bytes | None:
+    def _limit_of(self, environ: dict[str, Any]) -> int:
+        """The largest body of a request, in bytes."""
+        is_import = environ["PATH_INFO"].startswith(IMPORTS)
+        return max(self._body_limit, self._import_limit) if is_import else self._body_limit
+
+    async def _body(self, environ: dict[str, Any], receive: Receive, limit: int) -> bytes | None:
         """The body, or as much of it as shows that it is over the limit; None if the client left."""
-        limit = self._body_limit
-        if environ["PATH_INFO"].startswith(IMPORTS):
-            limit = max(limit, self._import_limit)
         length = environ.get("CONTENT_LENGTH", "")
         if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > limit):
             return b""  # refused by its length, unread
@@ -201,6 +216,12 @@ class Adapter:
         for (_, answered), response in zip(batch, responses, strict=True):
             if not answered.done():
                 answered.set_result(response)
+
+
+def _may_be_larger(environ: dict[str, Any], limit: int) -> bool:
+    """Whether a body may have more bytes than ``limit``: it says so, or does not say."""
+    length = environ.get("CONTENT_LENGTH", "")
+    return not length.isdigit() or len(length) > 15 or int(length) > limit
 
 
 class _Deadline:

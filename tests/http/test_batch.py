@@ -240,6 +240,17 @@ class TestAdapter:
         answers = self.call(adapter, [by_length, endless])
         assert [answer[0]["status"] for answer in answers] == [413, 413]
 
+    def test_a_file_may_be_larger_and_there_are_few_of_them_at_once(self, make_hub):
+        adapter = adapted(make_hub(body_limit=10, import_limit=100, body_timeout=1))
+        path = "/api/imports/students/"
+        slow = self.scope(path=path), [self.body(b"x" * 30, more=True)]
+        small = (self.scope(path=path, headers=[(b"content-length", b"5")]), [self.body(b"x" * 5)])
+        answers = self.call(adapter, [slow, slow, slow, small])
+        assert [answer[0]["status"] for answer in answers] == [408, 408, 503, 401]
+        whole = self.scope(path=path), [self.body(b"x" * 30, more=True), self.body(b"x" * 30)]
+        ((start, _),) = self.call(adapter, [whole])
+        assert start["status"] == 401
+
     def test_a_client_that_left_gets_nothing(self, hub, rows):
         assert self.call(adapted(hub), [(self.scope(), [{"type": "http.disconnect"}])]) == [[]]
         assert rows.count("Delivery") == 0
