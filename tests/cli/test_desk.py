@@ -5,6 +5,9 @@ import json
 import pytest
 import requests
 
+from hub.record import changes
+from hub.store.store import Store
+
 MONDAY = "2026-11-09T18:00:00Z"
 
 
@@ -112,7 +115,16 @@ def test_refused_deliveries_mean_another_event(run, record, calls):
         assert line.startswith(f"attendance-hub: Invalid --set: {wrong}")
 
 
-def test_the_whole_record_goes_to_another_store(run, record, calls, tmp_path):
+def cursor_of(url):
+    store = Store.open(url)
+    try:
+        with store.reading() as db:
+            return changes.cursor(db, changes.now(db))
+    finally:
+        store.close()
+
+
+def test_the_whole_record_goes_to_another_store(run, record, calls, tmp_path, url, empty_url):
     calls.attend("a9", "1")
     run("desk", "merge-students", "a1", "a2")
     calls.attend("a2", "1", check_in_time="2026-11-09T18:01:00Z")
@@ -126,6 +138,20 @@ def test_the_whole_record_goes_to_another_store(run, record, calls, tmp_path):
     )
     run("export", "all", "again.jsonl", *other)
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    # And from SQLite to what is tested: back, or to PostgreSQL.
+    third = ("--database", empty_url)
+    run("import", "all", "again.jsonl", *third)
+    run("export", "all", "third.jsonl", *third)
+    assert (tmp_path / "third.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert cursor_of(empty_url) == cursor_of(url) == cursor_of(f"sqlite:///{tmp_path}/other.db")
+    for store in (other, third):
+        assert run("rebuild", "--dry-run", *store)[0] == (
+            "attendances: 0 missing, 0 too many, 0 with other times"
+        )
+        told = json.loads(
+            run("desk", "save-student", "--identifier", "card=1", "--json", *store)[0]
+        )
+        assert told["student"]["id"] == 3
     assert run("who", "1", *other) == run("who", "1")
     run("desk", "split-students", "a2", *other)
     assert "2 came" in run("who", "1", *other)[0]
