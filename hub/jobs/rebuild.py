@@ -245,7 +245,7 @@ class Rebuild:
         endpoint = None if kept is None else self._endpoints.get(kept.delivery.source)
         if kept is None or endpoint is None:
             return ()
-        student, event = tx.rows(settling.MEANT, identifier)[0]
+        student, event = tx.rows(settling.MEANT, identifier)[0][:2]
         prepared = self._prepared(endpoint, kept, student, event)
         key = key_of(kept, endpoint, prepared)
         return decide(tx, endpoint, kept.delivery, prepared, key, self._zone).results

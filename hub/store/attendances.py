@@ -234,16 +234,13 @@ def witness(tx: Transaction, seen: Witness, context: Context) -> bool:
     """Keep a second check-in that was refused as a sighting of the attendance that there is;
     whether it is a new one.
     """
-    if seen.attendance is None:
-        # Another of the same delivery may have made it.
-        row = tx.row(BY_STUDENT_AND_EVENT, seen.student, seen.event)
-        seen = seen if row is None else replace(seen, attendance=row[0])
-    if seen.student:
-        said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
-        return _keep_seen(tx, seen, said, context)[0]
-    if seen.attendance is None or tx.row(EXISTS, seen.attendance) is None:
+    if seen.attendance is not None and tx.row(EXISTS, seen.attendance) is None:
         return False  # it was made by this very delivery, and undone with it
     said = Said(Kind.CHECK_IN, context.delivery, seen.source, context.via, seen.at)
+    if seen.attendance is None or seen.student:
+        row = tx.row(BY_STUDENT_AND_EVENT, seen.student, seen.event)
+        own = replace(seen, attendance=None if row is None else row[0])
+        return _keep_seen(tx, own, said, context)[0]
     if not evidence.add(tx, seen.attendance, said, context, seen.participant):
         return False
     evidence.settle(tx, seen.attendance, said, context)

@@ -1,6 +1,7 @@
 """What the desk does to doubts and to kept deliveries: settled, taken as meaning somebody else."""
 
 from hub.domain.corrections import Replay, Settle
+from hub.domain.delivery import Outcome
 from hub.domain.records import Change, Result
 from hub.errors import NotFound
 from hub.store import deeds, events, students
@@ -9,7 +10,7 @@ from hub.store.transaction import Transaction
 
 SETTLE = """
     INSERT INTO settled_doubt (doubt, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING doubt"""
-MEANT = "SELECT meant_student, meant_event FROM delivery WHERE id = ?"
+MEANT = "SELECT meant_student, meant_event, outcome, waiting FROM delivery WHERE id = ?"
 SET_MEANT = "UPDATE delivery SET meant_student = ?, meant_event = ? WHERE id = ?"
 OWN = """
     SELECT a.id FROM attendance a
@@ -34,7 +35,7 @@ def replay(tx: Transaction, operation: Replay, context: Context) -> Result:
     row = tx.row(MEANT, operation.delivery)
     if row is None:
         raise NotFound(f"Delivery {operation.delivery[:64]} not found")
-    student, event = row
+    student, event = row[:2]
     if operation.student is not None:
         found = students.find(tx, operation.student)
         if found is None:
@@ -45,9 +46,8 @@ def replay(tx: Transaction, operation: Replay, context: Context) -> Result:
         if meant is None:
             raise events.unknown(operation.event)
         event = meant.id
-    deeds.add(
-        tx, context, deeds.DELIVERY, 0, operation.delivery, [row[0], row[1]], [student, event]
-    )
+    before, after = [*row], [student, event, Outcome.APPLIED.value, None]
+    deeds.add(tx, context, deeds.DELIVERY, 0, operation.delivery, before, after)
     tx.run(SET_MEANT, student, event, operation.delivery)
     results = context.again(operation.delivery)
     for one in results:

@@ -30,7 +30,11 @@ ROWS = "SELECT id, emptied FROM delivery WHERE of_delivery = ? ORDER BY of_row D
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL, body_digest = NULL WHERE id = ?"
 DROP_DOUBT = "DELETE FROM settled_doubt WHERE doubt = ?"
 ADD_DOUBT = "INSERT INTO settled_doubt (doubt, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING"
-SET_MEANT = "UPDATE delivery SET meant_student = ?, meant_event = ? WHERE id = ?"
+SET_MEANT = """
+    UPDATE delivery SET meant_student = ?, meant_event = ?, outcome = ?, waiting = ? WHERE id = ?"""
+RELEASE_CLAIMED = """
+    UPDATE delivery SET idempotency_key = NULL, body_digest = NULL, key_attempt = NULL
+    WHERE id = ? AND key_attempt IS NOT NULL"""
 
 _ONLY = "Only what the desk or an import did can be undone"
 
@@ -133,7 +137,9 @@ def _take_back(tx: Transaction, deed: Deed, delivery: str, context: Context) -> 
     elif deed.what == deeds.DOUBT:
         tx.run(DROP_DOUBT, deed.member)
     elif deed.what == deeds.DELIVERY:
-        tx.run(SET_MEANT, *(deed.before or (None, None)), deed.member)
+        # It may be attempted again, as meaning somebody else.
+        tx.run(SET_MEANT, *deed.before, deed.member)
+        tx.run(RELEASE_CLAIMED, deed.member)
     elif deed.member == deeds.MADE:
         _hide(tx, deed, (context.delivery, False), quiet)
     elif deed.member == deeds.HIDDEN:

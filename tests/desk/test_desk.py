@@ -414,6 +414,9 @@ class TestReplay:
         assert desk.times() == [("a1", 1, "18:05", "", "present")]
         desk.undo(done["delivery"])
         assert desk.rows() == []
+        # As meaning somebody else.
+        desk.did("replay", 201, delivery=delivery, student="a2")
+        assert desk.times() == [("a2", 1, "18:05", "", "present")]
         assert desk("replay", delivery=delivery).status == 409
 
     def test_what_is_refused_again_changes_nothing(self, desk):
