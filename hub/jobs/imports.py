@@ -7,7 +7,7 @@ written in short transactions beside the check-ins. A trial writes them to a cop
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import islice
@@ -90,6 +90,10 @@ class _Entry(NamedTuple):
     number: int
     payload: Mapping[str, Any]
     refused: Refused | None = None
+
+
+_Ready = tuple[Delivery, Key | None, Prepared]
+"""A row that is ready to be written."""
 
 
 class _Read(NamedTuple):
@@ -239,7 +243,7 @@ class Imports:
 
     def _prepared(
         self, endpoint: Endpoint, entry: _Entry, of: str | None, by: str | None
-    ) -> tuple[Delivery, Key | None, Prepared]:
+    ) -> _Ready:
         body = json.dumps(entry.payload, ensure_ascii=False).encode()
         headers = {"content-type": "application/json"}
         delivery = Delivery(
@@ -250,9 +254,7 @@ class Imports:
         prepared = prepare(self._hooks, endpoint, delivery)
         return delivery, derived_key(prepared.own_key), prepared
 
-    def _batch(
-        self, endpoint: Endpoint, ready: Sequence[tuple[Delivery, Key | None, Prepared]]
-    ) -> list[Decision]:
+    def _batch(self, endpoint: Endpoint, ready: Sequence[_Ready]) -> list[Decision]:
         """Write the first rows, as many as a short transaction takes."""
         for number in range(_TRIES):
             made: list[Decision] = []
@@ -283,28 +285,42 @@ class Imports:
         progress: Progress,
     ) -> Iterator[Row]:
         """What would become of the rows, in a copy of what they may meet."""
+        meant: set[int] = set()
+        if kind is Kind.ATTENDANCES:
+            texts = {str(one.payload["data"].get("event", "")) for one in entries} - {""}
+            with self._store.reading() as db:
+                meant = {event for text in texts for event in named.events(db, text)}
         with scratch.opened() as other:
-            with self._store.reading() as db, other.writing() as tx:
-                meant: set[int] = set()
-                if kind is Kind.ATTENDANCES:
-                    texts = {str(one.payload["data"].get("event", "")) for one in entries}
-                    for text in texts - {""}:
-                        meant |= set(named.events(db, text))
-                for table, rows in record.copied(db, sorted(meant)):
+            # Never both in one session: it would have the record's own writers wait.
+            for table, rows in record.copied(self._store.reading, sorted(meant)):
+                with other.writing() as tx:
                     scratch.insert(tx, table, rows)
             every = iter(entries)
             while some := list(islice(every, _AT_ONCE)):
-                with other.writing() as tx:
-                    for entry in some:
-                        delivery, key, prepared = self._prepared(endpoint, entry, None, None)
-                        with self._store.reading() as db:
-                            known = key is not None and record.is_known(db, SOURCE, key.stored)
-                        if known:
-                            yield Row(entry.number, "unchanged", None, None, None)
-                        else:
-                            decision = decide(tx, endpoint, delivery, prepared, key, self._zone)
-                            yield _row(entry.number, decision, None)
-                        progress(1, len(entries))
+                ready = [self._prepared(endpoint, entry, None, None) for entry in some]
+                keys = [key.stored for _, key, _ in ready if key is not None]
+                with self._store.reading() as db:
+                    known = record.known(db, SOURCE, keys)
+                yield from self._try_some(other, endpoint, some, ready, known)
+                progress(len(some), len(entries))
+
+    def _try_some(
+        self,
+        other: Store,
+        endpoint: Endpoint,
+        entries: Sequence[_Entry],
+        ready: Sequence[_Ready],
+        known: Collection[str],
+    ) -> list[Row]:
+        made = []
+        with other.writing() as tx:
+            for entry, (delivery, key, prepared) in zip(entries, ready, strict=True):
+                if key is not None and key.stored in known:
+                    made.append(Row(entry.number, "unchanged", None, None, None))
+                    continue
+                decision = decide(tx, endpoint, delivery, prepared, key, self._zone)
+                made.append(_row(entry.number, decision, None))
+        return made
 
 
 def _row(number: int, decision: Decision, delivery: str | None) -> Row:

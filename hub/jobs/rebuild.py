@@ -9,10 +9,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from functools import partial
 from heapq import merge
 from itertools import islice
 from typing import Any
 
+from hub.domain.corrections import Replay
 from hub.domain.delivery import (
     Delivery,
     KeptDelivery,
@@ -112,8 +114,11 @@ class Rebuild:
                     scratch.insert(tx, table, rows)
             in_order = self._in_order(until)
             while some := list(islice(in_order, _PAGE)):
+                # Before: the record is never read in a session that writes, which would have its own
+                # writers wait.
+                ready = [(kept, self._ready(kept), self._attempted_again(kept)) for kept in some]
                 with other.writing() as tx:
-                    done = [self._derive(tx, kept, made) for kept in some]
+                    done = [self._derive(tx, *one, made) for one in ready]
                 derived += done.count(True)
                 failed += done.count(False)
                 progress(len(some))
@@ -195,15 +200,16 @@ class Rebuild:
         self,
         tx: Transaction,
         kept: KeptDelivery,
+        prepared: Prepared,
+        again: Mapping[str, KeptDelivery],
         made: Mapping[str, Mapping[str, Sequence[int]]],
     ) -> bool:
         """Whether the delivery could be decided on."""
         if kept.key_holder is not None and kept.attempts == 1:
             return True  # it used another's key, and changes nothing
         endpoint = self._endpoints[kept.delivery.source]
-        prepared = self._prepared(endpoint, kept, kept.meant_student, kept.meant_event)
         key = key_of(kept, endpoint, prepared)
-        inside = Inside(self._again, lambda results, delivery: {})
+        inside = Inside(partial(self._again, again), lambda results, delivery: {})
         try:
             with tx.savepoint():
                 scratch.keep(tx, kept.delivery)
@@ -216,12 +222,23 @@ class Rebuild:
             return False
         return decision.outcome is not Outcome.FAILED
 
-    def _prepared(
-        self, endpoint: Endpoint, kept: KeptDelivery, student: int | None, event: int | None
-    ) -> Prepared:
+    def _ready(self, kept: KeptDelivery) -> Prepared:
+        endpoint = self._endpoints[kept.delivery.source]
         prepared = prepare(self._hooks, endpoint, kept.delivery)
         operations = tuple(self._by_its_pair(one) for one in prepared.operations)
-        return meaning(prepared._replace(operations=operations), student, event)
+        prepared = prepared._replace(operations=operations)
+        return meaning(prepared, kept.meant_student, kept.meant_event)
+
+    def _attempted_again(self, kept: KeptDelivery) -> Mapping[str, KeptDelivery]:
+        """The deliveries that one of the desk had attempted again, by their ids."""
+        endpoint = self._endpoints[kept.delivery.source]
+        if not endpoint.source.authority:
+            return {}
+        found = {}
+        for one in prepare(self._hooks, endpoint, kept.delivery).operations:
+            if isinstance(one, Replay) and (other := self._find(one.delivery)) is not None:
+                found[one.delivery] = other
+        return found
 
     def _by_its_pair(self, operation: Operation) -> Operation:
         """An operation that names an attendance by its id, which is another one in the copy, by its
@@ -239,14 +256,16 @@ class Rebuild:
         by_pair: Operation = replace(made, attendance=None, student=student, event=event)
         return by_pair
 
-    def _again(self, tx: Transaction, identifier: str) -> tuple[Result, ...]:
+    def _again(
+        self, kept_ones: Mapping[str, KeptDelivery], tx: Transaction, identifier: str
+    ) -> tuple[Result, ...]:
         """A delivery that the desk had attempted again."""
-        kept = self._find(identifier)
+        kept = kept_ones.get(identifier)
         endpoint = None if kept is None else self._endpoints.get(kept.delivery.source)
         if kept is None or endpoint is None:
             return ()
         student, event = tx.rows(settling.MEANT, identifier)[0][:2]
-        prepared = self._prepared(endpoint, kept, student, event)
+        prepared = meaning(prepare(self._hooks, endpoint, kept.delivery), student, event)
         key = key_of(kept, endpoint, prepared)
         return decide(tx, endpoint, kept.delivery, prepared, key, self._zone).results
 

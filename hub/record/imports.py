@@ -1,7 +1,8 @@
 """Imports, as the record knows them: what an earlier one had, and what a trial has to know."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,9 @@ from hub.record.objects import Object
 from hub.record.roster import Directory, merged_events, merged_students
 from hub.store.store import Entities
 
+Reading = Callable[[], AbstractContextManager[Entities]]
+
+_PAGE = 500
 _LOOKED_AT = 200
 """Earlier imports among which one of the same kind is looked for."""
 
@@ -75,33 +79,67 @@ def starts(db: Entities, events: Sequence[int], named: str) -> list[tuple[int, d
     return list(rows.order_by(1))
 
 
-def is_known(db: Entities, source: str, key: str) -> bool:
-    """Whether a delivery of this idempotency key was answered."""
-    return bool(db.Delivery.exists(lambda d: d.source == source and d.idempotency_key == key))
+def known(db: Entities, source: str, keys: Sequence[str]) -> set[str]:
+    """Those of the idempotency keys for which a delivery was answered."""
+    found: set[str] = set()
+    for some in chunks(keys):
+        found.update(
+            select(
+                d.idempotency_key
+                for d in db.Delivery
+                if d.source == source and d.idempotency_key in some
+            )
+        )
+    return found
 
 
-def copied(db: Entities, events: Sequence[int]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """All students and events, and the attendances of some events: by table, those first that others
-    refer to, each row by column.
+def copied(
+    reading: Reading, events: Sequence[int]
+) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """All students and events, and the attendances of some events, a page at a time: by table, those
+    first that others refer to, each row by column. Each page is read in a session of its own.
     """
-    some = list(events)
-    attendances = select(a for a in db.Attendance if a.event.id in some)
-    ids = [a.id for a in attendances]
-    found = {
-        db.Student: select(s for s in db.Student),
-        db.StudentIdentifier: select(i for i in db.StudentIdentifier),
-        db.Event: select(e for e in db.Event),
-        db.EventIdentifier: select(i for i in db.EventIdentifier),
-        db.Attendance: attendances,
-    }
-    for entity, rows in found.items():
-        yield entity._table_, [row.to_dict() for row in rows]
-    for entity in (db.Evidence, db.OwnAttendance):
-        kept: list[Mapping[str, Any]] = []
-        for part in chunks(ids):
-            if entity is db.Evidence:
-                rows = select(e for e in db.Evidence if e.attendance.id in part)
-            else:
-                rows = select(o for o in db.OwnAttendance if o.attendance in part)
-            kept += [row.to_dict() for row in rows]
-        yield entity._table_, kept
+    for name in ("Student", "StudentIdentifier", "Event", "EventIdentifier"):
+        yield from _pages(reading, name, None)
+    ids: list[int] = []
+    for table, rows in _pages(reading, "Attendance", events):
+        ids += [row["id"] for row in rows]
+        yield table, rows
+    for part in chunks(ids):
+        with reading() as db:
+            evidence = [row.to_dict() for row in _evidence(db, part)]
+            owns = [row.to_dict() for row in _owns(db, part)]
+        yield "evidence", evidence
+        yield "own_attendance", owns
+
+
+def _evidence(db: Entities, attendances: Sequence[int]) -> Any:
+    part = list(attendances)
+    return select(e for e in db.Evidence if e.attendance.id in part)
+
+
+def _owns(db: Entities, attendances: Sequence[int]) -> Any:
+    part = list(attendances)
+    return select(o for o in db.OwnAttendance if o.attendance in part)
+
+
+def _pages(
+    reading: Reading, name: str, events: Sequence[int] | None
+) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    after, size = 0, _PAGE
+    while size == _PAGE:
+        with reading() as db:
+            rows = [row.to_dict() for row in _page(db, name, after, events)]
+            table = getattr(db, name)._table_
+        if size := len(rows):
+            after = rows[-1]["id"]
+            yield table, rows
+
+
+def _page(db: Entities, name: str, after: int, events: Sequence[int] | None) -> list[Any]:
+    entity = getattr(db, name)
+    query = select(o for o in entity if o.id > after)
+    if events is not None:
+        some = list(events)
+        query = query.where(lambda o: o.event.id in some)
+    return list(query.order_by(lambda o: o.id).limit(_PAGE))

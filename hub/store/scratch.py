@@ -22,6 +22,9 @@ _REFERRING = {
     "event": ("event_identifier", "attendance"),
 }
 _REFERENCES = {
+    "student_identifier": ("student",),
+    "event_identifier": ("event",),
+    "own_attendance": ("attendance",),
     "attendance": ("student", "event"),
     "attendance_identifier": ("attendance",),
     "evidence": ("attendance",),

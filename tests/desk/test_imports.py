@@ -1,7 +1,10 @@
 """Imports over the whole line: rosters, calendars and sheets, as people have them."""
 
 import io
+import sqlite3
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import urlencode
 
 import openpyxl
@@ -9,8 +12,10 @@ import pytest
 from api.conftest import TOKEN
 from desk.test_desk import AUTH, Desk
 
+from hub.jobs import imports
 from hub.jobs.forget import forget
 from hub.jobs.whole import export_all
+from hub.record import imports as record
 
 ROSTER = (
     "A-Number,E-mail,First Name,Last Name,Card UID\r\n"
@@ -19,6 +24,15 @@ ROSTER = (
     "a3,a1@example.edu,Edsger,Muster,\r\n"
     ",,Nobody,Nowhere,\r\n"
 )
+
+
+def can_write(store):
+    """Whether a writer need not wait for another one."""
+    if store.address.in_file:
+        with closing(sqlite3.connect(store.address.target, timeout=0.1)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    return True
 
 
 class Importer(Desk):
@@ -69,6 +83,32 @@ class TestStudents:
         assert desk.outcomes(tried) == desk.outcomes(done)
         again = desk.imports("students", ROSTER, dry_run="true")
         assert again["unchanged"] == 2
+
+    def test_a_trial_lets_others_write(self, desk, hub, monkeypatch):
+        free = []
+        original = imports.decide
+
+        def decide(*arguments):
+            with ThreadPoolExecutor(1) as thread:
+                free.append(thread.submit(can_write, hub.store).result())
+            return original(*arguments)
+
+        monkeypatch.setattr(imports, "decide", decide)
+        desk.imports("students", ROSTER, dry_run="true")
+        assert free == [True] * 4
+
+    def test_a_trial_leaves_out_what_comes_meanwhile(self, desk, hub, monkeypatch):
+        pages = record.copied
+
+        def copied(reading, events):
+            for table, rows in pages(reading, events):
+                if table == "student":
+                    desk.calls.student("b1")
+                yield table, rows
+
+        desk.calls.student("b0")
+        monkeypatch.setattr(record, "copied", copied)
+        assert desk.imports("students", ROSTER, dry_run="true")["created"] == 2
 
     def test_who_is_absent_is_told(self, desk):
         desk.imports("students", 'Student ID,Name\na1,Ada Example\na2,"Muster, Edsger"\n')

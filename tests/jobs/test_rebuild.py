@@ -1,13 +1,15 @@
 """What the deliveries tell, beside what the record has."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 from api.conftest import TOKEN
-from desk.test_imports import Importer
+from desk.test_imports import Importer, can_write
 from hubtest import LEGACY, ONETAP, Client, fixture
 
 from hub.domain.delivery import Emptied
+from hub.jobs import rebuild as job
 from hub.jobs.forget import forget
 from hub.jobs.rebuild import Rebuild
 from hub.store import deliveries
@@ -253,6 +255,20 @@ class TestTheDesk:
         # What the rebuild made keeps its id, withdrawn.
         assert [one for one in after if one["id"] in {row["id"] for row in before}] == before
         assert {one["state"] for one in after[len(before) :]} == {"withdrawn"}
+
+    def test_it_lets_others_write(self, desk, hub, rebuild, monkeypatch):
+        desk.did("withdraw", attendance=1)
+        free = []
+        original = job.decide
+
+        def decide(*arguments):
+            with ThreadPoolExecutor(1) as thread:
+                free.append(thread.submit(can_write, hub.store).result())
+            return original(*arguments)
+
+        monkeypatch.setattr(job, "decide", decide)
+        rebuild()
+        assert set(free) == {True}
 
     def test_from_the_terminal(self, desk, door, run, rows):
         broken = Client(door("'1'"))
