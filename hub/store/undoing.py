@@ -89,7 +89,9 @@ def _undo_one(tx: Transaction, operation: Undo, delivery: str, context: Context)
     if not done:
         raise Contradicted(_ONLY)
     if done[0].what == deeds.UNDOING:
-        return _undo_undo(tx, operation, done[0], context)
+        # Of an import there is one for each of its rows.
+        results = [_undo_undo(tx, operation, one, context) for one in reversed(done)]
+        return results[-1]
     if done[0].undone_by is not None:
         raise Contradicted("Already undone", f"By delivery {done[0].undone_by}")
     for deed in reversed(done):

@@ -135,6 +135,14 @@ class TestStudents:
         again = desk.imports("students", ROSTER)
         assert again["created"] == 2
 
+    def test_the_undo_of_an_import_is_undone(self, desk):
+        done = desk.imports("students", ROSTER)
+        undone = desk.undo(done["import"])
+        again = desk.undo(undone["delivery"])
+        assert len(desk.api("/api/students/").json["students"]) == 2
+        desk.undo(again["delivery"])
+        assert desk.api("/api/students/").json["students"] == []
+
     def test_what_came_of_who_was_imported_is_there_when_they_come_again(self, desk):
         done = desk.imports("students", ROSTER)
         desk.calls.event(date="2024-01-15T18:00:00Z")
