@@ -70,7 +70,7 @@ def _page(entity: Any, after: Any, end: Any) -> list[Any]:
     if end is None:
         return []
     if len(entity._pk_attrs_) > 1:  # a mention: by its name and its delivery
-        query = entity.select().order_by(lambda o: (o.name, o.delivery))
+        query = select(o for o in entity).order_by(lambda o: (o.name, o.delivery))
         if after is not None:
             name, delivery = after
             query = query.where(
@@ -78,7 +78,7 @@ def _page(entity: Any, after: Any, end: Any) -> list[Any]:
             )
         return list(query.limit(_PAGE))
     (key,) = (attribute.name for attribute in entity._pk_attrs_)
-    query = entity.select(lambda o: getattr(o, key) <= end)
+    query = select(o for o in entity if getattr(o, key) <= end)
     if after is not None:
         query = query.where(lambda o: getattr(o, key) > after)
     return list(query.order_by(lambda o: getattr(o, key)).limit(_PAGE))

@@ -124,6 +124,25 @@ def cursor_of(url):
         store.close()
 
 
+def test_a_whole_record_of_many_pages(run, record, calls, tmp_path, monkeypatch):
+    run("export", "all", "one.jsonl")
+    monkeypatch.setattr("hub.record.whole._PAGE", 2)
+    run("export", "all", "pages.jsonl")
+    assert (tmp_path / "pages.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+
+
+def test_a_vendors_export_with_other_times_and_doubles(run, record, tmp_path):
+    (tmp_path / "vendor.csv").write_text(
+        "Email,A-Number,Check In Time\na1@example.edu,,18:25\na1@example.edu,,18:26\n,,18:00\n"
+        "a1@example.edu,a2,18:00\n"
+    )
+    lines = run("reconcile", "vendor.csv", "--event", "1", status=1)
+    assert lines[0] == (
+        "~ at different times: a1  2026-11-09T18:05:00Z, in the file 2026-11-09T18:25:00Z"
+    )
+    assert [line.partition(":")[0] for line in lines[1:3]] == ["? row 4", "? row 5"]
+
+
 def test_the_whole_record_goes_to_another_store(run, record, calls, tmp_path, url, empty_url):
     calls.attend("a9", "1")
     run("desk", "merge-students", "a1", "a2")

@@ -265,6 +265,50 @@ class TestEvents:
         named = {"student": "a2", "event": "Weekly Meeting", "on": "2024-01-15"}
         assert desk.did("check_in", 201, **named)["attendance"]["event"]["id"] == 1
 
+    def test_identifiers_of_events_and_what_is_refused(self, desk):
+        desk.did("save_event", event=1, identifiers={"room": "r1", "door": "d1"})
+        desk.calls.event("Other", "2024-01-16T18:00:00Z")
+        taken = desk("save_event", event=2, identifiers={"room": "r1"})
+        assert (taken.status, taken.error) == (409, "room r1 is event 1's")
+        gone = desk.did("save_event", event=1, identifiers={"room": None})
+        desk.did("save_event", event=2, identifiers={"room": "r1"})
+        refused = desk("undo", delivery=gone["delivery"])
+        assert refused.error == "room r1 is event 2's now"
+        assert desk("save_event", name="No start").error == "A new event needs a name and starts_at"
+        named = {"name": "Other", "starts_at": "2024-01-16T18:00:00Z"}
+        assert desk("save_event", **named).error.startswith("Event with name Other already exists")
+        assert desk("save_event", event=1, **named).error.startswith(
+            "Event with name Other already"
+        )
+        late = desk("save_event", event=1, ends_at="2024-01-01T18:00:00Z")
+        assert late.error == "ends_at is before starts_at"
+        for action in ("save_event", "show_event", "split_events"):
+            data = {"event": "Nothing"} if action != "split_events" else {"merge": "Nothing"}
+            assert desk(action, **data).error == "Event with identifier Nothing not found"
+        assert desk("show_event", event=1).error == "Not hidden"
+
+    def test_a_hidden_event_is_shown_by_each_of_its_names(self, desk):
+        desk.did("save_event", event=1, identifiers={"room": "r1"})
+        for named in ({"event": "Weekly Meeting"}, {"event": 1},
+                      {"event": "Weekly Meeting", "on": "2024-01-15"}):  # fmt: skip
+            hidden = desk.did("hide_event", event=1)
+            desk.did("show_event", **named)
+            assert desk.undo(hidden["delivery"], 409)["error"].endswith("rests on it")
+
+    def test_a_change_is_undone_and_done_again(self, desk):
+        done = desk.did("save_event", event=1, points=4, identifiers={"room": "r1"})
+        undone = desk.undo(done["delivery"])
+        assert (undone["event"]["points"], undone["event"]["identifiers"]) == (0, [])
+        again = desk.undo(undone["delivery"])
+        assert again["event"]["points"] == 4
+        assert again["event"]["identifiers"] == [{"kind": "room", "value": "r1"}]
+        hidden = desk.did("hide_student", student="a3")
+        shown = desk.undo(hidden["delivery"])
+        assert desk.undo(shown["delivery"])["student"]["hidden"] is True
+        made = desk.did("save_student", 201, identifiers={"card": "77"})
+        gone = desk.undo(made["delivery"])
+        assert desk.undo(gone["delivery"])["student"]["hidden"] is False
+
 
 class TestMerging:
     def test_two_are_one(self, desk):
@@ -419,6 +463,23 @@ class TestReplay:
         assert desk.times() == [("a2", 1, "18:05", "", "present")]
         assert desk("replay", delivery=delivery).status == 409
 
+    def test_to_another_event_and_done_again(self, desk):
+        refused = desk.calls.attend("a1", "Weakly", check_in_time="2024-01-15T18:05:00Z")
+        delivery = refused.headers["x-delivery-id"]
+        done = desk.did("replay", 201, delivery=delivery, event="Weekly Meeting", on="2024-01-15")
+        undone = desk.undo(done["delivery"])
+        desk.undo(undone["delivery"])
+        assert desk.times() == [("a1", 1, "18:05", "", "present")]
+        for data, error in (
+            ({"delivery": "0" * 28}, f"Delivery {'0' * 28} not found"),
+            ({"delivery": delivery, "student": "x"}, "Student with identifier x not found"),
+            ({"delivery": delivery, "event": "x"}, "Event with identifier x not found"),
+            ({"delivery": done["delivery"]}, None),
+        ):
+            reply = desk("replay", **data)
+            assert reply.status in (404, 409)
+            assert error in (None, reply.error)
+
     def test_what_is_refused_again_changes_nothing(self, desk):
         refused = desk.calls.attend("a9", "Nothing")
         delivery = refused.headers["x-delivery-id"]
@@ -433,7 +494,9 @@ def test_a_doubt_is_settled_and_told_again(desk):
     done = desk.did("settle", doubt=doubt["id"])
     told = [one["id"] for one in desk.api("/api/doubts/", kind="twins").json["doubts"]]
     assert doubt["id"] not in told
-    desk.undo(done["delivery"])
+    assert desk.did("settle", doubt=doubt["id"])["success"]
+    undone = desk.undo(done["delivery"])
+    desk.undo(desk.undo(undone["delivery"])["delivery"])
     assert doubt in desk.api("/api/doubts/", kind="twins").json["doubts"]
 
 

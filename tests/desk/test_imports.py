@@ -281,6 +281,28 @@ class TestEvents:
         answer = desk.imports("events", body, 400)
         assert answer["error"] == "The dates are in two orders: 13/4/2026 and 4/14/2026"
 
+    def test_what_was_undone_or_hidden_is_found_by_its_identifier(self, desk):
+        body = (
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:u1\r\n"
+            "DTSTAMP:20260101T000000Z\r\nDTSTART:20260106T180000Z\r\nSUMMARY:One\r\n"
+            "END:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+        done = desk.imports("events", body)
+        desk.undo(done["import"])
+        again = desk.imports("events", body.replace("One", "Renamed"))
+        assert desk.outcomes(again) == [(1, "created")]
+        assert desk.api("/api/events/1/").json["name"] == "Renamed"
+        same = desk.imports("events", body.replace("One", "Again"))
+        assert desk.outcomes(same) == [(1, "changed")]
+        desk.did("hide_event", event=1)
+        (row,) = desk.imports("events", body.replace("One", "Hidden"))["results"]
+        assert row["message"] == "Event with identifier Hidden not found"
+        desk.did("show_event", event=1)
+        desk.did("save_event", event=1, identifiers={"room": "r1"})
+        desk.calls.event("Second", "2026-01-07T18:00:00Z")
+        desk.did("merge_events", keep=1, merge=2)
+        assert desk.did("save_event", event=1, identifiers={"room": "r1"})["success"]
+
     def test_icalendar_with_a_rule(self, desk):
         body = (
             "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:u1\r\n"
