@@ -25,8 +25,7 @@ from hub.errors import Refused
 from hub.jobs import whole
 from hub.jobs.imports import File
 from hub.jobs.reconcile import Reconciled, compare
-from hub.sheets import csv as csv_files
-from hub.sheets import xlsx as xlsx_files
+from hub.sheets import tables
 from hub.sheets.columns import Kind, wish
 from hub.sheets.rows import Meeting
 from hub.store.store import Store
@@ -118,7 +117,7 @@ def _imported(
                 zone=read_zone(zone),
                 trial=dry_run,
                 by="terminal",
-                progress=lambda some, of: one_more(some),
+                progress=one_more,
             )
         return as_answer(done)
     query: dict[str, Any] = {"map": list(maps)}
@@ -126,7 +125,7 @@ def _imported(
     query |= {"zone": zone} if zone is not None else {}
     query |= {"dry_run": "true"} if dry_run else {}
     path = f"/api/imports/{kind.value}/"
-    return hub.post(path, body, content_type or "application/octet-stream", query).body
+    return hub.post(path, body, content_type or "application/octet-stream", query)
 
 
 def _tell(answer: Mapping[str, Any], dry_run: bool) -> None:
@@ -153,8 +152,7 @@ def _write_back(file: Path, results: Sequence[Mapping[str, Any]], target: Path) 
     """The file as CSV, with two columns more."""
     if target.suffix.lower() != ".csv":
         raise Refused(f"{target.name} is no file that can be written; call it .csv")
-    body = file.read_bytes()
-    sheet = xlsx_files.read(body, 1 << 28) if xlsx_files.is_xlsx(body) else csv_files.read(body)
+    sheet = tables.read(file.read_bytes())
     became = {one["row"]: one for one in results}
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlencode
 
 from hub.cli.address import parse
@@ -30,13 +30,6 @@ class Failed(HubError):
     """A running hub could not be asked."""
 
 
-class Told(NamedTuple):
-    """An answer of success."""
-
-    status: int
-    body: Any
-
-
 class Writing(Protocol):
     """A hub that takes what is posted. What is refused is raised as Refused."""
 
@@ -49,8 +42,8 @@ class Writing(Protocol):
         body: bytes,
         content_type: str = JSON,
         query: Mapping[str, Any] | None = None,
-    ) -> Told:
-        """The answer to what is posted to a path."""
+    ) -> Any:
+        """The body of the answer to what is posted to a path."""
 
 
 @contextmanager
@@ -87,7 +80,7 @@ def over(hub: "Hub") -> Writing:
 def desk(hub: Writing, action: str, data: Mapping[str, Any], reason: str | None) -> Any:
     """What the desk answers to an action."""
     payload = {"action": action, "data": dict(data), "reason": reason}
-    return hub.post(DESK, json.dumps(payload).encode()).body
+    return hub.post(DESK, json.dumps(payload).encode())
 
 
 class _Local:
@@ -102,7 +95,7 @@ class _Local:
         body: bytes,
         content_type: str = JSON,
         query: Mapping[str, Any] | None = None,
-    ) -> Told:
+    ) -> Any:
         started: list[str] = []
         environ = {
             "REQUEST_METHOD": "POST",
@@ -137,7 +130,7 @@ class _Remote:
         body: bytes,
         content_type: str = JSON,
         query: Mapping[str, Any] | None = None,
-    ) -> Told:
+    ) -> Any:
         url = f"{self._base}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
         request = urllib.request.Request(url, body, method="POST")  # noqa: S310 - looked at
         request.add_header("Content-Type", content_type)
@@ -154,13 +147,13 @@ class _Remote:
             raise Failed(f"{self._base} cannot be asked: {said}") from None
 
 
-def _checked(status: int, whole: bytes) -> Told:
+def _checked(status: int, whole: bytes) -> Any:
     try:
         told = json.loads(whole)
     except ValueError:
         told = {}
     if 200 <= status < 300 and isinstance(told, dict):
-        return Told(status, told)
+        return told
     if not isinstance(told, dict) or "error" not in told:
         raise Refused(f"The answer was {status}, and not a hub's")
     details = told.get("details")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hub.domain.delivery import Delivery, Outcome, Settlement, new_delivery_id
 from hub.domain.records import Change
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, NotFound, Refused, StoreConflict, StoreUnavailable
+from hub.errors import FAULTS, NotFound, Refused, StoreUnavailable
 from hub.intake import answers
 from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import Endpoint
@@ -26,7 +26,7 @@ from hub.intake.webhooks import Webhooks
 from hub.plugin.hooks import Hooks
 from hub.record import imports as record
 from hub.record import named
-from hub.sheets import columns, csv, ics, xlsx
+from hub.sheets import columns, ics, tables
 from hub.sheets.columns import Kind, Wish
 from hub.sheets.rows import Meeting, Rows
 from hub.sheets.sheet import Unreadable
@@ -41,10 +41,9 @@ _LONGEST = 0.004
 """Seconds that a transaction of rows takes: check-ins wait for it."""
 
 _AT_ONCE = 200
-_TRIES = 5
 
-Progress = Callable[[int, int], object]
-"""Is told how many rows more are done, and of how many."""
+Progress = Callable[[int], object]
+"""Is told how many rows more are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ class Imports:
         zone: tzinfo | None = None,
         trial: bool = False,
         by: str | None = None,
-        progress: Progress = lambda done, of: None,
+        progress: Progress = lambda done: None,
     ) -> Imported:
         """Import a file; a ``trial`` tells what would become of it.
 
@@ -156,7 +155,7 @@ class Imports:
         rows = []
         for row in self._record(endpoint, read.entries, identifier, by):
             rows.append(row)
-            progress(1, len(read.entries))
+            progress(1)
         absent: Sequence[Mapping[str, Any]] = ()
         if kind is Kind.STUDENTS:
             with self._store.reading() as db:
@@ -195,10 +194,7 @@ class Imports:
                 for number, one in enumerate(events, start=1)
             ]
             return _Read("iCalendar", {}, warnings, entries)
-        if xlsx.is_xlsx(file.body):
-            sheet = xlsx.read(file.body, self._limit * _UNPACKED)
-        else:
-            sheet = csv.read(file.body)
+        sheet = tables.read(file.body, self._limit * _UNPACKED)
         found = columns.find(sheet, kind, wishes)
         rows = Rows(found, kind, zone, meeting)
         entries = []
@@ -206,8 +202,8 @@ class Imports:
             try:
                 entries.append(_Entry(line.number, rows.payload(line)))
             except Refused as refused:
-                cells = {found.headings[one]: "" for one in found.places}
-                payload = {"kind": kind.value, "data": {"unread": sorted(cells)}}
+                unread = sorted(found.headings.values())
+                payload = {"kind": kind.value, "data": {"unread": unread}}
                 entries.append(_Entry(line.number, payload, refused))
         told = {heading: member for member, heading in found.headings.items()}
         return _Read(sheet.form, told, found.warnings, entries)
@@ -256,24 +252,21 @@ class Imports:
 
     def _batch(self, endpoint: Endpoint, ready: Sequence[_Ready]) -> list[Decision]:
         """Write the first rows, as many as a short transaction takes."""
-        for number in range(_TRIES):
-            made: list[Decision] = []
-            started = time.perf_counter()
-            try:
-                with self._store.batch():
-                    for delivery, key, prepared in ready:
-                        now = time.perf_counter_ns()
-                        made.append(self._webhooks.record(endpoint, delivery, key, prepared, now))
-                        if time.perf_counter() - started > _LONGEST:
-                            break
-                return made
-            except (Refused, StoreUnavailable):
-                raise
-            except StoreConflict:
-                time.sleep(0.01 * number)
-            except FAULTS:
-                break
-        # Alone: what is wrong with a row is kept as its failure.
+        made: list[Decision] = []
+        started = time.perf_counter()
+        try:
+            with self._store.batch():
+                for delivery, key, prepared in ready:
+                    now = time.perf_counter_ns()
+                    made.append(self._webhooks.record(endpoint, delivery, key, prepared, now))
+                    if time.perf_counter() - started > _LONGEST:
+                        break
+            return made
+        except (Refused, StoreUnavailable):
+            raise
+        except FAULTS:
+            pass  # another writer came first, or something is wrong with a row
+        # Alone it is tried again, and a fault is kept as its failure.
         delivery, key, prepared = ready[0]
         return [self._webhooks.record(endpoint, delivery, key, prepared, time.perf_counter_ns())]
 
@@ -302,7 +295,7 @@ class Imports:
                 with self._store.reading() as db:
                     known = record.known(db, SOURCE, keys)
                 yield from self._try_some(other, endpoint, some, ready, known)
-                progress(len(some), len(entries))
+                progress(len(some))
 
     def _try_some(
         self,

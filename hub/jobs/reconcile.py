@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 
 from hub.domain.timestamps import format_utc
 from hub.errors import Refused
-from hub.sheets import columns, csv, xlsx
+from hub.sheets import columns, tables
 from hub.sheets.columns import Kind, Wish
 from hub.sheets.rows import Meeting, Rows
 
 _SAME = timedelta(minutes=1)
 """How far two times of one check-in may be apart: exports round."""
-
-_UNPACKED = 1 << 28
 
 
 class InFile(NamedTuple):
@@ -69,8 +67,7 @@ def compare(
     """``sheet_of`` are the attendances of the meeting, ``student_of`` tells the id of the student whom an
     identifier (``kind:value``) means. Raises Refused for a file that cannot be read.
     """
-    sheet = xlsx.read(body, _UNPACKED) if xlsx.is_xlsx(body) else csv.read(body)
-    found = columns.find(sheet, Kind.ATTENDANCES, wishes)
+    found = columns.find(tables.read(body), Kind.ATTENDANCES, wishes)
     rows = Rows(found, Kind.ATTENDANCES, zone, meeting)
     recorded = {row["student"]["id"]: row for row in sheet_of}
     seen: set[int] = set()

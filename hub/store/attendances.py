@@ -88,7 +88,7 @@ def check_in(tx: Transaction, operation: CheckIn, context: Context) -> Result:
         if context.firm:
             said = _said(Kind.CHECK_IN, moment, operation, context)
             evidence.make_first_firm(tx, made, said)
-        deeds.add(tx, context, deeds.ATTENDANCE, made, _word(context))
+        _keep_deed(tx, made, context)
         result = context.result(
             operation,
             Change.CREATED,
@@ -111,11 +111,13 @@ def _name(tx: Transaction, operation: CheckIn, attendance: int) -> None:
         tx.run(ADD_IDENTIFIER, identifier.kind, identifier.key, attendance)
 
 
-def _word(context: Context) -> str:
-    """As what a deed on an attendance is kept: words with authority rest on each other, sightings do
-    not.
+def _keep_deed(tx: Transaction, attendance: int, context: Context) -> None:
+    """Keep that something was said, if it can be taken back: words with authority rest on each other,
+    sightings do not.
     """
-    return deeds.WORD if context.firm else f"{deeds.SIGHTING}.{context.delivery}"
+    if context.undoable:
+        word = deeds.WORD if context.firm else f"{deeds.SIGHTING}.{context.delivery}"
+        deeds.add(tx, context, deeds.ATTENDANCE, attendance, word)
 
 
 def _seen_again(
@@ -145,7 +147,7 @@ def _seen_again(
         raise AlreadyCheckedIn
     attendance = evidence.settle(tx, row[0], said, context) if is_new else _record(tx, row)
     if is_new:
-        deeds.add(tx, context, deeds.ATTENDANCE, row[0], _word(context))
+        _keep_deed(tx, row[0], context)
     if stays_withdrawn:
         return context.ignored(operation, "The attendance was withdrawn at the desk")
     change = Change.CREATED if was_withdrawn and is_new else Change.UNCHANGED
@@ -190,7 +192,7 @@ def _seen_joined(
     if not is_new and not operation.repeatable:
         raise AlreadyCheckedIn
     if is_new:
-        deeds.add(tx, context, deeds.ATTENDANCE, own, _word(context))
+        _keep_deed(tx, own, context)
     _name(tx, operation, own)
     if stays_withdrawn:
         return context.ignored(operation, "The attendance was withdrawn at the desk")
@@ -262,7 +264,7 @@ def check_out(tx: Transaction, operation: CheckOut, context: Context) -> Result:
     said = _said(Kind.CHECK_OUT, moment, operation, context)
     if evidence.add(tx, attendance, said, context, _named_participant(operation)):
         left = evidence.settle(tx, attendance, said, context)
-        deeds.add(tx, context, deeds.ATTENDANCE, attendance, _word(context))
+        _keep_deed(tx, attendance, context)
     else:
         left = _record(tx, found)
     if not context.firm and not _stands(tx, found):
@@ -293,7 +295,7 @@ def withdraw(tx: Transaction, operation: Withdraw, context: Context) -> Result:
     said = _said(Kind.WITHDRAWAL, moment, operation, context)
     evidence.add(tx, attendance, said, context, participant)
     settled = evidence.settle(tx, attendance, said, context)
-    deeds.add(tx, context, deeds.ATTENDANCE, attendance, _word(context))
+    _keep_deed(tx, attendance, context)
     return context.result(operation, Change.UPDATED, attendance=settled)
 
 

@@ -249,11 +249,12 @@ def _changed(
         _update(tx, event, {**before, **given}, context)
     after = members(tx, event)
     after |= {kind: [] for kind in before if kind not in after}
+    record = _record(tx, event, context)
     change = Change.UNCHANGED
     if deeds.add_differences(tx, context, deeds.EVENT, event, before, after):
-        events.tell_saved(tx, event, context)
+        events.tell_saved(tx, record, context)
         change = Change.UPDATED
-    return context.result(operation, change, event=_record(tx, event, context))
+    return context.result(operation, change, event=record)
 
 
 def _update(tx: Transaction, event: int, own: Mapping[str, Any], context: Context) -> None:

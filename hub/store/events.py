@@ -152,11 +152,10 @@ def root_id(tx: Transaction, event: int) -> int:
     return int(tx.rows(ROOT, event)[0][0])
 
 
-def tell_saved(tx: Transaction, event: int, context: Context) -> None:
+def tell_saved(tx: Transaction, event: EventRecord, context: Context) -> None:
     """Tell that an event has changed, and whatever it is told as: its identifiers are the other's too."""
-    changes.add(tx, changes.EVENT_SAVED, event, context)
-    root = root_id(tx, event)
-    if root != event:
+    changes.add(tx, changes.EVENT_SAVED, event.id, context)
+    if event.joined and (root := root_id(tx, event.id)) != event.id:
         changes.add(tx, changes.EVENT_SAVED, root, context)
 
 
@@ -293,7 +292,7 @@ def save(tx: Transaction, operation: SaveEvent, context: Context) -> Result:
         tx.run(UPDATE, *members, context.received_at, found.id)
         learnt = True
     if learnt:
-        tell_saved(tx, found.id, context)
+        tell_saved(tx, found, context)
     change = Change.UPDATED if learnt else Change.UNCHANGED
     return context.result(operation, change, event=_made(found.id, members, context, found.joined))
 

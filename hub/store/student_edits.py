@@ -69,7 +69,7 @@ def enrol(tx: Transaction, operation: EnrolStudent, context: Context) -> Result:
         own = before.get(deeds.IDENTIFIERS + identifier.kind, ())
         if any(value == identifier.key for value, _ in own):
             continue
-        if students.owner_of(tx, identifier) is not None and not _is_free(tx, identifier, student):
+        if not students.is_free(students.owner_of(tx, identifier), student):
             continue  # of one with whom the student is merged
         if identifier.kind == A_NUMBER and own:
             raise Contradicted(
@@ -150,10 +150,6 @@ def _require_free(
     return own
 
 
-def _is_free(tx: Transaction, identifier: Identifier, student: int) -> bool:
-    return students.is_free(students.owner_of(tx, identifier), student)
-
-
 def _make(
     tx: Transaction,
     operation: EditStudent | EnrolStudent,
@@ -206,10 +202,11 @@ def _changed(
         tx.run(UPDATE, *(now[name] for name in _NAMES), context.received_at, student)
     after = members(tx, student)
     after |= {kind: [] for kind in before if kind not in after}
-    change = Change.UNCHANGED
-    if deeds.add_differences(tx, context, deeds.STUDENT, student, before, after):
-        students.tell_saved(tx, student, context)
-        change = Change.UPDATED
     row = tx.row(students.BY_ID, student)
     assert row is not None
-    return context.result(operation, change, student=students.record(row))
+    record = students.record(row)
+    change = Change.UNCHANGED
+    if deeds.add_differences(tx, context, deeds.STUDENT, student, before, after):
+        students.tell_saved(tx, record, context)
+        change = Change.UPDATED
+    return context.result(operation, change, student=record)

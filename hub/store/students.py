@@ -277,15 +277,14 @@ def _result(
     row = tx.row(BY_ID, student)
     assert row is not None
     if change is not Change.UNCHANGED:
-        tell_saved(tx, student, context)
+        tell_saved(tx, record(row), context)
     return context.result(operation, change, student=record(row), foreign=foreign)
 
 
-def tell_saved(tx: Transaction, student: int, context: Context) -> None:
+def tell_saved(tx: Transaction, student: StudentRecord, context: Context) -> None:
     """Tell that a student has changed, and whoever it is told as: its identifiers are the other's too."""
-    changes.add(tx, changes.STUDENT_SAVED, student, context)
-    root = root_id(tx, student)
-    if root != student:
+    changes.add(tx, changes.STUDENT_SAVED, student.id, context)
+    if student.joined and (root := root_id(tx, student.id)) != student.id:
         changes.add(tx, changes.STUDENT_SAVED, root, context)
 
 
