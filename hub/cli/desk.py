@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hub.cli.options import PLUGIN_SETTINGS, setting_options
+from hub.cli.options import PLUGIN_SETTINGS, hub_options, setting_options
 from hub.cli.terminal import as_json, show
 from hub.cli.writing import desk as posted
 from hub.cli.writing import writing
@@ -142,12 +142,7 @@ def _command(
     command: Any = run
     command = setting_options("database", *PLUGIN_SETTINGS, "time_zone")(command)
     command = click.option("--json", "in_json", is_flag=True, help="The whole answer.")(command)
-    command = click.option(
-        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
-    )(command)
-    command = click.option(
-        "--url", metavar="VALUE", help="The hub at this address instead of the store."
-    )(command)
+    command = hub_options(command)
     command = click.option("--reason", metavar="TEXT", help="Why; it is kept.")(command)
     if action in _WITH_IDENTIFIERS:
         command = click.option(

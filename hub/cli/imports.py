@@ -12,7 +12,7 @@ import click
 
 from hub.api.imports import read_zone
 from hub.api.imports import shown as as_answer
-from hub.cli.options import PLUGIN_SETTINGS, setting_options
+from hub.cli.options import PLUGIN_SETTINGS, hub_options, setting_options
 from hub.cli.progress import progress
 from hub.cli.reading import Reading, get, no_sources, reading, rows
 from hub.cli.record import counted, event_of
@@ -36,19 +36,13 @@ _MOST_TOLD = 20
 
 def _to_a_hub(command: Command) -> Command:
     command = setting_options("database", *PLUGIN_SETTINGS, "time_zone", "import_limit")(command)
-    command = click.option(
-        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
-    )(command)
-    return click.option(
-        "--url", metavar="VALUE", help="The hub at this address instead of the store."
-    )(command)
+    return hub_options(command)
 
 
 _FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _MAP = click.option(
     "--map", "maps", multiple=True, metavar="COLUMN:MEMBER", help="What a column is, repeated."
 )
-_SETTINGS = ("database", *PLUGIN_SETTINGS, "time_zone", "import_limit")
 
 
 @click.command("import")

@@ -39,6 +39,16 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
     return decorate
 
 
+def hub_options(command: Command) -> Command:
+    """Options of what works on the store or on a running hub."""
+    command = click.option(
+        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
+    )(command)
+    return click.option(
+        "--url", metavar="VALUE", help="Ask the hub at this address instead of the store."
+    )(command)
+
+
 def _default(entry: Any) -> str:
     value = default_of(entry)
     return str(value) if value not in ("", (), None) else "none"

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
-from hub.cli.options import PLUGIN_SETTINGS, setting_options
+from hub.cli.asking import Query
+from hub.cli.options import PLUGIN_SETTINGS, hub_options, setting_options
 from hub.cli.progress import progress
-from hub.cli.reading import Query, Reading, get, no_sources, part, reading, rows
+from hub.cli.reading import Reading, get, no_sources, part, reading, rows
 from hub.cli.store import existing_store
 from hub.cli.tables import bars, table
 from hub.cli.terminal import as_json, local, show, write
@@ -60,22 +61,14 @@ def _reads(*names: str, forms: bool = True) -> Callable[[Callable[..., None]], C
             run(_Asked(load(own, config_file).settings, **told), **options)
 
         decorated = setting_options(*names)(command)
-        for option in reversed(_FROM + (_AS if forms else ())):
+        for option in reversed(_AS if forms else ()):
             decorated = option(decorated)
-        return decorated
+        return hub_options(decorated)
 
     return decorate
 
 
 _TOLD = ("url", "token", "in_json", "in_csv", "xlsx")
-_FROM = (
-    click.option(
-        "--url", metavar="VALUE", help="Ask the hub at this address instead of the store."
-    ),
-    click.option(
-        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
-    ),
-)
 _AS = (
     click.option("--json", "in_json", is_flag=True, help="A JSON object a line."),
     click.option("--csv", "in_csv", is_flag=True, help="As CSV."),

@@ -96,7 +96,7 @@ def _undo_one(tx: Transaction, operation: Undo, delivery: str, context: Context)
         raise Contradicted("Already undone", f"By delivery {done[0].undone_by}")
     for deed in reversed(done):
         _require_bare(tx, deed, delivery)
-        _take_back(tx, deed, delivery, context)
+        _turn(tx, deed, delivery, None, context)
     deeds.mark(tx, delivery, context.delivery)
     deeds.add(tx, context, deeds.UNDOING, 0, delivery, True, False)
     return _result(tx, operation, done, context)
@@ -115,7 +115,7 @@ def _undo_undo(tx: Transaction, operation: Undo, deed: Deed, context: Context) -
     assert undone_by is not None
     for one in done:
         _require_bare(tx, one, delivery)
-        _do_again(tx, one, delivery, undone_by, context)
+        _turn(tx, one, delivery, undone_by, context)
     deeds.mark(tx, delivery, None)
     deeds.add(tx, context, deeds.UNDOING, 0, delivery, False, True)
     return _result(tx, operation, done, context)
@@ -130,46 +130,35 @@ def _require_bare(tx: Transaction, deed: Deed, delivery: str) -> None:
         )
 
 
-def _take_back(tx: Transaction, deed: Deed, delivery: str, context: Context) -> None:
+def _turn(
+    tx: Transaction, deed: Deed, delivery: str, undone_by: str | None, context: Context
+) -> None:
+    """Take a deed of a delivery back; or do again what the delivery ``undone_by`` took back."""
     quiet = context._replace(undoable=False)
+    is_undone = undone_by is None
+    now, wanted = (deed.after, deed.before) if is_undone else (deed.before, deed.after)
     if deed.member == deeds.REBUILT:
-        rebuilding.change(tx, deed.subject, deed.after, deed.before, quiet)
+        rebuilding.change(tx, deed.subject, now, wanted, quiet)
     elif deed.what == deeds.ATTENDANCE:
-        evidence.undo(tx, deed.subject, deed.after or delivery, quiet)
+        if undone_by is None:
+            evidence.undo(tx, deed.subject, deed.after or delivery, quiet)
+        else:
+            evidence.redo(tx, deed.subject, undone_by, quiet)
     elif deed.what == deeds.DOUBT:
-        tx.run(DROP_DOUBT, deed.member)
+        tx.run(DROP_DOUBT, deed.member) if is_undone else tx.run(ADD_DOUBT, deed.member, delivery)
     elif deed.what == deeds.DELIVERY:
-        # It may be attempted again, as meaning somebody else.
-        tx.run(SET_MEANT, *deed.before, deed.member)
-        tx.run(RELEASE_CLAIMED, deed.member)
+        tx.run(SET_MEANT, *wanted, deed.member)
+        if is_undone:
+            # It may be attempted again, as meaning somebody else.
+            tx.run(RELEASE_CLAIMED, deed.member)
     elif deed.member == deeds.MADE:
-        _hide(tx, deed, (context.delivery, False), quiet)
+        _hide(tx, deed, (context.delivery, False) if is_undone else None, quiet)
     elif deed.member == deeds.HIDDEN:
-        _hide(tx, deed, deed.before, quiet)
+        _hide(tx, deed, wanted, quiet)
     elif deed.member == deeds.MERGED:
-        _merge(tx, deed, deed.before, quiet)
+        _merge(tx, deed, wanted, quiet)
     else:
-        _set(tx, deed, deed.after, deed.before, quiet)
-
-
-def _do_again(tx: Transaction, deed: Deed, delivery: str, undone_by: str, context: Context) -> None:
-    quiet = context._replace(undoable=False)
-    if deed.member == deeds.REBUILT:
-        rebuilding.change(tx, deed.subject, deed.before, deed.after, quiet)
-    elif deed.what == deeds.ATTENDANCE:
-        evidence.redo(tx, deed.subject, undone_by, quiet)
-    elif deed.what == deeds.DOUBT:
-        tx.run(ADD_DOUBT, deed.member, delivery)
-    elif deed.what == deeds.DELIVERY:
-        tx.run(SET_MEANT, *deed.after, deed.member)
-    elif deed.member == deeds.MADE:
-        _hide(tx, deed, None, quiet)
-    elif deed.member == deeds.HIDDEN:
-        _hide(tx, deed, deed.after, quiet)
-    elif deed.member == deeds.MERGED:
-        _merge(tx, deed, deed.after, quiet)
-    else:
-        _set(tx, deed, deed.before, deed.after, quiet)
+        _set(tx, deed, now, wanted, quiet)
 
 
 def _hide(tx: Transaction, deed: Deed, by: Any, context: Context) -> None:
