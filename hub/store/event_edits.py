@@ -1,6 +1,5 @@
 """What the desk and calendars do to events: each member that changes is kept as a deed."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,12 +13,12 @@ from hub.domain.timestamps import to_utc
 from hub.errors import Contradicted, Refused
 from hub.store import changes, deeds, events
 from hub.store.context import Context
+from hub.store.members import EVENTS, drop_identifiers, hidden_by, identifiers, set_hidden
 from hub.store.transaction import Row, Transaction
 
 MEMBERS = """
     SELECT name, starts_at, ends_at, event_type, points, description, location FROM event
     WHERE id = ?"""
-IDENTIFIERS = "SELECT kind, value, shown FROM event_identifier WHERE event = ?"
 OWNER = "SELECT event FROM event_identifier WHERE kind = ? AND value = ?"
 INSERT = """
     INSERT INTO event (name, starts_at, ends_at, event_type, points, description, location, source,
@@ -28,11 +27,6 @@ INSERT = """
 UPDATE = """
     UPDATE event SET name = ?, starts_at = ?, ends_at = ?, event_type = ?, points = ?, description = ?,
         location = ?, updated_at = ? WHERE id = ?"""
-HIDDEN = "SELECT hidden_by, hidden_firmly FROM event WHERE id = ? AND hidden_at IS NOT NULL"
-SHOW = """
-    UPDATE event SET hidden_at = NULL, hidden_by = NULL, hidden_firmly = FALSE, updated_at = ?
-    WHERE id = ?"""
-DROP = "DELETE FROM event_identifier WHERE event = ? AND kind = ? AND value = ?"
 BY_ID = "SELECT id FROM event WHERE id = ?"
 _NAMES = (
     "name", "starts_at", "ends_at", "event_type", "points", "description", "location",
@@ -58,9 +52,8 @@ def edit(tx: Transaction, operation: EditEvent, context: Context) -> Result:
     event = events.root(tx, found, context).id
     own = _require_free(tx, operation.identifiers, event)
     before = members(tx, event)
-    for kind in {one.kind for one in own} | set(operation.without):
-        for value, _ in before.get(deeds.IDENTIFIERS + kind, ()):
-            tx.run(DROP, event, kind, value)
+    kinds = {one.kind for one in own} | set(operation.without)
+    drop_identifiers(tx, EVENTS, event, kinds, before)
     for one in own:
         tx.run(events.ADD_IDENTIFIER, one.kind, one.key, one.text, event)
     return _changed(tx, operation, event, before, given, context)
@@ -72,7 +65,7 @@ def schedule(tx: Transaction, operation: ScheduleEvent, context: Context) -> Res
     event = _known(tx, operation, given["starts_at"])
     if event is None:
         return _make(tx, operation, given, context)
-    hidden = tx.row(HIDDEN, event)
+    hidden = hidden_by(tx, EVENTS, event)
     if hidden is not None and hidden[1]:
         raise events.unknown(operation.name)
     if hidden is not None:
@@ -89,26 +82,8 @@ def show(tx: Transaction, operation: ShowEvent, context: Context) -> Result:
     event = hidden_too(tx, operation.event, context)
     if event is None:
         raise events.unknown(operation.event)
-    set_hidden(tx, event, None, context)
+    set_hidden(tx, EVENTS, event, None, context)
     return context.result(operation, Change.UPDATED, event=_record(tx, event, context))
-
-
-def set_hidden(tx: Transaction, event: int, by: Sequence[Any] | None, context: Context) -> None:
-    """Hide an event, as it was hidden by a delivery, with authority or without; None: show it. Raises
-    Contradicted where it is so already.
-    """
-    before = tx.row(HIDDEN, event)
-    if (before is None) == (by is None):
-        raise Contradicted("Not hidden" if by is None else "Already hidden")
-    was = None if before is None else [before[0], bool(before[1])]
-    deeds.add(tx, context, deeds.EVENT, event, deeds.HIDDEN, was, by)
-    if by is None:
-        tx.run(SHOW, context.received_at, event)
-        changes.add(tx, changes.EVENT_SAVED, event, context)
-    else:
-        now = context.received_at
-        tx.run(events.HIDE, now, now, by[0], bool(by[1]), event)
-        changes.add(tx, changes.EVENT_HIDDEN, event, context)
 
 
 def members(tx: Transaction, event: int) -> dict[str, Any]:
@@ -120,10 +95,7 @@ def members(tx: Transaction, event: int) -> dict[str, Any]:
     found: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     for name in _MOMENTS:
         found[name] = None if found[name] is None else tx.moment(found[name]).isoformat()
-    identifiers: dict[str, list[list[str]]] = defaultdict(list)
-    for kind, value, shown in tx.rows(IDENTIFIERS, event):
-        identifiers[deeds.IDENTIFIERS + kind].append([value, shown])
-    return found | {kind: sorted(own) for kind, own in identifiers.items()}
+    return found | identifiers(tx, EVENTS, event)
 
 
 def set_member(tx: Transaction, event: int, member: str, value: Any, context: Context) -> None:
@@ -228,7 +200,7 @@ def _show_again(
     context: Context,
 ) -> Result:
     """An event that a source or an undo has hidden, as if it were new."""
-    set_hidden(tx, event, None, context)
+    set_hidden(tx, EVENTS, event, None, context)
     before = members(tx, event)
     for one in operation.identifiers:
         if tx.row(OWNER, one.kind, one.key) is None:

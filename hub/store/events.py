@@ -12,6 +12,7 @@ from hub.domain.timestamps import calendar_date, format_utc, to_utc
 from hub.errors import Conflicting, NotFound, Refused
 from hub.store import changes, deeds
 from hub.store.context import Context
+from hub.store.members import EVENTS
 from hub.store.transaction import Row, Statement, Transaction
 
 _COLUMNS = """e.id, e.name, e.starts_at, e.event_type, e.points, e.description, e.location, e.joined,
@@ -55,8 +56,6 @@ UPDATE = """
     UPDATE event SET name = ?, starts_at = ?, event_type = ?, points = ?, description = ?,
         location = ?, updated_at = ?, hidden_at = NULL, hidden_by = NULL, hidden_firmly = FALSE
     WHERE id = ?"""
-HIDE = """
-    UPDATE event SET hidden_at = ?, updated_at = ?, hidden_by = ?, hidden_firmly = ? WHERE id = ?"""
 HIDE_IDENTIFIER = "UPDATE event_identifier SET hidden_at = ? WHERE kind = ? AND value = ?"
 SHOWN_OF_KIND = """
     SELECT 1 FROM event_identifier WHERE event = ? AND kind = ? AND hidden_at IS NULL LIMIT 1"""
@@ -310,7 +309,7 @@ def hide(tx: Transaction, operation: HideEvent, context: Context) -> Result:
     if not _is_shown_by_another(tx, operation.event, found.id, context):
         hidden_by = context.delivery, context.firm
         deeds.add(tx, context, deeds.EVENT, found.id, deeds.HIDDEN, None, hidden_by)
-        tx.run(HIDE, context.received_at, context.received_at, *hidden_by, found.id)
+        tx.run(EVENTS.hide, context.received_at, context.received_at, *hidden_by, found.id)
         what = changes.EVENT_HIDDEN
     changes.add(tx, what, found.id, context)
     return context.result(operation, Change.UPDATED, event=found)

@@ -1,6 +1,5 @@
 """What the desk and rosters do to students: each member that changes is kept as a deed."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from hub.domain.records import Change, Result
 from hub.errors import Contradicted
 from hub.store import changes, deeds, students
 from hub.store.context import Context
+from hub.store.members import STUDENTS, drop_identifiers, hidden_by, identifiers, set_hidden
 from hub.store.transaction import Transaction
 
 MEMBERS = """
@@ -21,11 +21,6 @@ INSERT = """
 UPDATE = """
     UPDATE student SET first_name = ?, last_name = ?, preferred_name = ?, is_admin = ?, updated_at = ?
     WHERE id = ?"""
-HIDDEN = "SELECT hidden_by, hidden_firmly FROM student WHERE id = ? AND hidden_at IS NOT NULL"
-SHOW = """
-    UPDATE student SET hidden_at = NULL, hidden_by = NULL, hidden_firmly = FALSE, updated_at = ?
-    WHERE id = ?"""
-DROP = "DELETE FROM student_identifier WHERE student = ? AND kind = ? AND value = ?"
 _NAMES = ("first_name", "last_name", "preferred_name", "is_admin")
 
 
@@ -44,9 +39,8 @@ def edit(tx: Transaction, operation: EditStudent, context: Context) -> Result:
     student = students.root(tx, found).id
     own = _require_free(tx, operation.identifiers, student)
     before = members(tx, student)
-    for kind in {one.kind for one in own} | set(operation.without):
-        for value, _ in before.get(deeds.IDENTIFIERS + kind, ()):
-            tx.run(DROP, student, kind, value)
+    kinds = {one.kind for one in own} | set(operation.without)
+    drop_identifiers(tx, STUDENTS, student, kinds, before)
     students.release(tx, own, context)
     for identifier in own:
         students.set_identifier(tx, student, identifier)
@@ -90,30 +84,12 @@ def show(tx: Transaction, operation: ShowStudent, context: Context) -> Result:
     if owner is None:
         raise students.unknown(operation.student)
     student = students.root_id(tx, owner.student)
-    if tx.row(HIDDEN, student) is None:
+    if hidden_by(tx, STUDENTS, student) is None:
         student = owner.student
-    set_hidden(tx, student, None, context)
+    set_hidden(tx, STUDENTS, student, None, context)
     row = tx.row(students.BY_ID, student)
     assert row is not None
     return context.result(operation, Change.UPDATED, student=students.record(row))
-
-
-def set_hidden(tx: Transaction, student: int, by: Sequence[Any] | None, context: Context) -> None:
-    """Hide a student, as it was hidden by a delivery, with authority or without; None: show it. Raises
-    Contradicted where it is so already.
-    """
-    before = tx.row(HIDDEN, student)
-    if (before is None) == (by is None):
-        raise Contradicted("Not hidden" if by is None else "Already hidden")
-    was = None if before is None else [before[0], bool(before[1])]
-    deeds.add(tx, context, deeds.STUDENT, student, deeds.HIDDEN, was, by)
-    if by is None:
-        tx.run(SHOW, context.received_at, student)
-        changes.add(tx, changes.STUDENT_SAVED, student, context)
-    else:
-        now = context.received_at
-        tx.run(students.HIDE, now, now, by[0], bool(by[1]), student)
-        changes.add(tx, changes.STUDENT_HIDDEN, student, context)
 
 
 def members(tx: Transaction, student: int) -> dict[str, Any]:
@@ -121,10 +97,7 @@ def members(tx: Transaction, student: int) -> dict[str, Any]:
     row = tx.row(MEMBERS, student)
     assert row is not None
     found: dict[str, Any] = dict(zip(_NAMES, (*row[:3], bool(row[3])), strict=True))
-    identifiers: dict[str, list[list[str]]] = defaultdict(list)
-    for kind, value, shown in tx.rows(students.OWN, student):
-        identifiers[deeds.IDENTIFIERS + kind].append([value, shown])
-    return found | {kind: sorted(own) for kind, own in identifiers.items()}
+    return found | identifiers(tx, STUDENTS, student)
 
 
 def set_member(tx: Transaction, student: int, member: str, value: Any, context: Context) -> None:
@@ -162,7 +135,7 @@ def _make(
     hidden, of_others = students.hidden_one(tx, own)
     students.release(tx, of_others, context)
     if hidden is not None:
-        set_hidden(tx, hidden, None, context)
+        set_hidden(tx, STUDENTS, hidden, None, context)
         before = members(tx, hidden)
         for identifier in own:
             students.set_identifier(tx, hidden, identifier)

@@ -18,6 +18,7 @@ from hub.domain.records import Change, Result, StudentRecord
 from hub.errors import Conflicting, Contradicted, NotFound
 from hub.store import changes, deeds, outbox
 from hub.store.context import Context
+from hub.store.members import STUDENTS
 from hub.store.transaction import Statement, Transaction
 
 _RECORD = """
@@ -49,8 +50,6 @@ UPDATE = """
     UPDATE student SET first_name = ?, last_name = ?, is_admin = ?, updated_at = ?, hidden_at = NULL,
         hidden_by = NULL, hidden_firmly = FALSE
     WHERE id = ?"""
-HIDE = """
-    UPDATE student SET hidden_at = ?, updated_at = ?, hidden_by = ?, hidden_firmly = ? WHERE id = ?"""
 FORGET = """
     UPDATE student SET first_name = '', last_name = '', preferred_name = '', is_admin = ?, source = '',
         metadata = '{}', hidden_at = ?, updated_at = ?, forgotten_at = ? WHERE id = ?"""
@@ -229,7 +228,7 @@ def hide(tx: Transaction, operation: HideStudent, context: Context) -> Result:
         found = root(tx, found)
     hidden_by = context.delivery, context.firm
     deeds.add(tx, context, deeds.STUDENT, found.id, deeds.HIDDEN, None, hidden_by)
-    tx.run(HIDE, context.received_at, context.received_at, *hidden_by, found.id)
+    tx.run(STUDENTS.hide, context.received_at, context.received_at, *hidden_by, found.id)
     changes.add(tx, changes.STUDENT_HIDDEN, found.id, context)
     return context.result(operation, Change.UPDATED, student=found)
 

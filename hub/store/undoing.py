@@ -16,6 +16,7 @@ from hub.store import (
     event_edits,
     events,
     evidence,
+    members,
     merging,
     rebuilding,
     student_edits,
@@ -162,10 +163,10 @@ def _turn(
 
 
 def _hide(tx: Transaction, deed: Deed, by: Any, context: Context) -> None:
-    edits: Any = student_edits if deed.what == deeds.STUDENT else event_edits
-    is_hidden = tx.row(edits.HIDDEN, deed.subject) is not None
+    kind = members.KINDS[deed.what]
+    is_hidden = members.hidden_by(tx, kind, deed.subject) is not None
     if is_hidden != (by is not None):  # else a source has done so since
-        edits.set_hidden(tx, deed.subject, by, context)
+        members.set_hidden(tx, kind, deed.subject, by, context)
 
 
 def _merge(tx: Transaction, deed: Deed, keep: int | None, context: Context) -> None:
@@ -180,13 +181,12 @@ def _set(tx: Transaction, deed: Deed, now: Any, wanted: Any, context: Context) -
     comes.
     """
     edits: Any = student_edits if deed.what == deeds.STUDENT else event_edits
-    saved = changes.STUDENT_SAVED if deed.what == deeds.STUDENT else changes.EVENT_SAVED
     if deed.member.startswith(deeds.IDENTIFIERS):
         kind = deed.member.removeprefix(deeds.IDENTIFIERS)
         _set_identifiers(tx, deed, kind, now or [], wanted or [], context)
     elif edits.members(tx, deed.subject)[deed.member] == now:
         edits.set_member(tx, deed.subject, deed.member, wanted, context)
-    changes.add(tx, saved, deed.subject, context)
+    changes.add(tx, members.KINDS[deed.what].saved, deed.subject, context)
 
 
 def _set_identifiers(
@@ -198,10 +198,9 @@ def _set_identifiers(
     context: Context,
 ) -> None:
     is_student = deed.what == deeds.STUDENT
-    edits: Any = student_edits if is_student else event_edits
     for value, _ in now:
         if value not in [one for one, _ in wanted]:
-            tx.run(edits.DROP, deed.subject, kind, value)
+            tx.run(members.KINDS[deed.what].drop, deed.subject, kind, value)
     for value, shown in wanted:
         if value in [one for one, _ in now]:
             continue
@@ -215,7 +214,7 @@ def _set_identifiers(
                 f"{kind} {shown} is {deed.what} {owner[0]}'s now",
                 "Take it from there first, or leave the undo",
             )
-        own = edits.members(tx, deed.subject).get(deed.member, [])
+        own = members.identifiers(tx, members.KINDS[deed.what], deed.subject).get(deed.member)
         if kind in SINGLE and own and is_student:
             continue  # a source has given another one since
         if owner is None:

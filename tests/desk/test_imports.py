@@ -35,6 +35,20 @@ def can_write(store):
     return True
 
 
+def others_may_write(monkeypatch, module, store):
+    """Whether others may write while the module decides on a delivery: a list, one for each."""
+    free = []
+    original = module.decide
+
+    def decide(*arguments):
+        with ThreadPoolExecutor(1) as thread:
+            free.append(thread.submit(can_write, store).result())
+        return original(*arguments)
+
+    monkeypatch.setattr(module, "decide", decide)
+    return free
+
+
 class Importer(Desk):
     def imports(self, kind, body, status=200, content_type="text/csv", **query):
         if isinstance(body, str):
@@ -85,15 +99,7 @@ class TestStudents:
         assert again["unchanged"] == 2
 
     def test_a_trial_lets_others_write(self, desk, hub, monkeypatch):
-        free = []
-        original = imports.decide
-
-        def decide(*arguments):
-            with ThreadPoolExecutor(1) as thread:
-                free.append(thread.submit(can_write, hub.store).result())
-            return original(*arguments)
-
-        monkeypatch.setattr(imports, "decide", decide)
+        free = others_may_write(monkeypatch, imports, hub.store)
         desk.imports("students", ROSTER, dry_run="true")
         assert free == [True] * 4
 

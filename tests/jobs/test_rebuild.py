@@ -1,11 +1,10 @@
 """What the deliveries tell, beside what the record has."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 from api.conftest import TOKEN
-from desk.test_imports import Importer, can_write
+from desk.test_imports import Importer, others_may_write
 from hubtest import LEGACY, ONETAP, Client, fixture
 
 from hub.domain.delivery import Emptied
@@ -258,15 +257,7 @@ class TestTheDesk:
 
     def test_it_lets_others_write(self, desk, hub, rebuild, monkeypatch):
         desk.did("withdraw", attendance=1)
-        free = []
-        original = job.decide
-
-        def decide(*arguments):
-            with ThreadPoolExecutor(1) as thread:
-                free.append(thread.submit(can_write, hub.store).result())
-            return original(*arguments)
-
-        monkeypatch.setattr(job, "decide", decide)
+        free = others_may_write(monkeypatch, job, hub.store)
         rebuild()
         assert set(free) == {True}
 

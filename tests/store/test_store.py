@@ -44,6 +44,7 @@ from hub.store import (
     evidence,
     forgettings,
     joining,
+    members,
     mentions,
     merging,
     metadata,
@@ -287,6 +288,11 @@ class TestSchema:
             getattr(kind, name)
             for kind in merging.KINDS.values()
             for name in ("group", "state", "under", "join", "set_under", "set_joined")
+        ]
+        statements += [
+            getattr(kind, name)
+            for kind in members.KINDS.values()
+            for name in ("identifiers", "drop", "hidden_by", "hide", "show")
         ]
         assert len(statements) > 100
         with store.writing() as tx:
