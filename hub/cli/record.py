@@ -383,6 +383,8 @@ def _student(record: Reading, text: str) -> Any:
         if not refused.error.startswith("Invalid identifier"):
             raise
         found = []
+    # Of those who were merged, the one that is kept is meant.
+    found = [one for one in found if one["merged_into"] is None]
     if not found and text.strip():
         found = list(rows(record, "/api/students/", "students", {"q": text}))
     if not found:

@@ -34,6 +34,12 @@ def test_a_word_and_its_undo(run, record):
     assert json.loads(run("desk", "check_in", "a2", "1", "--json")[0])["attendance"]["id"] == 2
 
 
+def test_a_student_is_found_by_each_identifier_of_those_who_were_merged(run, record):
+    run("desk", "merge-students", "a1", "a2")
+    for named in ("a1", "a2", "id:1", "id:2"):
+        assert run("student", named)[0].startswith("Ada Example  (student 1: ")
+
+
 def test_identifiers_numbers_and_ends(run, record):
     (line,) = run("desk", "save-student", "a1", "--identifier", "a_number=A9", "--is-admin", "true")
     assert line.startswith("Student saved successfully: student 1 Ada Example  delivery ")
