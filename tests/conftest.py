@@ -18,9 +18,14 @@ from hub.store.store import migrate
 
 hypothesis.settings.register_profile(
     "default",
+    # Each run takes the same examples; HYPOTHESIS_PROFILE=search looks for others.
+    derandomize=True,
     deadline=None,
     max_examples=60,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.register_profile(
+    "search", hypothesis.settings.get_profile("default"), derandomize=False, max_examples=500
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

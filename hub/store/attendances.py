@@ -140,8 +140,6 @@ def _seen_again(
         witness = Witness(row[0], moment, context.source_of(operation), _participant(operation))
         raise WithdrawnAtDesk(witness) if stays_withdrawn else AlreadyCheckedIn(witness)
     said = _said(Kind.CHECK_IN, moment, operation, context)
-    if row[3] == State.JOINED:
-        evidence.begin(tx, row[0], context)
     is_new = evidence.add(tx, row[0], said, context, _participant(operation))
     if not is_new and not operation.repeatable:
         raise AlreadyCheckedIn
@@ -209,7 +207,6 @@ def _keep_seen(tx: Transaction, seen: Witness, said: Said, context: Context) -> 
     attendance that it is of.
     """
     if seen.attendance is not None:
-        evidence.begin(tx, seen.attendance, context)
         is_new = evidence.add(tx, seen.attendance, said, context, seen.participant)
         if is_new:
             evidence.settle(tx, seen.attendance, said, context)

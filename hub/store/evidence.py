@@ -11,7 +11,7 @@ from hub.domain.evidence import Kind, Said, State, weigh
 from hub.domain.records import AttendanceRecord
 from hub.store import changes, joining, sayings
 from hub.store.context import Context
-from hub.store.sayings import FIRM, KEEP_FIRST, STANDING, STANDS
+from hub.store.sayings import FIRM, KEEP_FIRST, STANDS
 from hub.store.transaction import Row, Transaction
 
 MAKE_FIRST_FIRM = """
@@ -42,12 +42,6 @@ SEEN_ONCE_BEFORE = f"""
     SELECT 1 FROM evidence
     WHERE attendance = ? AND {STANDS} AND kind = 'check_in' AND NOT repeatable AND delivery < ?
     LIMIT 1"""
-BEGIN = """
-    UPDATE evidence SET taken_back_by = ?
-    WHERE attendance = ? AND kind = 'check_out' AND NOT firm AND taken_back_by IS NULL
-        AND EXISTS (
-            SELECT 1 FROM attendance a LEFT JOIN own_attendance o ON o.attendance = a.id
-            WHERE a.id = ? AND a.unseen AND coalesce(o.state, a.state) = 3)"""
 _OWN = (
     "checked_in_at, checked_out_at, state, sightings, source, via, first_delivery, withdrawal, firm"
 )
@@ -94,13 +88,6 @@ def add(
     more = (said.reason, correction)
     row = tx.row(ADD, attendance, said.kind.value, said.delivery, *values, *more)
     return row is not None
-
-
-def begin(tx: Transaction, attendance: int, context: Context) -> None:
-    """Before a check-in of one of whom nobody was seen: a check-out that came before, and counted for
-    another one with whom it is merged, says nothing of this one.
-    """
-    tx.run(BEGIN, context.delivery, attendance, attendance)
 
 
 def make_first_firm(tx: Transaction, attendance: int, said: Said) -> None:
@@ -199,7 +186,7 @@ def _with(
 def _weighed(
     tx: Transaction, attendance: int, before: _Attendance, maker: str, is_firm: bool
 ) -> _Attendance:
-    rows = tx.rows(STANDING, attendance) + (tx.rows(FIRM, attendance) if is_firm else [])
+    rows = sayings.standing(tx, attendance) + (tx.rows(FIRM, attendance) if is_firm else [])
     found = weigh([sayings.said(tx, row) for row in sorted(set(rows))])
     after = before._replace(state=found.state, sightings=found.sightings)
     if found.state is not State.WITHDRAWN:

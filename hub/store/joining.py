@@ -188,8 +188,8 @@ def _as_seen(tx: Transaction, own: Own) -> Own:
     """An attendance as the sightings that stand have it, whatever was said with authority: that is said
     of all together.
     """
-    rows = tx.rows(sayings.STANDING, own.attendance)
-    seen = [sayings.said(tx, row)._replace(firm=False, correction=None) for row in sorted(rows)]
+    rows = sayings.standing(tx, own.attendance)
+    seen = [sayings.said(tx, row)._replace(firm=False, correction=None) for row in rows]
     found = weigh(seen)
     if found.checked_in_at is None:
         return own

@@ -17,7 +17,29 @@ KEEP_FIRST = """
 
 _SAID = "id, kind, delivery, source, via, at, repeatable, firm, taken_back_by IS NULL, reason, correction"
 STANDING = f"SELECT {_SAID} FROM evidence WHERE attendance = ? AND {STANDS}"
+FIRST_CHECK_IN = """
+    SELECT min(e.id) FROM evidence e
+    WHERE e.attendance = ? AND e.kind = 'check_in' AND (e.taken_back_by IS NULL OR EXISTS (
+        SELECT 1 FROM evidence w
+        WHERE w.attendance = e.attendance AND w.kind = 'withdrawal' AND w.delivery = e.taken_back_by))"""
+"""The first check-in that was not undone; one that its source took back has been."""
 FIRM = f"SELECT {_SAID} FROM evidence WHERE attendance = ? AND firm AND taken_back_by IS NULL"
+
+
+def standing(tx: Transaction, attendance: int) -> list[Row]:
+    """The sightings of an attendance that count, in the order in which they were recorded.
+
+    A check-out before the first check-in says nothing: where there is no attendance it is not even kept.
+    It is, where the desk or a merge had made one; and it counts for those who are merged as long as
+    nobody was seen.
+    """
+    rows = sorted(tx.rows(STANDING, attendance))
+    if not rows or Kind(rows[0][1]) is Kind.CHECK_IN:
+        return rows
+    first = tx.rows(FIRST_CHECK_IN, attendance)[0][0]
+    if first is None:
+        return rows
+    return [row for row in rows if row[0] >= first or row[7]]
 
 
 def said(tx: Transaction, row: Row) -> Said:

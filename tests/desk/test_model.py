@@ -207,6 +207,15 @@ def test_merges_and_splits_around_any_traffic_leave_no_trace(before, during):
         assert merged.told(frozenset(TOLD)) == plain.told(frozenset(TOLD))
 
 
+@example([("in", "desk", 3, 1, 0), ("out", "once", 3, 1, 0), ("in", "once", 3, 1, 0)])
+@example(
+    [
+        ("in", "desk", 3, 1, 0),
+        ("undo", "desk", 0),
+        ("out", "once", 3, 1, 0),
+        ("in", "once", 3, 1, 0),
+    ]
+)
 @given(st.lists(st.one_of(traffic, words, merges, undos), max_size=20))
 def test_the_undo_of_everything_the_newest_first_leaves_what_was(history):
     with World() as world, World() as plain:
