@@ -61,9 +61,11 @@ from hub.domain.records import (
 from hub.domain.timestamps import format_utc, parse_timestamp, parse_unix_seconds
 from hub.errors import NotConfigured, NotDelivered, NotFound, Refused, Unauthenticated
 from hub.plugin.hookspecs import hookimpl
+from hub.plugin.page import Html, Page, PageView, Table
 from hub.plugin.section import setting
 from hub.plugin.source import Source
 from hub.plugin.target import Target
+from hub.record.reader import Record
 from hub.version import __version__
 from hub.wire.keywords import is_missing
 from hub.wire.signatures import (
@@ -113,6 +115,7 @@ __all__ = [
     "HideEvent",
     "HideStudent",
     "HmacSha256",
+    "Html",
     "HubToken",
     "Identifier",
     "Ignore",
@@ -124,6 +127,9 @@ __all__ = [
     "NotFound",
     "Operation",
     "Outcome",
+    "Page",
+    "PageView",
+    "Record",
     "Refused",
     "Replay",
     "Restore",
@@ -140,6 +146,7 @@ __all__ = [
     "SplitEvents",
     "SplitStudents",
     "StudentRecord",
+    "Table",
     "Target",
     "Unauthenticated",
     "Undo",

@@ -1,19 +1,26 @@
 """One hub, put together: the one place that knows all the parts, and hands each what it needs."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from hub.api.capture import CaptureApi
 from hub.api.changes import ChangesApi
 from hub.api.deliveries import DeliveriesApi
 from hub.api.doubts import DoubtsApi
+from hub.api.forget import ForgetApi
 from hub.api.imports import ImportsApi
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
 from hub.api.route import Route
+from hub.api.setup import SetupApi
+from hub.api.sources import SourcesApi
 from hub.api.status import StatusPages
+from hub.api.tokens import TokensApi
+from hub.config.described import described
 from hub.config.settings import Settings
+from hub.console.console import PLUGIN, Console
 from hub.domain.delivery import CommittedDelivery
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
@@ -23,6 +30,7 @@ from hub.intake.shown import ShownObjects
 from hub.intake.tokens import Tokens
 from hub.intake.webhooks import Webhooks
 from hub.jobs.imports import Imports
+from hub.jobs.mends import Mends
 from hub.jobs.replay import Replays
 from hub.jobs.secrets import SecretFiles
 from hub.jobs.sender import Senders
@@ -36,14 +44,20 @@ from hub.store.store import Store
 
 class Hub:
     """One hub: its plugins, its endpoints, its store, and what it does by itself. Several may live side
-    by side in a process. ``plugins`` replace those that the settings would load.
+    by side in a process. ``plugins`` replace those that the settings would load; ``origins`` tell where
+    each setting came from.
 
     It knows no HTTP: ``routes`` are what a server answers with (``hub.http.app``). Raises SettingError,
     StoreUnavailable or StoreVersionError where it cannot start.
     """
 
     def __init__(
-        self, settings: Settings, *, create_store: bool = True, plugins: Plugins | None = None
+        self,
+        settings: Settings,
+        *,
+        create_store: bool = True,
+        plugins: Plugins | None = None,
+        origins: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
         self.plugins = plugins or Plugins(settings)
@@ -59,8 +73,8 @@ class Hub:
             self.store, hooks, self.endpoints, names, self._committed, settings.time_zone
         )
         self.tokens = Tokens(self.store, settings.admin_token)
-        lasting = [one.source.name for one in self.endpoints if one.source.authority]
-        self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings, lasting)
+        self._lasting = [one.source.name for one in self.endpoints if one.source.authority]
+        self.upkeep = Upkeep(self.store, self.replays, self.tokens, settings, self._lasting)
         shown = ShownObjects(self.store, settings.time_zone)
         inside = Inside(self.replays.inside, shown.of)
         self.webhooks = Webhooks(
@@ -74,8 +88,11 @@ class Hub:
             settings.time_zone,
             settings.import_limit,
         )
+        self.mends = Mends(self.store, hooks, self.endpoints, self.webhooks, self.replays)
+        self._described = tuple(described(settings, origins, self.store.address.shown))
         self.secrets = SecretFiles(self.endpoints)
         self._ending = threading.Event()
+        self.console = self._console()
         self.routes = tuple(self._routes())
 
     def start(self) -> None:
@@ -102,13 +119,26 @@ class Hub:
         if delivery.results:
             self.senders.wake()
 
+    def _console(self) -> Console | None:
+        """The pages for people; None where the plugin is left out that they go with."""
+        if all(plugin.name != PLUGIN for plugin in self.plugins.loaded):
+            return None
+        pages = [(plugin.name, page) for plugin in self.plugins.loaded for page in plugin.pages]
+        return Console(self.store, self.tokens, self.settings, lambda: self.routes, pages)
+
     def _routes(self) -> Iterator[Route]:
         settings = self.settings
         yield from StatusPages(
             self.store, self.plugins, self.endpoints, self.observers, self.senders, utc_now()
         ).routes()
         yield from DeliveriesApi(
-            self.store, self.replays, self.tokens, settings.time_zone, self._ending
+            self.store,
+            self.replays,
+            self.tokens,
+            settings.time_zone,
+            self._ending,
+            self.mends,
+            self._lasting,
         ).routes()
         zone, public_url = settings.time_zone, settings.public_url
         yield from RecordApi(self.store, self.tokens, zone, public_url).routes()
@@ -117,8 +147,23 @@ class Hub:
         yield from DoubtsApi(
             self.store, self.tokens, sources_of(self.endpoints), zone, public_url
         ).routes()
-        yield from ImportsApi(self.imports, self.tokens, settings.import_limit).routes()
+        yield from ImportsApi(
+            self.imports, self.store, self.tokens, settings.import_limit, zone
+        ).routes()
+        yield from ForgetApi(self.store, self.tokens).routes()
+        yield from TokensApi(self.store, self.tokens).routes()
+        yield from SourcesApi(self.store, self.tokens, self.endpoints, zone).routes()
+        yield from SetupApi(
+            self.store,
+            self.tokens,
+            self.plugins,
+            self.senders,
+            self._described,
+            lambda: self.routes,
+        ).routes()
         yield from CaptureApi(self.store, settings.body_limit).routes()
+        if self.console is not None:
+            yield from self.console.routes()
         for endpoint in self.endpoints:
             yield Route("POST", endpoint.path.rstrip("/"), partial(self.webhooks.handle, endpoint))
 

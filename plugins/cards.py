@@ -15,7 +15,10 @@ from hub import (
     CheckIn,
     Identifier,
     Operation,
+    Page,
+    PageView,
     Source,
+    Table,
     UpdateStudent,
     hookimpl,
     payloads,
@@ -51,6 +54,23 @@ def normalize(settings: Settings, payload: Mapping[str, Any]) -> Iterator[Operat
         )
 
 
+def without_card(view: PageView) -> Table:
+    """Who came to something, and has no card yet: those with the most attendances first."""
+    lacking = [
+        one
+        for one in view.record.students()
+        if one.attendances and all(named.kind != CARD for named in one.identifiers)
+    ]
+    lacking.sort(key=lambda one: (-(one.attendances or 0), one.person.name.casefold()))
+    rows = [(one.person.name, one.person.identifier or "", one.attendances) for one in lacking]
+    return Table(("Name", "A-number", "Came to"), rows)
+
+
+@hookimpl
+def register_pages() -> Iterable[Page]:
+    yield Page(name="missing", title="Without a card", show=without_card)
+
+
 @hookimpl
 def register_sources(settings: Settings) -> Iterable[Source]:
     yield Source(
@@ -61,4 +81,5 @@ def register_sources(settings: Settings) -> Iterable[Source]:
         kind=kind,
         schema={name: f"{_SCHEMAS}{name}.json" for name in ("scan", "assignment")},
         normalize=partial(normalize, settings),
+        example={"uid": "04A2B9C1", "reader": "Weekly Meeting"},
     )

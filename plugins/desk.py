@@ -242,5 +242,9 @@ def register_sources() -> Iterable[Source]:
         normalize=normalize,
         authority=True,
         shows_objects=True,
+        example={
+            "action": "save_student",
+            "data": {"identifiers": {"a_number": "A00000000"}, "first_name": "Test"},
+        },
         answer=answer,
     )

@@ -90,4 +90,8 @@ def register_sources() -> Iterable[Source]:
         normalize=normalize,
         delivery_key=delivery_key,
         undoable=True,
+        example={
+            "kind": "students",
+            "data": {"identifiers": {"a_number": "A00000000"}, "first_name": "Test"},
+        },
     )

@@ -20,4 +20,5 @@ def register_sources() -> Iterable[Source]:
         schema="https://attendance-hub.example/schemas/attendance/attendance.json",
         normalize=normalize,
         label="webhook",
+        example={"student_identifier": "A00000000", "event_identifier": "Weekly Meeting"},
     )

@@ -389,4 +389,8 @@ def register_sources() -> Iterable[Source]:
         delivery_key=delivery_key,
         answer=answer,
         label="onetap_webhook",
+        example={
+            "event": "profile.created",
+            "data": {"id": "test", "name": "Test Student", "email": "test@example.edu"},
+        },
     )

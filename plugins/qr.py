@@ -5,8 +5,8 @@ what it does not name, the scanner tells. ``attendance-hub qr`` prints one, as t
 turns it into an image.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,8 +16,11 @@ import click
 from hub import (
     SHARED_SECRET,
     CheckIn,
+    CheckOut,
     Delivery,
+    Identifier,
     NotConfigured,
+    Operation,
     Refused,
     Source,
     Unauthenticated,
@@ -35,6 +38,10 @@ except ImportError:
 _AUDIENCE = "attendance-hub"
 _ALGORITHM = "HS256"
 _SHORTEST_KEY = 32
+_OUT_OF_DATE = "The token is out of date; show a new one"
+
+TOKEN = "qr"
+"""The kind of identifier that is a token."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,39 @@ def register_sources(settings: Settings) -> Iterable[Source]:
         keep_headers=("user-agent",),
         schema="https://attendance-hub.example/schemas/qr/scan.json",
         normalize=partial(normalize, settings),
+        example={"student_id": "A00000000", "event_id": "Weekly Meeting"},
     )
+
+
+@hookimpl
+def amend_operations(
+    delivery: Delivery, operations: Sequence[Operation], settings: Settings
+) -> Sequence[Operation] | None:
+    """A token that another source has read in place of an identifier, such as the console's door: it is
+    the student whom it names.
+    """
+    if not any(_token_in(one) for one in operations):
+        return None
+    return [_resolved(settings, delivery, one) for one in operations]
+
+
+def _token_in(operation: Operation) -> str | None:
+    student = getattr(operation, "student", None)
+    if isinstance(student, Identifier) and student.kind == TOKEN:
+        return student.value
+    return None
+
+
+def _resolved(settings: Settings, delivery: Delivery, operation: Operation) -> Operation:
+    token = _token_in(operation)
+    if token is None or not isinstance(operation, CheckIn | CheckOut):
+        return operation
+    claims = claims_of(settings, {"token": token})
+    if delivery.received_at.replace(tzinfo=UTC).timestamp() > int(claims["exp"]):
+        raise Refused(_OUT_OF_DATE)
+    if is_missing(claims.get("sub")):
+        raise Refused("The token names no student", "Show the one of a person")
+    return replace(operation, student=claims["sub"])
 
 
 @hookimpl
@@ -115,7 +154,7 @@ def veto_delivery(delivery: Delivery, payload: Mapping[str, Any], settings: Sett
         return None
     expires = int(claims_of(settings, payload)["exp"])
     received = delivery.received_at.replace(tzinfo=UTC).timestamp()
-    return "The token is out of date; show a new one" if received > expires else None
+    return _OUT_OF_DATE if received > expires else None
 
 
 @hookimpl

@@ -53,4 +53,14 @@ def register_sources() -> Iterable[Source]:
         schema={name: f"{_SCHEMAS}{name}.json" for name in kinds},
         normalize=normalize,
         label="unified_webhook",
+        example={
+            "type": "student",
+            "action": "create",
+            "data": {
+                "student_identifier": "A00000000",
+                "email": "test@example.edu",
+                "first_name": "Test",
+                "last_name": "Student",
+            },
+        },
     )

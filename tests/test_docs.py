@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hubtest import UNIFIED, Calls, Client
 
 import hub
+from hub import PageView, Record
 from hub.cli import main
 from hub.config.settings import Settings, default_of, settable
 from hub.domain.tokens import Scope
@@ -139,7 +140,7 @@ class TestHooks:
 PREAMBLE = """
 from dataclasses import replace
 import click
-from hub import OPEN, CheckIn, NotDelivered, Source, Target, hookimpl
+from hub import OPEN, CheckIn, NotDelivered, Page, Source, Table, Target, hookimpl
 
 def normalize(payload):
     yield CheckIn(student=payload["badge"], event=payload["room"])
@@ -200,6 +201,15 @@ class TestExamplesOfHooks:
             sender.send_what_is_due()
         assert re.fullmatch(r"msg_\w+_1 1 1\n", capsys.readouterr().out)
         assert sender.counters()["failed"] == 1
+
+    def test_register_pages(self, load):
+        hub, calls = load("register_pages")
+        calls.student()
+        calls.event()
+        calls.attend()
+        (page,) = hub.plugins.loaded[-1].pages
+        shown = page.show(PageView({}, Record(hub.store)))
+        assert (page.title, shown.rows) == ("Days of the week", [("Monday", 1)])
 
     def test_status_section(self, load):
         _, calls = load("status_section")

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from hub.api.files import File
+from hub.api.route import Route
 from hub.api.waiting import Waiting
 from hub.domain.tokens import Scope, Token
 from hub.errors import (
@@ -56,27 +58,45 @@ class Door:
         self._tokens = tokens
         self._headers = headers
 
-    def answer(
+    def route(
+        self,
+        method: str,
+        path: str,
+        what: Callable[..., Answered],
+        scope: Scope,
+        parameters: Sequence[str] = (),
+        *,
+        lane: str,
+        body_limit: int = 0,
+        several: Sequence[str] = (),
+        takes_files: bool = False,
+    ) -> Route:
+        """A route on which ``what`` answers requests whose token has the scope. They have a body of at
+        most ``body_limit`` bytes; the parameters in ``several`` may be repeated, a line for each.
+        """
+        answer = partial(
+            self._answer, what, scope, parameters, _body_limit=body_limit, _several=several
+        )
+        return Route(method, path, answer, lane, scope, tuple(parameters), takes_files)
+
+    def _answer(
         self,
         what: Callable[..., Answered],
         scope: Scope,
         parameters: Sequence[str],
         environ: Mapping[str, Any],
         *,
-        body_limit: int = 0,
-        several: Sequence[str] = (),
+        _body_limit: int,
+        _several: Sequence[str],
         **path: str,
     ) -> Answered:
-        """What ``what`` answers to a request whose token has the scope; never raises. It has a body of at
-        most ``body_limit`` bytes; the parameters in ``several`` may be repeated, a line for each.
-        """
+        """What ``what`` answers to a request; never raises."""
         try:
-            authorization = environ.get("HTTP_AUTHORIZATION", "")
-            token = self._tokens.require(authorization, environ.get("REMOTE_ADDR", ""), scope)
-            if not body_limit and environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+            token = self._tokens.require_of(environ, scope)
+            if not _body_limit and environ.get("CONTENT_LENGTH") not in (None, "", "0"):
                 raise Refused("Send no body: parameters are in the query", "Such as ?limit=50")
-            query = _query(environ.get("QUERY_STRING", ""), parameters, several)
-            body = read_body(environ, body_limit) if body_limit else b""
+            query = _query(environ.get("QUERY_STRING", ""), parameters, _several)
+            body = read_body(environ, _body_limit) if _body_limit else b""
             return self._with_headers(what(Asked(query, token, environ, body), **path))
         except (TooManyAttempts, Unauthenticated, Forbidden) as refused:
             # Not the path: whoever is turned away may have written anything there.

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import tzinfo
-from functools import partial
 from typing import Any
 
 from hub.api.access import PRIVATE, Answered, Asked, Door
@@ -40,8 +39,7 @@ class ChangesApi:
     def routes(self) -> Iterator[Route]:
         """The one path."""
         parameters = ("after", "limit", "wait")
-        answer = partial(self._door.answer, self._changes, Scope.READ, parameters)
-        yield Route("GET", PATH, answer, lane="changes")
+        yield self._door.route("GET", PATH, self._changes, Scope.READ, parameters, lane="changes")
 
     def _changes(self, asked: Asked) -> Answered:
         limit = read_limit(asked.query.get("limit", DEFAULT_LIMIT))

@@ -5,10 +5,9 @@ that takes check-ins (``Route.lane``).
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
-from functools import partial
 from typing import Any
 
 from hub.api import shown
@@ -22,17 +21,23 @@ from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
 from hub.jobs import replay
+from hub.jobs.mends import Means, Mends
 from hub.jobs.replay import Replays
-from hub.record import deliveries, search
+from hub.record import causes, deliveries, search
 from hub.store.store import Entities, Store
+from hub.wire.strict_json import parse
 
 PATH = "/api/deliveries"
+_LARGEST_MEND = 65_536
+"""Bytes of a request for a mend."""
+
 _PAGED = (*search.NAMES, "limit", "cursor")
 
 
 class DeliveriesApi:
     """Each method takes a request and returns the answer. ``zone`` is the hub's; once ``ending`` is
-    set, no further delivery is replayed.
+    set, no further delivery is replayed. ``lasting`` are the sources with authority: what those are
+    refused, whoever asked is told.
     """
 
     def __init__(
@@ -42,23 +47,38 @@ class DeliveriesApi:
         tokens: Tokens,
         zone: tzinfo,
         ending: threading.Event,
+        mends: Mends,
+        lasting: Sequence[str],
     ) -> None:
         self._store = store
         self._replays = replays
+        self._mends = mends
+        self._lasting = lasting
         self._door = Door(tokens, NO_STORE)
         self._zone = zone
         self._ending = ending
 
     def routes(self) -> Iterator[Route]:
-        """List, one delivery, and the replay of one and of many."""
+        """List, the causes of what is refused or waits and their mends, one delivery, and the replay of
+        one and of many.
+        """
         for method, path, what, parameters in (
             ("GET", PATH, self._list, _PAGED),
-            ("GET", f"{PATH}/<identifier>", self._show, ()),
+            ("GET", f"{PATH}/causes", self._causes, ("since",)),
+            ("GET", f"{PATH}/<identifier>", self._show, ("operations",)),
             ("POST", f"{PATH}/replay", self._replay_all, (*_PAGED, "dry_run")),
             ("POST", f"{PATH}/<identifier>/replay", self._replay, ("dry_run",)),
         ):
-            answer = partial(self._door.answer, what, Scope.DESK, parameters)
-            yield Route(method, path, answer, lane="deliveries")
+            yield self._door.route(method, path, what, Scope.DESK, parameters, lane="deliveries")
+        yield self._door.route(
+            "POST",
+            f"{PATH}/mend",
+            self._mend,
+            Scope.DESK,
+            ("dry_run",),
+            lane="work",
+            body_limit=_LARGEST_MEND,
+        )
 
     def _list(self, asked: Asked) -> Answer:
         filters = search.filters(asked.query, self._zone)
@@ -74,9 +94,41 @@ class DeliveriesApi:
             kept = _found(db, asked, identifier)
             attempts = deliveries.attempts(db, kept)
         told = shown.whole(kept, attempts)
+        if read_flag(asked.query, "operations"):
+            told["operations"] = [shown.operation(one) for one in self._replays.operations(kept)]
         if _is_of_desk(asked):
             del told["headers"]
         return _ok(told)
+
+    def _causes(self, asked: Asked) -> Answer:
+        since = search.filters({"since": asked.query.get("since") or "14d"}, self._zone).since
+        assert since is not None
+        with self._store.reading() as db:
+            found = causes.every(db, since, self._lasting)
+            told = [shown.cause(one, causes.owner(db, one)) for one in found]
+        return _ok({"causes": told})
+
+    def _mend(self, asked: Asked) -> Answer:
+        """Have the desk do something, and attempt again all that had one cause."""
+        given = _mend_of(asked.body)
+        filters = search.filters(
+            {name: given[name] for name in ("waiting_for", "error", "since") if given.get(name)},
+            self._zone,
+        )
+        if filters.awaited is None and filters.error is None:
+            raise Refused("waiting_for or error is required", "They are members of each cause")
+        with self._store.reading() as db:
+            wanted = replace(
+                filters.replayable().wanted(db, with_body=True), unsettled=_is_of_desk(asked)
+            )
+        done = self._mends.run(
+            given.get("payload"),
+            wanted,
+            Means(given.get("student") or None, given.get("event") or None),
+            trial=read_flag(asked.query, "dry_run"),
+            by=asked.token.name,
+        )
+        return _ok(shown.mend(done))
 
     def _replay(self, asked: Asked, identifier: str) -> Answer:
         with self._store.reading() as db:
@@ -112,6 +164,19 @@ class DeliveriesApi:
                 return _ok({"replayed": done, "next": done[-1]["id"]})
         following = found[-1].delivery.id if len(found) == limit else None
         return _ok({"replayed": done, "next": following})
+
+
+def _mend_of(body: bytes) -> Mapping[str, Any]:
+    """What a request for a mend asks for. Raises Refused."""
+    given = parse(body)
+    texts = ("waiting_for", "error", "since", "student", "event")
+    for name, value in given.items():
+        if name not in (*texts, "payload"):
+            raise Refused(f"Unknown member: {name[:64]}", f"Use payload, {', '.join(texts)}")
+        if value is not None and not isinstance(value, dict if name == "payload" else str):
+            kind = "an object, for the desk" if name == "payload" else "text"
+            raise Refused(f"Invalid {name}: it must be {kind}")
+    return given
 
 
 def _is_of_desk(asked: Asked) -> bool:

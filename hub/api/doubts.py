@@ -87,9 +87,8 @@ class DoubtsApi:
         for ending in ("", *FORMS):
             parameters = ("kind", *OF_FILES) if ending else ("kind", *PAGED, *OF_FILES)
             what = partial(self._listed, form=ending or None)
-            answer = partial(self._door.answer, what, Scope.READ, parameters)
             path = "/api/doubts" + (f".{ending}" if ending else "")
-            yield Route("GET", path, answer, lane="reports")
+            yield self._door.route("GET", path, what, Scope.READ, parameters, lane="reports")
 
     def _listed(self, asked: Asked, form: str | None) -> Answered:
         with self._store.reading() as db:

@@ -52,7 +52,10 @@ _PAGE, _LINES = 200, 500
 """Rows of a file that are read at once; of JSON Lines, which are written faster."""
 
 _STATES = {state.word: state for state in TOLD}
-_ATTENDANCES = ("state", "source", "via", "evidence")
+_ATTENDANCES = ("state", "source", "via", "evidence", "order")
+_MOST_LIKE = 500
+"""Events among which a part of a name is found; the newest."""
+
 
 Read = Callable[[Entities, int, int], Sequence[Object]]
 """Reads a page: above an id, so many."""
@@ -75,8 +78,14 @@ class RecordApi:
         """Each listing, its files, and each object."""
         from_to = ("from", "to")
         listings: tuple[tuple[str, Any, Scope, Sequence[str]], ...] = (
-            ("/api/events", self._events, Scope.COUNTS, ("name", "type", *from_to, "state")),
+            (
+                "/api/events",
+                self._events,
+                Scope.COUNTS,
+                ("q", "name", "type", *from_to, "state", "order"),
+            ),
             ("/api/events/<event>/attendances", self._sheet, Scope.READ, _ATTENDANCES),
+            ("/api/events/<event>/absent", self._absent, Scope.READ, ()),
             ("/api/students", self._students, Scope.READ, ("q", "identifier", "state")),
             (
                 "/api/students/<student>/attendances",
@@ -103,10 +112,22 @@ class RecordApi:
         yield self._route("/api/attendances/<attendance>", self._attendance, Scope.READ, ())
 
     def _route(self, path: str, what: Any, scope: Scope, parameters: Sequence[str]) -> Route:
-        return Route("GET", path, partial(self._door.answer, what, scope, parameters), lane=LANE)
+        return self._door.route("GET", path, what, scope, parameters, lane=LANE)
 
     def _events(self, asked: Asked, form: str | None) -> Answered:
-        wanted = replace(read_events(asked.query, self._zone), shown=_shown(asked.query))
+        query = asked.query
+        wanted = replace(read_events(query, self._zone), shown=_shown(query))
+        if (part := read_text(query, "q")) is not None:
+            with self._store.reading() as db:
+                wanted = replace(wanted, ids=roster.events_like(db, part, _MOST_LIKE))
+
+        if _is_newest(query):
+
+            def lines(db: Entities, before: int | None, limit: int) -> list[tuple[int, str]]:
+                found = roster.newest_events(db, wanted, before, limit)
+                return [(one.meeting.id, encode(self._objects.event(one))) for one in found]
+
+            return self._newest(asked, form, "events", lines)
 
         def read(db: Entities, after: int, limit: int) -> list[Object]:
             return [self._objects.event(one) for one in roster.events(db, wanted, after, limit)]
@@ -146,6 +167,26 @@ class RecordApi:
             events = tuple(self._directory.merged(db)[1].group(number))
         name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
         return self._attended(asked, form, name, ["events"], events=events)
+
+    def _absent(self, asked: Asked, event: str, form: str | None) -> Answered:
+        """The students who are not known to have been at an event."""
+        number = read_id(event)
+        with self._store.reading() as db:
+            known = self._directory.refresh(db).meetings(db, [number]) if number else {}
+            if not number or number not in known:
+                raise _no_event(event)
+            meeting = known[number]
+            if meeting.id != number:
+                return _moved(asked, number, meeting.id)
+            ids = roster.absent(db, self._directory.merged(db)[1].group(number))
+        wanted = Students(ids=ids)
+
+        def read(db: Entities, after: int, limit: int) -> list[Object]:
+            return [self._objects.student(one) for one in roster.students(db, wanted, after, limit)]
+
+        name = f"absent {meeting.name} {self._objects.meeting(meeting)['date']}"
+        count = partial(roster.count_students, wanted=wanted)
+        return self._listed(asked, form, _Listing("students", name, objects.STUDENT, read, count))
 
     def _history(self, asked: Asked, student: str, form: str | None) -> Answered:
         with self._store.reading() as db:
@@ -197,10 +238,45 @@ class RecordApi:
             found = attendances.page(db, wanted, after, limit, directory=directory)
             return [(one.id, self._objects.line(one)) for one in found]
 
+        if _is_newest(query):
+            if "evidence" in query:
+                raise Refused("Parameter order is for pages without evidence", "Leave it out")
+
+            def newest(db: Entities, before: int | None, limit: int) -> list[tuple[int, str]]:
+                found = attendances.newest(db, wanted, before, limit)
+                return [(one.id, self._objects.line(one)) for one in found]
+
+            return self._newest(asked, form, "attendances", newest)
         names = (*objects.ATTENDANCE, "evidence") if evidence else objects.ATTENDANCE
         count = partial(attendances.count, wanted=wanted)
         listing = _Listing("attendances", name, names, read, count, None if evidence else lines)
         return self._listed(asked, form, listing)
+
+    def _newest(
+        self,
+        asked: Asked,
+        form: str | None,
+        plural: str,
+        lines: Callable[[Entities, int | None, int], Sequence[tuple[int, str]]],
+    ) -> Answered:
+        """A page of a listing, the newest first."""
+        if wanted_form(asked, form) is not None:
+            raise Refused("Parameter order is for pages", "Leave it out")
+        limit = read_limit(asked.query.get("limit", DEFAULT_LIMIT))
+        before = read_cursor(asked.query.get("cursor")) or None
+        with self._store.reading() as db:
+            tag = self._tag(db, asked, "json")
+            if is_known(asked, tag):
+                return unchanged(tag, VARIES)
+            found = lines(db, before, limit + 1)
+        headers = {**VARIES, "ETag": tag}
+        following = None
+        if len(found) > limit:
+            following = str(found[limit - 1][0])
+            headers["Link"] = next_link(asked, self._public_url, following)
+        told = ", ".join(line for _, line in found[:limit])
+        rest = encode({"next": following})[1:]
+        return Answer(200, f'{{"{plural}": [{told}], {rest}', headers)
 
     def _event(self, asked: Asked, event: str) -> Answered:
         def find(db: Entities) -> Object | Moved:
@@ -402,6 +478,13 @@ def _shown(query: Mapping[str, str]) -> Shown:
         return Shown(query.get("state", Shown.SHOWN))
     except ValueError:
         raise Refused("Invalid state: use shown, hidden or all") from None
+
+
+def _is_newest(query: Mapping[str, str]) -> bool:
+    """Whether a page begins with the newest."""
+    if (order := query.get("order", "id")) not in ("id", "newest"):
+        raise Refused("Invalid order: use id or newest")
+    return order == "newest"
 
 
 def _states(query: Mapping[str, str]) -> frozenset[State]:

@@ -1,7 +1,8 @@
 """Reports over HTTP: who came how often, and how many came to what and when."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import tzinfo
+from dataclasses import replace
+from datetime import timedelta, tzinfo
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -10,12 +11,12 @@ from hub.api.access import PRIVATE, Answered, Asked, Door
 from hub.api.files import FORMS
 from hub.api.listing import OF_FILES, PAGED, read_events, worked_out
 from hub.api.route import Route
-from hub.domain.timestamps import utc_now
+from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
 from hub.errors import Refused
 from hub.export.table import Column, columns
 from hub.intake.tokens import Tokens
-from hub.record import reports
+from hub.record import named, reports
 from hub.record.objects import Object, Objects
 from hub.record.reports import By, Order
 from hub.store.store import Entities, Store
@@ -23,6 +24,7 @@ from hub.store.store import Entities, Store
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _EVENTS = ("from", "to", "name", "type")
+_LONGEST_SPAN = 1440
 
 
 class Reports:
@@ -65,6 +67,20 @@ class Reports:
             for one in reports.counts(db, read_events(query, self._zone), by, self._zone)
         ]
 
+    def arrivals(self, db: Entities, query: Mapping[str, str]) -> list[Object]:
+        """A row for each span of time in which somebody came or left. Raises Refused."""
+        text = query.get("minutes", "5")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _LONGEST_SPAN):
+            raise Refused(f"Invalid minutes: use a whole number from 1 to {_LONGEST_SPAN}")
+        wanted = read_events(query, self._zone)
+        if "event" in query:
+            wanted = replace(wanted, ids=named.events(db, query["event"]))
+        span = timedelta(minutes=int(text))
+        return [
+            {"since": format_utc(one.since), "came": one.came, "left": one.left}
+            for one in reports.arrivals(db, wanted, span)
+        ]
+
     def columns(self, query: Mapping[str, str], of_students: bool) -> Sequence[Column]:
         """The columns of a report as a file."""
         if of_students:
@@ -74,6 +90,10 @@ class Reports:
         first = event if query.get("by", By.EVENT) == By.EVENT else ("period",)
         counts = ("attendances", "students", "points")
         return columns((*first, *counts), ("event.starts_at",), self._zone)
+
+    def columns_of_arrivals(self) -> Sequence[Column]:
+        """The columns of the arrivals as a file."""
+        return columns(("since", "came", "left"), ("since",), self._zone)
 
 
 class ReportsApi:
@@ -86,21 +106,21 @@ class ReportsApi:
         self._public_url = public_url
 
     def routes(self) -> Iterator[Route]:
-        """Both reports."""
+        """Each report."""
         students = (*_EVENTS, "at_least", "order")
         yield from self._routes("students", self._students, Scope.READ, students)
         yield from self._routes("events", self._events, Scope.COUNTS, (*_EVENTS, "by"))
+        when = (*_EVENTS, "event", "minutes")
+        yield from self._routes("arrivals", self._arrivals, Scope.COUNTS, when)
 
     def _routes(
         self, name: str, what: Callable[..., Answered], scope: Scope, filters: Sequence[str]
     ) -> Iterator[Route]:
         for ending in ("", *FORMS):
             parameters = (*filters, *OF_FILES) if ending else (*filters, *PAGED, *OF_FILES)
-            answer = partial(
-                self._door.answer, partial(what, form=ending or None), scope, parameters
-            )
             path = f"/api/reports/{name}" + (f".{ending}" if ending else "")
-            yield Route("GET", path, answer, lane="reports")
+            answer = partial(what, form=ending or None)
+            yield self._door.route("GET", path, answer, scope, parameters, lane="reports")
 
     def _students(self, asked: Asked, form: str | None) -> Answered:
         with self._store.reading() as db:
@@ -118,6 +138,15 @@ class ReportsApi:
         return worked_out(
             asked, form, self._public_url, "rows", rows, shown, "report events",
             lambda row: str(row["event"]["id"] if "event" in row else row["period"]),
+        )  # fmt: skip
+
+    def _arrivals(self, asked: Asked, form: str | None) -> Answered:
+        with self._store.reading() as db:
+            rows = self._reports.arrivals(db, asked.query)
+        shown = self._reports.columns_of_arrivals()
+        return worked_out(
+            asked, form, self._public_url, "rows", rows, shown, "report arrivals",
+            lambda row: str(row["since"]),
         )  # fmt: skip
 
 

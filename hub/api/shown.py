@@ -3,11 +3,17 @@
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from hub.domain.delivery import Attempt, KeptDelivery
+from hub.domain.identifiers import Identifier
+from hub.domain.operations import Operation
 from hub.domain.timestamps import format_utc
+from hub.jobs.mends import Mend
 from hub.jobs.replay import Replayed
+from hub.record.causes import Cause
 
 
 def summary(kept: KeptDelivery) -> dict[str, Any]:
@@ -69,6 +75,67 @@ def replayed(done: Replayed) -> dict[str, Any]:
         "status": settlement.status,
         "answer": _json(settlement.answer),
     }
+
+
+def operation(made: Operation) -> dict[str, Any]:
+    """An operation that a plugin made: its kind, and what it says."""
+    told: dict[str, Any] = {"operation": type(made).__name__}
+    for entry in fields(made):
+        value = getattr(made, entry.name)
+        if value not in (None, "", (), {}):
+            told[entry.name] = _plain(value)
+    return told
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Identifier):
+        return f"{value.kind}:{value.value}"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def cause(one: Cause, owner: str | None) -> dict[str, Any]:
+    """What is refused or waits for one reason; ``owner`` has by now what was missing."""
+    return {
+        "id": one.id,
+        "owner": owner,
+        "what": one.what,
+        "kind": one.kind,
+        "value": one.value,
+        "waiting_for": one.waiting_for,
+        "error": one.error,
+        "deliveries": one.deliveries,
+        "sources": dict(one.sources.most_common()),
+        "first": format_utc(one.first),
+        "last": format_utc(one.last),
+        "newest": one.newest,
+    }
+
+
+def mend(done: Mend) -> dict[str, Any]:
+    """What was mended, or would be."""
+    applied = sum(one.error is None for one in done.results)
+    return {
+        "answer": done.answer,
+        "attempted": len(done.results),
+        "applied": applied,
+        "more": done.has_more,
+        "results": [
+            {
+                "delivery": one.delivery,
+                "outcome": one.outcome,
+                "error": one.error,
+                **{name: one.told[name] for name in _ABOUT if name in one.told},
+            }
+            for one in done.results
+        ],
+    }
+
+
+_ABOUT = ("attendance", "student", "event", "checked_in_at")
 
 
 def error_of(answer: str) -> str | None:

@@ -11,12 +11,12 @@ import click
 
 from hub.cli import check as checks
 from hub.cli import record
-from hub.cli.config import described
 from hub.cli.deliveries import deliveries
 from hub.cli.desk import desk
 from hub.cli.imports import import_, reconcile
 from hub.cli.options import PLUGIN_SETTINGS, setting_options
 from hub.cli.terminal import show
+from hub.config.described import described
 from hub.config.load import load
 from hub.domain.tokens import Scope
 from hub.errors import HubError, Refused, SettingError
@@ -87,10 +87,13 @@ def migrate(config_file: str | None, **options: Any) -> None:
 def config(config_file: str | None, **options: Any) -> None:
     """Print the settings in force and where each value came from."""
     from hub.plugin.loading import Plugins
+    from hub.store.database import parse_address
 
     configuration = load(options, config_file)
-    lines = list(described(configuration))
-    for plugin in Plugins(configuration.settings).loaded:
+    settings = configuration.settings
+    database = parse_address(settings.database).shown
+    lines: list[tuple[str, str, str]] = list(described(settings, configuration.origins, database))
+    for plugin in Plugins(settings).loaded:
         for name, value, origin in plugin.section.described():
             lines.append((f"plugin.{plugin.name}.{name}", value, origin))
     for name, value, origin in lines:

@@ -29,7 +29,7 @@ def serve(configuration: Configuration) -> None:
     for warning in configuration.warnings:
         show(f"warning: {warning}", err=True)
     require_lasting(settings)
-    hub = Hub(settings)
+    hub = Hub(settings, origins=configuration.origins)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: hub.secrets.read_again())
     with listen(settings.host, settings.port) as listener:
@@ -50,6 +50,7 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
         show(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
     if not hub.endpoints:
         show("warning: no plugin declares a source; nothing can be posted", err=True)
+    _introduce_console(hub, f"http://{shown}:{port}")
     for target in hub.plugins.targets:
         show(f"target {target.name}: every check-in is sent on to it")
     for failed in hub.plugins.failed:
@@ -65,6 +66,15 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
                 "post to it; require a signature for it, or set require_authentication",
                 err=True,
             )
+
+
+def _introduce_console(hub: Hub, address: str) -> None:
+    """Where the pages are; at a terminal, how to begin."""
+    if hub.console is None:
+        return
+    show(f"console: {hub.settings.public_url.rstrip('/') or address}/console/")
+    if sys.stdout.isatty() and (link := hub.console.entrance.first_link()) is not None:
+        show(f"no token yet; this link makes one and logs in, once: {address}{link}")
 
 
 def is_loopback(host: str) -> bool:

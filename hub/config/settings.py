@@ -130,6 +130,11 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
+    console_over_http: bool = _setting(
+        False,
+        readers.boolean,
+        "Whether one may log in to the console over plain HTTP from another machine",
+    )
     plugins: str = _setting("", readers.text, "Folder of plugins, one a .py file")
     enable: tuple[str, ...] = _setting(
         (), readers.words, "Built-in plugins that are off otherwise: cards, forms, qr, forward"

@@ -177,6 +177,11 @@ def delivery_id_at(moment: datetime) -> str:
     return f"{max(0, milliseconds):012x}"
 
 
+def moment_of(identifier: str) -> datetime:
+    """When a delivery's id was made: naive, in UTC, to the millisecond."""
+    return datetime(1970, 1, 1) + timedelta(milliseconds=int(identifier[:12], 16))
+
+
 def is_delivery_id(text: str) -> bool:
     """Whether ``text`` has the form of an id."""
     return _ID.fullmatch(text) is not None

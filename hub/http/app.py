@@ -10,6 +10,7 @@ import bottle
 
 from hub.api.files import File
 from hub.api.route import Route
+from hub.api.stream import MAY_STREAM, Stream, Streams, once
 from hub.api.waiting import LAST, LOOK_EVERY, MAY_WAIT, NotYet, Waiting
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
@@ -66,9 +67,13 @@ class Application:
 
     def _answer(self, answer: Callable[..., Any], **parts: str) -> bytes | Iterator[bytes]:
         environ = bottle.request.environ
-        made: Answer | File | Waiting = answer(environ, **parts)
+        made: Answer | File | Waiting | Stream = answer(environ, **parts)
         if isinstance(made, Waiting):
             made = _waited(made, environ.get(MAY_WAIT))
+        if isinstance(made, Stream):
+            if environ.get(MAY_STREAM):
+                raise Streams(made)
+            made = once(made)
         response = bottle.response
         response.status = made.status
         response.set_header("Content-Type", "application/json")

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from hub.api.imports import PATH as IMPORTS
 from hub.config.settings import Settings
 from hub.domain.delivery import new_delivery_id
 from hub.errors import RequestTimeout
@@ -26,7 +25,7 @@ from hub.http.app import Application
 from hub.http.aside import Aside, Receive, Scope, Send, direct, send_response
 from hub.http.batch import Request, Response, run
 from hub.http.lanes import Lanes
-from hub.http.protocol import PIPELINED
+from hub.http.protocol import LEAVE, PIPELINED
 from hub.intake import answers
 from hub.intake.request import DELIVERY_ID, HEADERS
 
@@ -65,6 +64,8 @@ class Adapter:
         self._application = application
         self._body_limit = settings.body_limit
         self._import_limit = settings.import_limit
+        files = (route.path for route in application.routes if route.takes_files)
+        self._of_files = tuple({path.partition("<")[0] for path in files})
         self._large = 0
         self._timeout = settings.body_timeout
         self._connections = connections
@@ -110,7 +111,8 @@ class Adapter:
         request = Request(environ, body)
         lane = self.lanes.of(environ["PATH_INFO"])
         if lane is not None:
-            await self.aside.answer(lane, request, receive, send)
+            leave = scope.get("state", {}).get(LEAVE) or _stay
+            await self.aside.answer(lane, request, receive, send, leave)
             return
         answered: asyncio.Future[Response] = loop.create_future()
         is_light = len(body) <= _LIGHT and PIPELINED not in scope.get("state", ())
@@ -126,8 +128,8 @@ class Adapter:
 
     def _limit_of(self, environ: dict[str, Any]) -> int:
         """The largest body of a request, in bytes."""
-        is_import = environ["PATH_INFO"].startswith(IMPORTS)
-        return max(self._body_limit, self._import_limit) if is_import else self._body_limit
+        takes_files = environ["PATH_INFO"].startswith(self._of_files)
+        return max(self._body_limit, self._import_limit) if takes_files else self._body_limit
 
     async def _body(self, environ: dict[str, Any], receive: Receive, limit: int) -> bytes | None:
         """The body, or as much of it as shows that it is over the limit; None if the client left."""
@@ -161,7 +163,8 @@ class Adapter:
             self._modest = _MODEST_FOR
         others = 0 if self._modest else self._last
         self._modest = max(0, self._modest - 1)
-        most = min(len(self._connections) or _LARGEST_BATCH, _LARGEST_BATCH)
+        senders = len(self._connections) - self.aside.streams.open
+        most = min(max(senders, 0) or _LARGEST_BATCH, _LARGEST_BATCH)
         self._expected = min(served + others, most)
         self._last = served
 
@@ -216,6 +219,10 @@ class Adapter:
         for (_, answered), response in zip(batch, responses, strict=True):
             if not answered.done():
                 answered.set_result(response)
+
+
+def _stay() -> None:
+    """A connection of a server that does not count them."""
 
 
 def _may_be_larger(environ: dict[str, Any], limit: int) -> bool:

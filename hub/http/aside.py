@@ -10,12 +10,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from hub.api.stream import MAY_STREAM
+from hub.api.stream import Streams as Opens
 from hub.api.waiting import AGAIN, FIRST, LAST, LOOK_EVERY, MAY_WAIT, NotYet
 from hub.domain.delivery import new_delivery_id
 from hub.errors import FAULTS
 from hub.http.app import Application
 from hub.http.batch import Request, Response, begin, response_of
 from hub.http.lanes import Lane
+from hub.http.streams import Streams
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.log import log_fault
@@ -28,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _BUSY_FOR = 0.25
 """Seconds after a check-in for which a file leaves time to those that follow."""
+
+_MANY = 20
+"""Batches of check-ins in a second with which streams leave time to them."""
 
 _REST = 9.0
 """How long a file rests after each piece while there are check-ins, in times of what that took."""
@@ -43,29 +49,63 @@ class Aside:
     """
 
     def __init__(self, application: Application) -> None:
+        self.streams = Streams(self._is_loaded)
         self.ending: Callable[[], bool] = lambda: False
         self._application = application
         self._files = Lane("files")
         self._changed = asyncio.Event()
         self._waiting = 0
-        self._checked_in_at = float("-inf")
+        self._checked_in_at = self._second = float("-inf")
+        self._batches = self._batches_before = 0
 
     def look_again(self, now: float) -> None:
         """There were check-ins: whoever waits for a change looks again."""
         self._checked_in_at = now
+        if now - self._second > 1:
+            self._second, self._batches_before, self._batches = now, self._batches, 0
+        self._batches += 1
+        self.streams.stir()
         if self._waiting:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    async def answer(self, lane: Lane, request: Request, receive: Receive, send: Send) -> None:
-        """Answer a request on its lane."""
+    def _is_busy(self) -> bool:
+        return time.perf_counter() - self._checked_in_at < _BUSY_FOR
+
+    def _is_loaded(self) -> bool:
+        """Whether there are many check-ins just now: not those of one door alone."""
+        return self._is_busy() and max(self._batches, self._batches_before) > _MANY
+
+    async def answer(
+        self,
+        lane: Lane,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Answer a request on its lane. ``leave`` is called where it becomes a stream: its connection is
+        that of no sender any more.
+        """
         try:
-            response = await self._response(lane, request, receive)
+            with self.streams.promised() as may_stream:
+                request.environ[MAY_STREAM] = may_stream
+                response = await self._response(lane, request, receive)
+        except Opens as opens:
+            leave()
+            gone = asyncio.ensure_future(receive())
+            try:
+                await self.streams.serve(opens.stream, gone, send)
+            finally:
+                gone.cancel()
+            return
         except asyncio.CancelledError:  # the server ends, and waits no longer
             may_be = request.environ["REQUEST_METHOD"] == "POST"
             response = direct(answers.unavailable(may_be_recorded=may_be))
         if response is None:
             return
+        if request.environ["REQUEST_METHOD"] == "POST":
+            self.streams.stir()
         if response.rest is None:
             await send_response(send, response)
         else:
@@ -82,7 +122,7 @@ class Aside:
                 request.environ[MAY_WAIT] = asked
                 changed, looked_at = self._changed, time.monotonic()
                 try:
-                    response: Response = await lane.run(partial(begin, self._application, request))
+                    response: Response = await lane.run(partial(self._begin, request))
                     return response
                 except NotYet as not_yet:
                     end = looked_at + not_yet.seconds if end is None else end
@@ -96,6 +136,14 @@ class Aside:
             self._waiting -= 1
             if gone is not None:
                 gone.cancel()
+
+    def _begin(self, request: Request) -> Response:
+        """Answer a request, on its lane's thread. At the end nobody begins to look."""
+        environ = request.environ
+        is_new = environ[MAY_WAIT] == FIRST and environ["REQUEST_METHOD"] == "GET"
+        if is_new and self.ending():
+            return direct(answers.unavailable())
+        return begin(self._application, request)
 
     async def _pause(
         self, changed: asyncio.Event, gone: asyncio.Future[Any], seconds: float
@@ -130,7 +178,7 @@ class Aside:
                 if piece is None or gone.done():
                     break
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                if time.perf_counter() - self._checked_in_at < _BUSY_FOR:
+                if self._is_busy():
                     await asyncio.sleep(took * _REST)
             await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:

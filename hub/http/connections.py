@@ -46,6 +46,7 @@ class Connections:
         self._refused: dict[Connection, None] = {}
         self._idle: dict[Connection, float] = {}
         self._receiving: dict[Connection, float] = {}
+        self._following: set[Connection] = set()
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -54,7 +55,7 @@ class Connections:
         self._open.add(connection)
         if self._timer is None:
             self._timer = loop.call_later(_LOOK_EVERY, self._look, loop)
-        if len(self._open) <= self._most:
+        if len(self._open) - len(self._following) <= self._most:
             return True
         victim = next(iter(self._refused), None) or next(iter(self._idle), None)
         if victim is None:
@@ -68,6 +69,7 @@ class Connections:
     def leave(self, connection: Connection) -> None:
         """It is closed, or is about to be."""
         self._open.discard(connection)
+        self._following.discard(connection)
         self._refused.pop(connection, None)
         self.serve(connection)
 
@@ -89,6 +91,11 @@ class Connections:
         """It waits for the hub."""
         self._idle.pop(connection, None)
         self._receiving.pop(connection, None)
+
+    def follow(self, connection: Connection) -> None:
+        """It follows a stream: it is no sender, and takes no place of one."""
+        self.serve(connection)
+        self._following.add(connection)
 
     def hold(self, size: int) -> bool:
         """Whether a connection may hold so many bytes beyond what is free; then it does."""

@@ -25,6 +25,9 @@ from hub.intake.answers import RETRY_AFTER
 PIPELINED = "hub.pipelined"
 """The name in a scope's state under which a request came that did not wait for the answer before."""
 
+LEAVE = "hub.leave"
+"""The name in a scope's state of what is called when the connection is that of no sender any more."""
+
 _FLUSH_TIMEOUT = 3.0
 _MOST_DISCARDED = 16 * 1024 * 1024
 """Bytes of a body that are read on after its request was answered, for the client to see the answer."""
@@ -119,6 +122,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][LEAVE] = self._leave
         if self._is_pipelined:
             self.scope["state"][PIPELINED] = True
 
@@ -227,6 +231,11 @@ class Protocol(HttpToolsProtocol):
         if self._held:
             self._all.release(self._held)
         self._held = self._size = 0
+
+    def _leave(self) -> None:
+        """It is a stream from now on, and closed after it."""
+        self.cycle.keep_alive = False
+        self._all.follow(self)
 
     def _close(self) -> None:
         if self._closes_since is None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -17,6 +18,7 @@ from hub.http.asgi import Adapter
 from hub.http.connections import HEAD_TIMEOUT
 from hub.http.protocol import configured
 from hub.http.standby import Standby
+from hub.http.streams import MOST
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 """The signals that end the server, with status 0."""
@@ -30,8 +32,8 @@ _ACCEPTORS = 6
 a turn is as long as a batch, so that a thousand new connections would wait for seconds.
 """
 
-_OTHER_FILES = 100
-"""Open files beside the connections, generously."""
+_OTHER_FILES = 100 + MOST
+"""Open files beside the senders' connections, generously."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
     server = _Server(config, settings.drain_timeout)
     adapter = Adapter(application, settings, server.server_state.connections)
     adapter.aside.ending = lambda: server.should_exit
+    server.end_streams = adapter.aside.streams.end
     config.app = adapter
     server.standby = Standby(application, adapter.lanes, listener, settings)
     # For the moments before uvicorn has its own handlers, and after it, when it raises the signal
@@ -87,6 +90,7 @@ class _Server(uvicorn.Server):
     """uvicorn, which tells the standby that it goes on, and ends in time whatever hangs."""
 
     standby: Standby
+    end_streams: Callable[[], None]
 
     def __init__(self, config: uvicorn.Config, drain_timeout: int) -> None:
         super().__init__(config)
@@ -102,6 +106,11 @@ class _Server(uvicorn.Server):
             timer = threading.Timer(self._seconds, _end)
             timer.daemon = True
             timer.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what would go on for ever, and then the rest."""
+        self.end_streams()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""

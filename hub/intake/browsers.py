@@ -24,12 +24,16 @@ class Browsers:
         self._own = _origin(public_url) if public_url else None
         self._allowed = frozenset(map(_origin, allowed))
 
-    def require_own(self, method: str, headers: Mapping[str, str]) -> None:
-        """Raise FromElsewhere for a request that a page of another site may have caused."""
+    def require_own(
+        self, method: str, headers: Mapping[str, str], *, takes_json: bool = True
+    ) -> None:
+        """Raise FromElsewhere for a request that a page of another site may have caused. A browser has
+        asked before it sends JSON to another site: no need to look, where only that is taken.
+        """
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site is None and origin is None:
             return  # no browser
-        if method == "POST" and is_json(headers.get("content-type", "")):
+        if takes_json and method == "POST" and is_json(headers.get("content-type", "")):
             return  # the browser has asked before
         if origin is not None:
             found = _origin(origin)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from hub.domain.timestamps import utc_now
 from hub.domain.tokens import Scope, Token, digest
@@ -16,6 +17,9 @@ from hub.store.store import Store
 
 ADMIN = "HUB_ADMIN_TOKEN"
 """What the token of the configuration is called."""
+
+LET_IN = "hub.token"
+"""The name under which an environ may have a token: whoever is logged in has shown it before."""
 
 _FRESH_FOR = 0.9
 """Seconds after which tokens are read again: what is made or revoked takes effect within one."""
@@ -91,9 +95,10 @@ class Tokens:
         self._used: dict[int, datetime] = {}
 
     def require(
-        self, authorization: str, address: str, scope: Scope, source: str | None = None
+        self, authorization: str, address: str, scope: Scope | None, source: str | None = None
     ) -> Token:
-        """The token of an ``Authorization`` header, which may do what is asked (to post, to ``source``).
+        """The token of an ``Authorization`` header, which may do what is asked (to post, to ``source``;
+        None: anything).
 
         Raises Unauthenticated, TooManyAttempts, Forbidden.
         """
@@ -107,7 +112,48 @@ class Tokens:
             self._guard.require_heard(address)
             self._guard.wrong(address)
             raise Unauthenticated("Invalid token", how, headers=bearer)
-        if not token.may(scope, source):
+        return self._used_for(token, scope, source)
+
+    def require_of(
+        self, environ: Mapping[str, Any], scope: Scope, source: str | None = None
+    ) -> Token:
+        """The token of a request (a WSGI environ, PEP 3333), as ``require`` has it."""
+        let_in: Token | None = environ.get(LET_IN)
+        if let_in is not None:
+            return self._used_for(let_in, scope, source)
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        return self.require(authorization, environ.get("REMOTE_ADDR", ""), scope, source)
+
+    def log_in(self, given: str, address: str) -> Token:
+        """The token that was typed. Raises Unauthenticated, TooManyAttempts."""
+        return self.require(f"Bearer {given}", address, None)
+
+    def find(self, identifier: int, digest: str) -> Token | None:
+        """The token with this id and digest, if it still opens anything."""
+        if self._admin is not None and identifier == self._admin.id:
+            return self._admin if hmac.compare_digest(digest, self._admin.digest) else None
+        token = self._now().get(digest)
+        valid = token is not None and token.id == identifier and token.is_valid(utc_now())
+        return token if valid else None
+
+    def digest_of(self, identifier: int) -> str | None:
+        """The digest of the token with this id."""
+        if self._admin is not None and identifier == self._admin.id:
+            return self._admin.digest
+        found = (one.digest for one in self._now().values() if one.id == identifier)
+        return next(found, None)
+
+    def is_any(self) -> bool:
+        """Whether there is a token at all."""
+        return self._admin is not None or bool(self._now())
+
+    def read_again(self) -> None:
+        """Have what was made or revoked take effect at once."""
+        self._read_at = float("-inf")
+
+    def _used_for(self, token: Token, scope: Scope | None, source: str | None) -> Token:
+        """A token that may do what is asked. Raises Forbidden."""
+        if scope is not None and not token.may(scope, source):
             raise Forbidden(_lacks(token, scope, source))
         if token.id:
             with self._lock:

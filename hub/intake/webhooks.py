@@ -139,10 +139,8 @@ class Webhooks:
         """
         scheme = endpoint.authentication
         if isinstance(scheme, HubToken):
-            authorization = headers.get("authorization", "")
-            address = environ.get("REMOTE_ADDR", "")
             scope, source = Scope(scheme.scope), endpoint.source.name
-            return self._tokens.require(authorization, address, scope, source).name
+            return self._tokens.require_of(environ, scope, source).name
         _verify(endpoint, headers, body, now, delivery)
         return None
 

@@ -173,6 +173,8 @@ class Imports:
             if not found:
                 raise NotFound(f"Event with identifier {text[:64]} not found")
             roots = record.starts(db, found, text.strip())
+            if not roots:
+                raise NotFound(f"Event with identifier {text[:64]} is hidden")
         if len(roots) > 1:
             raise Refused(
                 f"Several events are named {text[:64]}", "Give the id of the one that is meant"

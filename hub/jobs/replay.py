@@ -17,6 +17,7 @@ from hub.domain.delivery import (
     is_delivery_id,
 )
 from hub.domain.identifiers import Identifier
+from hub.domain.operations import Operation
 from hub.domain.records import Result
 from hub.domain.timestamps import utc_now
 from hub.errors import (
@@ -101,11 +102,15 @@ class Replays:
         Raises NotFound for an unknown id, NotReplayable for a delivery that cannot be or need not be
         attempted again, StoreUnavailable.
         """
+        if self._store.in_batch:
+            raise RuntimeError("a replay has a transaction of its own")
+        return self.in_batch(identifier, trial=trial)
+
+    def in_batch(self, identifier: str, *, trial: bool = False) -> Replayed:
+        """The same, also inside of a batch (``Store.batch``), which is then undone with it."""
         with self._store.reading() as db:
             kept = find(db, identifier)
         endpoint = self._require_replayable(kept)
-        if self._store.in_batch:
-            raise RuntimeError("a replay has a transaction of its own")
         started = time.perf_counter_ns()
         prepared = prepare(self._hooks, endpoint, kept.delivery)
         prepared = meaning(prepared, kept.meant_student, kept.meant_event)
@@ -139,6 +144,13 @@ class Replays:
         duration = (time.perf_counter_ns() - started) // 1000
         self._keep(tx, kept, prepared, key, decision, decision.settlement(prepared, duration))
         return decision.results
+
+    def operations(self, kept: KeptDelivery) -> tuple[Operation, ...]:
+        """What the plugins of now make of a delivery; nothing, where they refuse it, or it is empty."""
+        endpoint = self._endpoints.get(kept.delivery.source)
+        if endpoint is None or kept.emptied is not None or kept.delivery.of is not None:
+            return ()
+        return prepare(self._hooks, endpoint, kept.delivery).operations
 
     def matching(self, wanted: Wanted) -> Iterator[str]:
         """The ids of the deliveries to replay, the oldest first."""

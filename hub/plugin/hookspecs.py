@@ -1,4 +1,4 @@
-"""The hooks: seven functions that a plugin may implement, each with ``@hub.hookimpl``.
+"""The hooks: eight functions that a plugin may implement, each with ``@hub.hookimpl``.
 
 ``docs/plugins.md`` has a section for each. ``settings`` is the plugin's own section of the configuration,
 None where it declares none.
@@ -14,6 +14,7 @@ import pluggy
 from hub.domain.delivery import CommittedDelivery, Delivery
 from hub.domain.operations import Operation
 from hub.plugin.discovery import GROUP
+from hub.plugin.page import Page
 from hub.plugin.source import Source
 from hub.plugin.target import Target
 
@@ -50,6 +51,13 @@ def delivery_committed(delivery: CommittedDelivery, settings: Any) -> None:
 def register_targets(settings: Any) -> Iterable[Target]:  # type: ignore[empty-body]
     """Declare where every committed check-in is sent on. Called once, at start-up; an exception disables
     the plugin.
+    """
+
+
+@hookspec
+def register_pages(settings: Any) -> Iterable[Page]:  # type: ignore[empty-body]
+    """Declare the plugin's pages of the console. Called once, at start-up; an exception disables the
+    plugin.
     """
 
 

@@ -17,6 +17,7 @@ from hub.errors import FAULTS, PluginError
 from hub.plugin.checks import kind_of, probe
 from hub.plugin.discovery import Found, discover, has_left_out, switched_off
 from hub.plugin.hooks import Hooks
+from hub.plugin.page import Page
 from hub.plugin.section import PREFIX, Section, read
 from hub.plugin.source import Source
 from hub.plugin.target import Target
@@ -29,7 +30,8 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A plugin that works: its name, where it came from, its version ('' if it tells none), the hooks
-    that it implements, its own settings, its sources and their validators by kind, its targets.
+    that it implements, its own settings, its sources and their validators by kind, its targets, its
+    pages.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Loaded:
     section: Section
     sources: tuple[tuple[Source, Mapping[str, Validator]], ...]
     targets: tuple[Target, ...]
+    pages: tuple[Page, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Plugins:
             hooks = self.hooks.register(plugin, found.name, section)
             try:
                 sources, targets = tuple(self._sources(found)), tuple(self._targets(found))
+                pages = tuple(self._pages(found))
             except BaseException:
                 self.hooks.unregister(found.name)
                 raise
@@ -114,7 +118,7 @@ class Plugins:
         else:
             version = found.version or str(getattr(plugin, "__version__", ""))
             self.loaded.append(
-                Loaded(found.name, found.origin, version, hooks, section, sources, targets)
+                Loaded(found.name, found.origin, version, hooks, section, sources, targets, pages)
             )
 
     def _fail(self, found: Found, reason: str) -> None:
@@ -156,6 +160,14 @@ class Plugins:
                 raise PluginError(f"there is a target named {target.name}; choose another")
             taken.add(target.name)
             yield target
+
+    def _pages(self, found: Found) -> Iterator[Page]:
+        taken: set[str] = set()
+        for page in self._declared("register_pages", found, Page, kind_of):
+            if page.name in taken:
+                raise PluginError(f"there is a page named {page.name}; choose another")
+            taken.add(page.name)
+            yield page
 
     def _declared(self, hook: str, found: Found, kind: type, shown: Any) -> Iterator[Any]:
         """What a plugin declares in a hook. Raises PluginError for what is not of this kind."""

@@ -42,6 +42,7 @@ class Source:
     undoable: what it does is kept so that the desk can take it back; with authority it is anyhow.
     shows_objects: the usual answer has the delivery's id, and the student, event or attendance as the API
         shows it.
+    example: a payload that it takes, for those who try it.
     answer: the status and body of success, for a payload and what the store did of it, if it did
         anything; None, or no function, for the usual answer (``hub_plugins.success``).
     """
@@ -60,6 +61,7 @@ class Source:
     authority: bool = False
     undoable: bool = False
     shows_objects: bool = False
+    example: Mapping[str, Any] | None = None
     schemas: Mapping[str, Schema] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

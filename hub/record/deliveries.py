@@ -17,6 +17,9 @@ from hub.record.chunks import chunks, first
 from hub.store.store import Entities
 
 _PAGE = 200
+_NO_ROW = 1 << 63
+"""No row has such an id, and no database such a number."""
+
 _CLOCK_SLACK = timedelta(hours=1)
 """How much earlier than its time of receipt a delivery's id may have been made, generously."""
 
@@ -24,7 +27,8 @@ _CLOCK_SLACK = timedelta(hours=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which kept deliveries: those for which everything holds that is given. ``unsettled``: refused, or
-    waiting.
+    waiting. ``awaited`` is what they wait for (``hub.domain.subjects``), ``error`` the sentence that they
+    were refused with, ``of`` the delivery that they are rows of.
     """
 
     outcomes: tuple[Outcome, ...] | None = None
@@ -37,6 +41,9 @@ class Wanted:
     waiting: bool = False
     unsettled: bool = False
     upto: str | None = None
+    awaited: str | None = None
+    error: str | None = None
+    of: str | None = None
 
 
 ALL = Wanted()
@@ -89,6 +96,11 @@ def every(
         if len(found) < _PAGE:
             return
         after = found[-1].delivery.id
+
+
+def answer_begins(error: str) -> str:
+    """How the answer begins that refuses a delivery with a sentence."""
+    return f'{{"error": {json.dumps(error, ensure_ascii=False)}'
 
 
 def find(db: Entities, identifier: str) -> KeptDelivery | None:
@@ -280,6 +292,15 @@ def _narrowed(query: Any, wanted: Wanted) -> Any:
     if wanted.unsettled:
         refused = Outcome.REFUSED.value
         query = query.where(lambda d: d.outcome == refused or d.waiting is not None)
+    if wanted.awaited is not None:
+        awaited = wanted.awaited
+        query = query.where(lambda d: d.waiting == awaited)
+    if wanted.of is not None:
+        of = wanted.of
+        query = query.where(lambda d: d.of_delivery == of)
+    if wanted.error is not None:
+        begin = answer_begins(wanted.error)
+        query = query.where(lambda d: d.answer.startswith(begin))
     if wanted.waiting:
         query = query.where(lambda d: d.waiting is not None)
     return query
@@ -305,6 +326,8 @@ def _told_of(db: Entities, what: str, names: Sequence[str]) -> set[str]:
     found = set(select(m.delivery for m in db.Mention if m.name in mentions))
     rows = subjects.rows_in(subjects.joined(names))
     for row in rows:
+        if row >= _NO_ROW:
+            continue
         if what == subjects.STUDENT:
             attendances = select(a for a in db.Attendance if a.student.id == row)
             evidence = select(e for e in db.Evidence if e.attendance.student.id == row)

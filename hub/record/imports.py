@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pony.orm import select
 
@@ -38,6 +38,53 @@ def absent(db: Entities, delivery: str, kind: str) -> list[Object]:
                 for one in sorted((people[row] for row in gone), key=lambda one: one.id)
             ]
     return []
+
+
+class Earlier(NamedTuple):
+    """An earlier import. ``counts`` are its rows by outcome; ``undone_by`` is the delivery that took it
+    back, as a whole. ``received_at`` is naive and in UTC.
+    """
+
+    delivery: str
+    kind: str
+    received_at: datetime
+    by: str | None
+    counts: Mapping[str, int]
+    undone_by: str | None
+
+
+def every(db: Entities, source: str, before: str, limit: int) -> list[Earlier]:
+    """The earlier imports below the id ``before``, the newest first."""
+    query = select(
+        (d.id, d.received_at, d.sent_by, d.body, d.answer)
+        for d in db.Delivery
+        if d.source == source and d.of_delivery is None
+    )
+    if before:
+        query = query.where(lambda d: d.id < before)
+    found = list(query.order_by(-1).limit(limit))
+    ids = [row[0] for row in found]
+    rows = select(
+        (d.of_delivery, u.undone_by)
+        for u in db.Deed
+        for d in db.Delivery
+        if d.of_delivery in ids and u.delivery == d.id
+    )
+    undone: dict[str, set[str | None]] = {}
+    for of_delivery, by in rows:
+        undone.setdefault(of_delivery, set()).add(by)
+    earlier = []
+    for identifier, at, by, body, answer in found:
+        told = json.loads(bytes(body)) if body else {}
+        counts = {name: n for name, n in json.loads(answer).items() if name in _COUNTED}
+        last = sorted(one for one in undone.get(identifier, ()) if one is not None)
+        whole = None if None in undone.get(identifier, {None}) or not last else last[-1]
+        kind = told.get("data", {}).get("kind", "")
+        earlier.append(Earlier(identifier, kind, at, by, counts, whole))
+    return earlier
+
+
+_COUNTED = ("rows", "created", "changed", "unchanged", "refused")
 
 
 def _students(db: Entities, delivery: str) -> set[int]:

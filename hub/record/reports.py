@@ -4,7 +4,7 @@ out; who was forgotten is counted among the heads, and has no row.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -119,6 +119,34 @@ def counts(db: Entities, events: Events, by: By, zone: tzinfo) -> list[Count]:
         persons = _persons(db, own, attendances, directory)
         found.append(Count(None, period, attendances, persons, points))
     return found
+
+
+class Arrivals(NamedTuple):
+    """How many came, and how many left, from a moment on (naive, UTC)."""
+
+    since: datetime
+    came: int
+    left: int
+
+
+def arrivals(db: Entities, events: Events, span: timedelta) -> list[Arrivals]:
+    """How many came and left in each ``span`` of time, from the first that came to the last."""
+    directory = Directory().refresh(db)
+    ids = [one.id for one in _meetings(db, events, directory).values()]
+    _, merged = directory.merged(db)
+    found: dict[datetime, list[int]] = {}
+    for some in chunks(merged.with_groups(ids)):
+        query = select(
+            (a.id, a.checked_in_at, a.checked_out_at)
+            for a in db.Attendance
+            if a.event.id in some and a.state < 2
+        )
+        for _, came, left in directory.of_shown_students(query):
+            for number, at in enumerate((came, left)):
+                if at is not None:
+                    begin = datetime.min + (at - datetime.min) // span * span
+                    found.setdefault(begin, [0, 0])[number] += 1
+    return [Arrivals(begin, *found[begin]) for begin in sorted(found)]
 
 
 def _meetings(db: Entities, events: Events, directory: Directory) -> Mapping[int, Meeting]:

@@ -42,10 +42,11 @@ class Students:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
     """Which events: those for which everything holds that is given. They start from ``since`` on, and
-    before ``until``, both naive and in UTC.
+    before ``until``, both naive and in UTC; ``ids`` are the events themselves.
     """
 
     name: str | None = None
+    ids: tuple[int, ...] | None = None
     event_type: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -85,6 +86,34 @@ def named_like(db: Entities, part: str) -> tuple[int, ...]:
     identifiers = select((i.id, i.student.id, i.shown) for i in db.StudentIdentifier)
     named = {student for _, student, shown in identifiers if sought in shown.casefold()}
     return tuple(sorted({*found, *merged_students(db).groups(named)}))
+
+
+def events_like(db: Entities, part: str, limit: int) -> tuple[int, ...]:
+    """The ids of the newest events that have a text in their name, whatever the case."""
+    sought = part.casefold()
+    found = []
+    for event, name in select((e.id, e.name) for e in db.Event).order_by(-1):
+        if sought in name.casefold():
+            found.append(event)
+            if len(found) == limit:
+                break
+    return tuple(found)
+
+
+def absent(db: Entities, events: Sequence[int]) -> tuple[int, ...]:
+    """The ids of the students who are shown, and have no attendance that stands at one of the events
+    (which are told as one), sorted.
+    """
+    some = list(events)
+    merged = merged_students(db)
+    came = set(select(a.student.id for a in db.Attendance if a.event.id in some and a.state != 2))
+    there = {merged.root(one) for one in came}
+    every = select(
+        s.id
+        for s in db.Student
+        if s.hidden_at is None and s.forgotten_at is None and s.merged_into is None
+    )
+    return tuple(one for one in every.order_by(1) if one not in there)
 
 
 def students_of(db: Entities, identifiers: Sequence[int], counted: bool = True) -> list[Student]:
@@ -127,6 +156,14 @@ def events(db: Entities, wanted: Events, after: int, limit: int) -> list[Event]:
     """Events above the id ``after``, in the order of their ids."""
     found = narrowed_events(db, wanted).where(lambda e: e.id > after)
     return events_of(db, list(found.order_by(1).limit(limit)))
+
+
+def newest_events(db: Entities, wanted: Events, before: int | None, limit: int) -> list[Event]:
+    """Events, the newest first: below the id ``before``, if there is one."""
+    found = narrowed_events(db, wanted)
+    if before is not None:
+        found = found.where(lambda e: e.id < before)
+    return events_of(db, list(found.order_by(-1).limit(limit)))
 
 
 def count_events(db: Entities, wanted: Events) -> int:
@@ -342,6 +379,9 @@ class Directory:
 def narrowed_events(db: Entities, wanted: Events) -> Any:
     """A query of the ids of the events that are wanted."""
     query = select(e.id for e in db.Event)
+    if wanted.ids is not None:
+        ids = list(wanted.ids)
+        query = query.where(lambda e: e.id in ids)
     if wanted.name is not None:
         name = wanted.name
         query = query.where(lambda e: e.name == name)

@@ -34,6 +34,9 @@ class Filters:
     student: str | None = None
     event: str | None = None
     waiting: bool = False
+    awaited: str | None = None
+    error: str | None = None
+    of: str | None = None
 
     def replayable(self) -> "Filters":
         """These filters, narrowed to deliveries that a replay may improve."""
@@ -56,10 +59,13 @@ class Filters:
             events=tuple(events.names(db, self.event)) if self.event else None,
             with_body=with_body,
             waiting=self.waiting,
+            awaited=self.awaited,
+            error=self.error,
+            of=self.of,
         )
 
 
-NAMES = ("status", "source", "since", "student", "event")
+NAMES = ("status", "source", "since", "student", "event", "waiting_for", "error", "of")
 """The filters, as the command's options and the API's parameters are called."""
 
 
@@ -68,7 +74,9 @@ def filters(given: Mapping[str, str], zone: tzinfo) -> Filters:
 
     status: an outcome, ``waiting``, or the HTTP status of the answer. since: a date, an ISO 8601 date
     and time (in ``zone`` where it has no offset), or a time ago such as ``90m``, ``36h``, ``7d``.
-    student: an A-number, an e-mail, or ``<kind>:<value>``. event: an id or a name.
+    student: an A-number, an e-mail, or ``<kind>:<value>``. event: an id or a name. waiting_for: as
+    deliveries are shown with it. error: the sentence that they were refused with. of: the
+    delivery that they are rows of.
     """
     for name in NAMES:
         require_text(given.get(name, ""), name)
@@ -76,6 +84,9 @@ def filters(given: Mapping[str, str], zone: tzinfo) -> Filters:
         source=given.get("source") or None,
         student=given.get("student") or None,
         event=given.get("event") or None,
+        awaited=given.get("waiting_for") or None,
+        error=given.get("error") or None,
+        of=given.get("of") or None,
         since=_since(given["since"], zone) if given.get("since") else None,
     )
     status = given.get("status", "")

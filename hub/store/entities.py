@@ -224,6 +224,11 @@ def define(db: Database) -> None:
         doubt = PrimaryKey(str)
         delivery = Required(str)
 
+    class Secret(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "secret"
+        name = PrimaryKey(str)
+        value = Required(str)
+
     class Token(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "token"
         id = PrimaryKey(int, auto=True, size=64)

@@ -440,12 +440,18 @@ STEPS: tuple[Step, ...] = (
         "ALTER TABLE delivery ADD COLUMN meant_student BIGINT",
         "ALTER TABLE delivery ADD COLUMN meant_event BIGINT",
     ),
+    (
+        """CREATE TABLE secret (
+            name TEXT NOT NULL PRIMARY KEY,
+            value TEXT NOT NULL
+        )""",
+    ),
 )
 
 LATEST = len(STEPS)
 """The schema version that this hub works with."""
 
-READABLE_FROM = LATEST
+READABLE_FROM = 7
 """The oldest version whose hubs may go on with a store of this one: what they do to it is still right.
 
 A step that only adds what older hubs may leave out keeps this number; any other raises it.

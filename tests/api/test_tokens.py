@@ -187,11 +187,11 @@ class TestCommand:
             (("two\nlines", "--scope", "read"), "A token's name is a line of text"),
             (
                 ("x", "--scope", "read", "--source", "cards"),
-                "--source is for tokens with --scope post",
+                "Sources are for tokens with the scope post",
             ),
             (
                 ("x", "--scope", "read", "--expires", "soon"),
-                "Invalid --expires: use a number of hours",
+                "Invalid expires: use a number of hours",
             ),
         ):
             (line,) = run("token", "create", *wrong, status=2)

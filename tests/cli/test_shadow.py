@@ -60,7 +60,7 @@ def test_a_folder_is_no_package(tmp_path):
 
 
 def test_a_hub_without_any_source_says_so(serve_http):
-    names = ("unified", "legacy", "secure", "onetap", "desk", "imports")
+    names = ("unified", "legacy", "secure", "onetap", "desk", "imports", "console")
     server = serve_http(*(part for name in names for part in ("--without", name)))
     server.stop()
     assert "warning: no plugin declares a source; nothing can be posted" in server.lines

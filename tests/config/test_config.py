@@ -5,10 +5,16 @@ from datetime import UTC
 import pytest
 from hubtest import Client
 
-from hub.cli.config import described
+from hub.config.described import described
 from hub.config.load import load, unknown_variables
 from hub.config.settings import SourceSettings
 from hub.errors import SettingError
+from hub.store.database import parse_address
+
+
+def _described(found):
+    database = parse_address(found.settings.database).shown
+    return described(found.settings, found.origins, database)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +58,7 @@ def test_secrets_come_from_the_environment_and_from_files(tmp_path):
     found = load(environment=environment)
     assert found.settings.webhook_secret == ("It's one", "in file", "older")
     assert found.settings.sources["onetap"].secrets == ("a", "b", "own")
-    lines = {name: (value, origin) for name, value, origin in described(found)}
+    lines = {name: (value, origin) for name, value, origin in _described(found)}
     assert lines["webhook_secret"] == ("3 set, not shown", "WEBHOOK_SECRET and secrets")
     assert lines["sources.onetap.secrets"][0] == "3 set, not shown"
     assert lines["sources.onetap.signature"] == ("onetap", "hub.toml")
@@ -83,7 +89,7 @@ def test_secrets_are_utf_8():
 
 def test_a_password_in_the_database_is_not_shown():
     url = "postgresql://club:hush@db.example:5432/hub?password=hush"
-    lines = {line[0]: line[1] for line in described(load({"database": url}, environment={}))}
+    lines = {line[0]: line[1] for line in _described(load({"database": url}, environment={}))}
     assert lines["database"] == "postgresql://club@db.example:5432/hub"
 
 
@@ -203,6 +209,7 @@ def test_protection_is_told_in_words(make_hub):
         "open",
         "signed (webhook)",
         "signed (onetap)",
+        "signed (token)",
         "signed (token)",
         "signed (token)",
     ]

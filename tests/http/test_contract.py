@@ -149,11 +149,11 @@ class TestStatus:
         assert (status["status"], status["store"]) == ("healthy", {"reachable": True})
         assert status["version"]
         assert status["plugins"] == {
-            "loaded": ["unified", "legacy", "secure", "onetap", "desk", "imports"],
+            "loaded": ["unified", "legacy", "secure", "onetap", "desk", "imports", "console"],
             "failed": [],
         }
         sources = {source["name"]: source for source in status["sources"]}
-        assert list(sources) == [*SOURCES, "desk", "import"]
+        assert list(sources) == [*SOURCES, "desk", "import", "console"]
         unified = sources["unified"]
         assert unified["path"] == UNIFIED
         assert unified["open"] is True

@@ -127,6 +127,7 @@ class TestRequireAuthentication:
             "onetap": (False, "signed (onetap), no secret configured"),
             "desk": (False, "signed (token)"),
             "import": (False, "signed (token)"),
+            "console": (False, "signed (token)"),
         }
 
     def test_without_a_secret_nothing_passes(self, make_hub):

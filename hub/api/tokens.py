@@ -1,0 +1,92 @@
+"""The hub's tokens over HTTP: made, listed, revoked. It needs a token with the scope admin."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hub.api.access import NO_STORE, Asked, Door
+from hub.api.route import Route
+from hub.domain.timestamps import format_utc, utc_now
+from hub.domain.tokens import Scope, Token
+from hub.errors import Contradicted, Refused
+from hub.intake import answers
+from hub.intake.answers import Answer
+from hub.intake.tokens import Tokens
+from hub.jobs import tokens as jobs
+from hub.record import tokens as kept
+from hub.store.store import Store
+from hub.wire.strict_json import parse
+
+PATH = "/api/tokens"
+_LARGEST = 16_384
+
+
+class TokensApi:
+    """Each method takes a request and returns the answer."""
+
+    def __init__(self, store: Store, tokens: Tokens) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._door = Door(tokens, NO_STORE)
+
+    def routes(self) -> Iterator[Route]:
+        """List, make, revoke."""
+        door = self._door
+        yield door.route("GET", PATH, self._list, Scope.ADMIN, lane="record")
+        yield door.route("POST", PATH, self._create, Scope.ADMIN, lane="work", body_limit=_LARGEST)
+        yield door.route(
+            "POST", f"{PATH}/revoke", self._revoke, Scope.ADMIN, lane="work", body_limit=_LARGEST
+        )
+
+    def _list(self, asked: Asked) -> Answer:
+        with self._store.reading() as db:
+            found = kept.every(db)
+        return answers.answer(200, {"tokens": [_shown(one) for one in found]})
+
+    def _create(self, asked: Asked) -> Answer:
+        given = _given(asked, {"name": str, "scopes": list, "sources": list, "expires": str})
+        token = jobs.create(
+            self._store,
+            given.get("name") or "",
+            given.get("scopes") or [],
+            given.get("sources") or [],
+            given.get("expires") or None,
+        )
+        self._tokens.read_again()
+        return answers.answer(201, {"name": given["name"], "token": token})
+
+    def _revoke(self, asked: Asked) -> Answer:
+        name = _given(asked, {"name": str}).get("name") or ""
+        if name == asked.token.name:
+            raise Contradicted("That is the token that asks", "Revoke it with another one")
+        jobs.revoke(self._store, name)
+        self._tokens.read_again()
+        return answers.answer(200, {"success": True, "message": f"Token {name} opens nothing now"})
+
+
+def _shown(token: Token) -> Mapping[str, Any]:
+    return {
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "sources": list(token.sources),
+        "created_at": format_utc(token.created_at),
+        "expires_at": token.expires_at and format_utc(token.expires_at),
+        "is_valid": token.is_valid(utc_now()),
+        "last_used_at": token.last_used_at and format_utc(token.last_used_at),
+    }
+
+
+def _given(asked: Asked, kinds: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The members of a request. Raises Refused."""
+    given = parse(asked.body)
+    for name, value in given.items():
+        kind = kinds.get(name)
+        if kind is None:
+            raise Refused(f"Unknown member: {name[:64]}", f"Use {', '.join(kinds)}")
+        if value is not None and not isinstance(value, kind):
+            raise Refused(f"Invalid {name}: it must be {_WORDS[kind]}")
+        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            raise Refused(f"Invalid {name}: it must be {_WORDS[kind]}")
+    return given
+
+
+_WORDS: Mapping[Any, str] = {str: "text", list: "an array of texts"}

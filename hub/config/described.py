@@ -1,0 +1,42 @@
+"""The settings in force, and where each came from, secrets masked."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from hub.config.settings import Settings, SourceSettings, default_of, settable
+
+
+class Described(NamedTuple):
+    """A setting as it is shown: its dotted name, its value, where that came from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def described(settings: Settings, origins: Mapping[str, str], database: str) -> Iterator[Described]:
+    """Every setting in force. ``origins`` are those of a configuration (``hub.config.load``);
+    ``database`` is the store's address without what is secret in it.
+    """
+    tables: list[tuple[str, Settings | SourceSettings]] = [("", settings)]
+    tables += [(f"sources.{name}.", table) for name, table in sorted(settings.sources.items())]
+    for prefix, table in tables:
+        for entry in settable(type(table)):
+            value = getattr(table, entry.name)
+            if prefix and value == default_of(entry):
+                continue
+            shown = database if entry.name == "database" else _shown(value)
+            yield Described(prefix + entry.name, shown, origins.get(prefix + entry.name, "default"))
+        secret = "secrets" if prefix else "webhook_secret"
+        count = len(getattr(table, secret))
+        if count or not prefix:
+            shown = f"{count} set, not shown" if count else "not set"
+            yield Described(prefix + secret, shown, origins.get(prefix + secret, "default"))
+    token = "set, not shown" if settings.admin_token else "not set"
+    yield Described("admin_token", token, origins.get("admin_token", "default"))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return "none" if value in ("", None) else str(value)

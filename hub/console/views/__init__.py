@@ -1,0 +1,29 @@
+"""What the console shows, a module for each subject."""
+
+from collections.abc import Iterator
+
+from hub.console.views import (
+    deliveries,
+    desk,
+    door,
+    doubts,
+    events,
+    imports,
+    pictures,
+    reports,
+    setup,
+    sources,
+    students,
+    tonight,
+    waiting,
+)
+from hub.console.visit import View
+
+
+def every() -> Iterator[View]:
+    """The views, in the order in which their paths are tried."""
+    for module in (
+        tonight, pictures, events, students, waiting, doubts, deliveries, imports, reports, sources,
+        setup, door, desk,
+    ):  # fmt: skip
+        yield from module.VIEWS

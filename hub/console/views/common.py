@@ -1,0 +1,74 @@
+"""What the views have in common: what is said after something was done, and times as forms have them."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub.console.inside import Said
+from hub.console.sessions import Notice
+from hub.console.visit import Go, Visit
+from hub.domain.timestamps import format_utc
+from hub.errors import Refused
+from hub.wire.strict_json import parse
+
+_SPAN = 5
+_LONGEST_GAP = 36
+
+DESK = "/api/webhook/desk/"
+
+
+def desk(visit: Visit, action: str, data: Mapping[str, Any], reason: str = "") -> Any:
+    """What the desk answers. Raises Said."""
+    payload = {"action": action, "data": dict(data)}
+    if reason:
+        payload["reason"] = reason
+    return visit.api.post(DESK, payload)
+
+
+def done(visit: Visit, told: Mapping[str, Any], to: str) -> Go:
+    """Back, saying what the desk did, with its undo."""
+    about = told.get("attendance") or {}
+    who = about.get("student", {}).get("name") or (told.get("student") or {}).get("name")
+    what = (told.get("event") or {}).get("name")
+    text = told["message"] + (f": {who}" if who else f": {what}" if what else "")
+    return Go(
+        visit.form.get("back") or to, Notice(text, told.get("details"), undo=told["delivery"])
+    )
+
+
+def arrivals(visit: Visit, event: int) -> list[Any]:
+    """How many came and left, every five minutes; also when nobody did, unless it is for hours."""
+    rows: list[Any] = list(
+        visit.api.rows("/api/reports/arrivals/", "rows", event=event, minutes=_SPAN)
+    )
+    told: list[Any] = []
+    for row in rows:
+        since = _moment(row["since"])
+        if told:
+            last = _moment(told[-1]["since"])
+            missing = int((since - last).total_seconds() // (60 * _SPAN)) - 1
+            for number in range(missing if missing <= _LONGEST_GAP else 0):
+                empty = last + (number + 1) * timedelta(minutes=_SPAN)
+                told.append({"since": format_utc(empty), "came": 0, "left": 0})
+        told.append(row)
+    return told
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.removesuffix("Z"))
+
+
+def payload(text: str) -> Mapping[str, Any]:
+    """A payload for the desk, as a form of the console has it. Raises Said."""
+    try:
+        given = parse(text.encode())
+        return {"action": str(given["action"]), "data": dict(given["data"])}
+    except (Refused, ValueError, KeyError, TypeError):
+        raise Said(400, "The form cannot be read", "Send it again from its page") from None
+
+
+def whole(text: str, name: str) -> int:
+    """A number of a form. Raises Said."""
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    raise Said(400, f"Invalid {name}: use a whole number")

@@ -1,0 +1,58 @@
+"""What the pages have the desk do, in one step each."""
+
+from typing import Any
+
+from hub.console.inside import Said
+from hub.console.views.common import desk as ask
+from hub.console.views.common import done, payload, whole
+from hub.console.visit import Go, View, Visit
+from hub.domain.tokens import Scope
+
+_PLAIN = frozenset(
+    {
+        *("check_in", "check_out", "withdraw", "restore", "undo", "settle"),
+        *("hide_student", "show_student", "merge_students", "split_students"),
+        *("hide_event", "show_event", "merge_events", "split_events"),
+    }
+)
+_TEXTS = ("student", "event", "keep", "merge", "delivery", "doubt", "at")
+
+
+def act(visit: Visit, action: str) -> Go:
+    """An action whose data are the form's fields."""
+    if action not in _PLAIN:
+        raise Said(404, "There is no such action")
+    form = visit.form
+    data: dict[str, Any] = {name: form.get(name) for name in _TEXTS if form.get(name)}
+    if form.get("attendance"):
+        data["attendance"] = whole(form.get("attendance"), "attendance")
+    told = ask(visit, action, data, form.get("reason"))
+    return done(visit, told, "/console/")
+
+
+def correct(visit: Visit) -> Go:
+    """The times of an attendance are set: those that are another than the form had."""
+    form = visit.form
+    data: dict[str, Any] = {"attendance": whole(form.get("attendance"), "attendance")}
+    for name in ("checked_in_at", "checked_out_at"):
+        now, before = form.get(name), form.get(f"{name}_before")
+        if now != before:
+            data[name] = now or None
+    if len(data) == 1:
+        raise Said(400, "Both times are as they were", "Change one of them")
+    told = ask(visit, "correct", data, form.get("reason"))
+    return done(visit, told, f"/console/attendances/{data['attendance']}")
+
+
+def mend(visit: Visit) -> Go:
+    """What a doubt proposes."""
+    given = payload(visit.form.get("payload"))
+    told = ask(visit, given["action"], given["data"], visit.form.get("reason"))
+    return done(visit, told, "/console/doubts")
+
+
+VIEWS = (
+    View("POST", "desk/correct", correct, Scope.DESK),
+    View("POST", "desk/mend", mend, Scope.DESK),
+    View("POST", "desk/<action>", act, Scope.DESK, lane="work"),
+)

@@ -1,0 +1,42 @@
+"""The console's door: ``{"student": "card:04A2B9", "event": "11"}`` checks in, or out, who stands there.
+
+Without this plugin there are no pages.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from hub import (
+    HUB_TOKEN,
+    CheckIn,
+    CheckOut,
+    Identifier,
+    Operation,
+    Source,
+    hookimpl,
+    payloads,
+)
+
+
+def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:
+    kind, _, value = payload["student"].partition(":")
+    about: dict[str, Any] = {
+        "student": Identifier(kind.strip(), value.strip()),
+        "event": payloads.event_identifier(payload["event"]),
+        "at": payloads.moment(payload.get("at")),
+    }
+    yield CheckOut(**about) if payload.get("leaves") else CheckIn(**about, repeatable=True)
+
+
+@hookimpl
+def register_sources() -> Iterable[Source]:
+    yield Source(
+        name="console",
+        path="console",
+        authenticate=HUB_TOKEN,
+        keep_headers=("user-agent",),
+        schema="https://attendance-hub.example/schemas/console/door.json",
+        normalize=normalize,
+        label="door",
+        example={"student": "a_number:A00000000", "event": "Weekly Meeting"},
+    )
