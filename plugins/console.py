@@ -8,10 +8,12 @@ from typing import Any
 
 from hub import (
     HUB_TOKEN,
+    ROW,
     CheckIn,
     CheckOut,
     Identifier,
     Operation,
+    Refused,
     Source,
     hookimpl,
     payloads,
@@ -20,6 +22,8 @@ from hub import (
 
 def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:
     kind, _, value = payload["student"].partition(":")
+    if kind.strip() == ROW:
+        raise Refused("Invalid student: the kind id is the hub's own")
     about: dict[str, Any] = {
         "student": Identifier(kind.strip(), value.strip()),
         "event": payloads.event_identifier(payload["event"]),

@@ -151,7 +151,7 @@ class Console:
         if back is None or said.status in (401, 403):
             raise said
         notice = Notice(said.error, said.details, is_error=True)
-        return redirect(back, **{"Set-Cookie": self._sessions.say(notice, token)})
+        return redirect(back, **{"Set-Cookie": self._sessions.say(environ, notice, token)})
 
     def _visit(self, environ: Environ, token: Token, form: Form) -> Visit:
         if self._inside is None:
@@ -172,7 +172,7 @@ class Console:
         if isinstance(shown, Go):
             cookie = {}
             if shown.notice is not None:
-                cookie = {"Set-Cookie": self._sessions.say(shown.notice, token)}
+                cookie = {"Set-Cookie": self._sessions.say(environ, shown.notice, token)}
             return redirect(local(shown.to) or f"{ROOT}/", **cookie)
         return self._screen.page(environ, token, shown)
 

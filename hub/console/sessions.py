@@ -117,12 +117,14 @@ class Sessions:
         """The ``Set-Cookie`` header of who logs out."""
         return self._header(environ, "", 0)
 
-    def say(self, notice: Notice, token: Token) -> str:
+    def say(self, environ: Mapping[str, Any], notice: Notice, token: Token) -> str:
         """The ``Set-Cookie`` header that has the next page of whoever has the token say something."""
         told = [notice.text[:300], (notice.details or "")[:400], notice.is_error, notice.undo]
         text = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
         value = f"{text}.{self._mac(_said_to(token, text))}"
-        return f"{_SAID}={value}; Path=/console; Max-Age={_SAID_FOR}; HttpOnly; SameSite=Strict"
+        secure = "; Secure" if self._is_safe(environ) else ""
+        about = f"Path=/console; Max-Age={_SAID_FOR}; HttpOnly; SameSite=Strict{secure}"
+        return f"{_SAID}={value}; {about}"
 
     def said(self, environ: Mapping[str, Any], token: Token | None) -> Notice | None:
         """What is to be said on this page, to whoever has the token."""

@@ -93,9 +93,14 @@ class Streams:
             self.open -= 1
             group.readers.discard(reader)
             if not group.readers:
-                self._groups.pop(stream.key, None)
+                self._forget(group)
                 if group.task is not None:
                     group.task.cancel()
+
+    def _forget(self, group: _Group) -> None:
+        """Whoever comes now begins anew."""
+        if self._groups.get(group.stream.key) is group:
+            del self._groups[group.stream.key]
 
     async def _look(self, group: _Group) -> None:
         """Look what is new, for as long as anybody reads it."""
@@ -105,6 +110,7 @@ class Streams:
                 await self._lane.run(partial(group.look, tuple(group.readers)))
             except FAULTS as error:
                 log_fault("a stream failed", error)
+                self._forget(group)
                 for reader in group.readers:
                     reader.close()
                 return

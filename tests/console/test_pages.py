@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 
 import pytest
 from console.visitor import TOKEN, Visitor
@@ -28,6 +29,20 @@ class TestTonight:
         assert "Saturday, 29 February 2020" in shown.text
         assert "No event begins on this day" in shown.text
         assert visitor.get("/console/?day=2020-02-30").status == 400
+
+    def test_an_evening_does_not_end_at_midnight(self, make_hub, monkeypatch):
+        hub = make_hub(admin_token=TOKEN)
+        calls = Calls(Client(hub))
+        calls.event("Long Night", "2026-11-12T22:00:00Z")
+        calls.event("Yesterday", "2026-11-12T08:00:00Z")
+        from hub.console.views import tonight
+
+        monkeypatch.setattr(tonight, "utc_now", lambda: datetime(2026, 11, 13, 1, 30))
+        text = Visitor(hub).get("/console/").text
+        assert "Friday, 13 November" in text
+        assert "Long Night" in text
+        assert "Yesterday" not in text
+        assert "Long Night" not in Visitor(hub).get("/console/?day=2026-11-13").text
 
     def test_who_was_taken_out_is_no_arrival(self, visitor, evening):
         assert visitor.get("/console/").html.count("<rect") == 1
@@ -417,8 +432,6 @@ class TestSetup:
         assert "gate" not in visitor.get("/console/setup").text.partition("Settings")[0]
 
     def test_captures(self, hub, visitor):
-        from datetime import datetime
-
         from hub.domain.tokens import digest
         from hub.store import captures
 
@@ -443,6 +456,8 @@ class TestDoor:
             ("04DEADBE", "red", "It is noted, and waits"),
             ("", "red", "Nothing was read"),
             ("a77", "red", "It is noted"),
+            ("id:1", "red", "It is noted"),
+            ("Ada Example", "red", "nothing is noted"),
         ],
     )
     def test_a_code_goes_in_and_a_name_comes_out(self, visitor, evening, code, colour, said):
@@ -486,7 +501,7 @@ class TestDoor:
         assert visitor.get("/console/door/99").status == 404
 
     def test_a_qr_code_of_the_plugin_is_read(self, url, monkeypatch):
-        from datetime import UTC, datetime, timedelta
+        from datetime import UTC, timedelta
 
         from hub_plugins.qr import issue
 

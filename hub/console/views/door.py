@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.console.inside import Api, Said
 from hub.console.visit import Page, Shown, View, Visit
-from hub.domain.identifiers import A_NUMBER, CARD, EMAIL, SEPARATORS
+from hub.domain.identifiers import A_NUMBER, CARD, EMAIL, ROW, SEPARATORS
 from hub.domain.timestamps import calendar_date, format_utc, utc_now
 from hub.domain.tokens import Scope
 from hub.intake import answers
@@ -74,8 +74,9 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
         "leaves": bool(form.get("leaves")),
     }
     age = form.get("age")
-    if age.isascii() and age.isdigit() and _DELAYED < int(age[:9]) <= _LONGEST:
-        at = utc_now().replace(microsecond=0) - timedelta(seconds=int(age))
+    seconds = int(age) if re.fullmatch("[0-9]{1,9}", age, re.ASCII) else 0
+    if _DELAYED < seconds <= _LONGEST:
+        at = utc_now().replace(microsecond=0) - timedelta(seconds=seconds)
         payload["at"] = format_utc(at)
     headers = {"Idempotency-Key": form.get("key")} if form.get("key") else {}
     made = api.answer("POST", DOOR, "", json.dumps(payload).encode(), _environ(headers))
@@ -118,7 +119,7 @@ def _identified(api: Api, code: str) -> str:
     somebody has; of nobody's, what it looks like.
     """
     kind, separator, value = code.partition(":")
-    if separator and re.fullmatch(r"[a-z_]{2,32}", kind) and value.strip():
+    if separator and re.fullmatch(r"[a-z_]{2,32}", kind) and kind != ROW and value.strip():
         return code
     if "@" in code:
         return f"{EMAIL}:{code}"

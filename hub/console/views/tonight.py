@@ -1,15 +1,18 @@
 """Tonight: the events of a day, live."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from hub.console.inside import Said
 from hub.console.views.common import arrivals
 from hub.console.visit import Page, View, Visit
-from hub.domain.timestamps import calendar_date, utc_now
+from hub.domain.timestamps import calendar_date, format_utc, utc_now
 from hub.domain.tokens import Scope
+from hub.record.named import midnight
 
 _NEWEST = 20
+_LONGEST = timedelta(hours=6)
+"""How long after its start an event is still one of tonight."""
 
 
 def tonight(visit: Visit) -> Page:
@@ -19,13 +22,18 @@ def tonight(visit: Visit) -> Page:
         date.fromisoformat(day)
     except ValueError:
         raise Said(400, "Invalid day: use a date such as 2026-11-12") from None
-    events = list(visit.api.rows("/api/events/", "events", from_=day, to=day))
+    # What began before midnight goes on after it.
+    late = utc_now().replace(microsecond=0) - _LONGEST
+    is_now = "day" not in visit.query or not visit.query["day"]
+    begun = midnight(date.fromisoformat(day), visit.zone)
+    since = format_utc(min(late, begun) if is_now else begun)
+    events = list(visit.api.rows("/api/events/", "events", from_=since, to=day))
     for event in events:
         event["arrivals"] = arrivals(visit, event["id"]) if event["attendances"] else []
     newest: list[Any] = []
     if visit.may(Scope.READ) and events:
         newest = visit.api.get(
-            "/api/attendances/", from_=day, to=day, order="newest", limit=_NEWEST
+            "/api/attendances/", from_=since, to=day, order="newest", limit=_NEWEST
         )["attendances"]
     unsettled = 0
     if visit.may(Scope.DESK):
