@@ -4,7 +4,7 @@
 
 import atexit
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hub.config.load import load
@@ -30,14 +30,15 @@ class _Served:
 
 def create_app(settings: Settings | None = None) -> _Served:
     """A hub as a WSGI application. Raises SettingError, StoreUnavailable or StoreVersionError."""
+    origins: Mapping[str, str] = {}
     if settings is None:
         configuration = load()
-        settings = configuration.settings
+        settings, origins = configuration.settings, configuration.origins
         configure(settings.log_level)
         for warning in configuration.warnings:
             _log.warning("%s", warning)
     require_lasting(settings)
-    hub = Hub(settings)
+    hub = Hub(settings, origins=origins)
     atexit.register(hub.close)
     application = Application(hub.routes, hub.store, settings)
     return _Served(application, hub.start)
