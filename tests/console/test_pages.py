@@ -543,6 +543,18 @@ class TestPictures:
         for path in ("students/1.gif", "students/99.svg", "students/x.svg"):
             assert visitor.get(f"/console/pictures/{path}").status == 404
 
+    def test_it_says_what_names_the_person(self):
+        from hub.console.inside import Said
+        from hub.console.views.pictures import text_of
+
+        nobody = {"identifier": None, "email": None, "identifiers": []}
+        assert text_of({**nobody, "identifier": "a1", "email": "e"}) == "a1"
+        assert text_of({**nobody, "email": "e@example.edu"}) == "e@example.edu"
+        card = [{"kind": "card", "value": "04A2"}]
+        assert text_of({**nobody, "identifiers": card}) == "card:04A2"
+        with pytest.raises(Said, match="has no identifier"):
+            text_of(nobody)
+
     def test_a_sheet_has_all(self, visitor, evening):
         html = visitor.get("/console/students/codes").html
         assert html.count("/console/pictures/students/") == 3
