@@ -43,7 +43,7 @@ from hub.record.attendances import Attendances
 from hub.record.objects import Object, Objects, encode
 from hub.record.roster import Directory, Shown, Students
 from hub.record.search import read_limit, require_text
-from hub.record.views import Event, Student
+from hub.record.views import Event, Meeting, Student
 from hub.store.store import Entities, Store
 
 LANE = "record"
@@ -156,26 +156,26 @@ class RecordApi:
         return self._listed(asked, form, listing)
 
     def _sheet(self, asked: Asked, event: str, form: str | None) -> Answered:
-        number = read_id(event)
         with self._store.reading() as db:
-            known = self._directory.refresh(db).meetings(db, [number]) if number else {}
-            if not number or number not in known:
-                raise _no_event(event)
-            meeting = known[number]
+            number, meeting = self._meeting_of(db, event)
             if meeting.id != number:
                 return _moved(asked, number, meeting.id)
             events = tuple(self._directory.merged(db)[1].group(number))
         name = f"attendances {meeting.name} {self._objects.meeting(meeting)['date']}"
         return self._attended(asked, form, name, ["events"], events=events)
 
+    def _meeting_of(self, db: Entities, event: str) -> tuple[int, Meeting]:
+        """The id in a path, and the event that it is told as. Raises NotFound."""
+        number = read_id(event)
+        known = self._directory.refresh(db).meetings(db, [number]) if number else {}
+        if not number or number not in known:
+            raise _no_event(event)
+        return number, known[number]
+
     def _absent(self, asked: Asked, event: str, form: str | None) -> Answered:
         """The students who are not known to have been at an event."""
-        number = read_id(event)
         with self._store.reading() as db:
-            known = self._directory.refresh(db).meetings(db, [number]) if number else {}
-            if not number or number not in known:
-                raise _no_event(event)
-            meeting = known[number]
+            number, meeting = self._meeting_of(db, event)
             if meeting.id != number:
                 return _moved(asked, number, meeting.id)
             ids = roster.absent(db, self._directory.merged(db)[1].group(number))

@@ -189,8 +189,13 @@ class TestStudent:
         shown = visitor.post("/console/desk/merge_students", form)
         assert "grace@example.edu" in shown.text
         assert visitor.get("/console/students/2").path == "/console/students/1"
+        shown = visitor.get("/console/students/split?merge=2")
+        assert "a1" in shown.text
+        assert shown.text.count("grace@example.edu") == 1
         form = shown.form("/console/desk/split_students")
         assert "split" in visitor.post("/console/desk/split_students", form).notice
+        assert visitor.get("/console/students/split?merge=2").status == 404
+        assert visitor.get("/console/students/split").status == 400
         assert visitor.get("/console/students/merge?keep=1&merge=99").status == 404
 
     def test_forgetting_wants_the_name(self, visitor, evening, rows):

@@ -125,6 +125,19 @@ def merge(visit: Visit) -> Page:
     return Page("student_merge.html", values)
 
 
+def split(visit: Visit) -> Page:
+    """Whose identifiers would be whose, before one who was merged is themself again."""
+    number = whole(visit.query.get("merge", ""), "merge")
+    rows = {one["id"]: one for one in _group(visit, number)}
+    other = rows.get(number)
+    if other is None or other["merged_into"] is None:
+        raise Said(404, "Nobody was merged so", "They may have been split off by now")
+    keep = rows[other["merged_into"]]
+    kept = [one for one in keep["identifiers"] if one not in other["identifiers"]]
+    values = {"keep": {**keep, "identifiers": kept}, "other": other}
+    return Page("student_split.html", values)
+
+
 def forget(visit: Visit, student: str) -> Go:
     """A student is forgotten, once the name is typed."""
     told = visit.api.post(f"/api/students/{student}/forget/", {"name": visit.form.get("name")})
@@ -142,6 +155,7 @@ VIEWS = (
     View("GET", "students/twins", twins, Scope.READ, lane="reports"),
     View("GET", "students/new", new, Scope.DESK),
     View("GET", "students/merge", merge, Scope.DESK),
+    View("GET", "students/split", split, Scope.DESK),
     View("POST", "students/save", save, Scope.DESK),
     View("GET", "students/<student>", student, Scope.READ),
     View("GET", "students/<student>/edit", edit, Scope.DESK),
