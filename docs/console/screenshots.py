@@ -37,7 +37,7 @@ SCREENS = {
     "imports": "imports",
     "reports": "reports",
     "sources": "sources",
-    "setup": "setup",
+    "setup": "setup#tokens",
 }
 
 

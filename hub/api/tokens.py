@@ -57,7 +57,7 @@ class TokensApi:
     def _revoke(self, asked: Asked) -> Answer:
         name = _given(asked, {"name": str}).get("name") or ""
         if name == asked.token.name:
-            raise Contradicted("That is the token that asks", "Revoke it with another one")
+            raise Contradicted("You are using this token", "Revoke it with another one")
         jobs.revoke(self._store, name)
         self._tokens.read_again()
         return answers.answer(200, {"success": True, "message": f"Token {name} opens nothing now"})

@@ -12,7 +12,7 @@ from hub.config.settings import Settings
 from hub.console import views
 from hub.console.entrance import Entrance
 from hub.console.forms import EMPTY, Form, read
-from hub.console.frame import HEADERS, Frame, page, redirect, static
+from hub.console.frame import HEADERS, Frame, asset, page, redirect, static
 from hub.console.inside import Api, Inside, Said
 from hub.console.live import Found, Live
 from hub.console.pages import PluginPages
@@ -71,6 +71,7 @@ class Console:
         yield Route("GET", f"{ROOT}/static/<path:path>", self._static, LANE)
         for method, path, answer in (
             ("GET", "/", self._front),
+            ("GET", "/favicon.ico", lambda _: redirect(asset("icon.svg"))),
             ("POST", "/", _nothing),
             ("GET", ROOT, self._front),
         ):

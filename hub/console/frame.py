@@ -74,6 +74,7 @@ class Frame:
             "day": self.day,
             "field": self.field,
             "ago": ago,
+            "kind": kind_of,
             "minutes_after": minutes_after,
             "json": as_json,
             "pretty": pretty,
@@ -110,7 +111,9 @@ class Frame:
 
     def field(self, moment: str | None) -> str:
         """As a field of a form has it: without an offset, in the hub's zone."""
-        return "" if not moment else self._local(moment).strftime("%Y-%m-%dT%H:%M")
+        if not moment or not moment.endswith("Z"):
+            return (moment or "")[:16]  # as it was typed
+        return self._local(moment).strftime("%Y-%m-%dT%H:%M")
 
 
 def ago(moment: str) -> str:
@@ -121,6 +124,11 @@ def ago(moment: str) -> str:
             number = int(seconds // size)
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def kind_of(kind: str) -> str:
+    """A kind of identifier, as people call it."""
+    return {"a_number": "A-number", "email": "e-mail"}.get(kind, kind.replace("_", " "))
 
 
 def minutes_after(moment: str, other: str) -> int:

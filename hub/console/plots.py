@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_WIDTH, _HEIGHT, _FOOT, _WIDEST = 640, 160, 22, 44
+_WIDTH, _HEIGHT, _FOOT, _WIDEST = 640, 160, 26, 44
 
 
 def bars(rows: Sequence[tuple[str, int]], about: str) -> Any:
@@ -37,7 +37,7 @@ def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], about: str) -> Any:
                 )
         if number % every == 0:
             pieces.append(
-                f'<text class="label" x="{number * step + step / 2:.1f}" y="{_HEIGHT + 16}" '
+                f'<text class="label" x="{number * step + step / 2:.1f}" y="{_HEIGHT + 19}" '
                 f'text-anchor="middle">{escape(label)}</text>'
             )
     pieces.append("</svg>")

@@ -76,6 +76,8 @@ def every(db: Entities, source: str, before: str, limit: int) -> list[Earlier]:
     earlier = []
     for identifier, at, by, body, answer in found:
         told = json.loads(bytes(body)) if body else {}
+        if '"rows"' not in answer:
+            continue  # a row that somebody posted, of no file
         counts = {name: n for name, n in json.loads(answer).items() if name in _COUNTED}
         last = sorted(one for one in undone.get(identifier, ()) if one is not None)
         whole = None if None in undone.get(identifier, {None}) or not last else last[-1]

@@ -66,6 +66,7 @@ _NEEDED = {
     Kind.ATTENDANCES: "who a student is",
 }
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MOST_NAMED = 20
 _HEADINGS_WITHIN = 10
 """Lines among which the one with the headings is looked for."""
 
@@ -151,6 +152,10 @@ def _columns(
     warnings = [*sheet.warnings]
     if at:
         warnings.append(f"What is above the headings in line {line.number} was left out")
+    taken = set(places.values())
+    others = [cell for place, cell in enumerate(line.cells) if cell and place not in taken]
+    if others:
+        warnings.append(f"Not taken: {', '.join(others[:_MOST_NAMED])[:200]}")
     rows = []
     for row in sheet.lines[at + 1 :]:
         if [_key(cell) for cell in row.cells] == list(keys):

@@ -76,6 +76,27 @@ class TestEvent:
         assert rows("Attendance")[-1]["checked_in_at"].isoformat() == "2026-11-12T18:30:00"
         assert "Make the student" in visitor.get("/console/events/1/add?q=nobody").text
 
+    def test_whoever_is_here_is_not_put_in_again(self, visitor, evening):
+        shown = visitor.get("/console/events/1/add?q=ada")
+        assert "is here already" in shown.text
+        assert "/console/attendances/1" in shown.links
+
+    def test_names_come_before_identifiers_and_domains_do_not_count(self, visitor, evening):
+        evening.unified(
+            "student", student_identifier="ada7", email="t@example.edu", first_name="Tim",
+            last_name="Turing",
+        )  # fmt: skip
+        shown = visitor.get("/console/events/1/add?q=ada").text
+        assert shown.index("Ada Example") < shown.index("Tim Turing")
+        assert "Nobody is found" in visitor.get("/console/events/1/add?q=edu").text
+        assert "Tim Turing" in visitor.get("/console/events/1/add?q=t@ex").text
+
+    def test_what_was_typed_of_a_new_event_stays_after_a_refusal(self, visitor, evening):
+        fields = {"name": "", "starts_at": "2026-07-12T18:00", "points": "3"}
+        form = visitor.get("/console/events/new").form("/console/events/save")
+        shown = visitor.post("/console/events/save", {**form, **fields})
+        assert 'value="2026-07-12T18:00"' in shown.html
+
     def test_taking_out_needs_a_reason_and_is_undone(self, visitor, evening, rows):
         shown = visitor.get("/console/attendances/1")
         form = shown.form("/console/desk/withdraw")
@@ -217,7 +238,7 @@ class TestWaiting:
     def test_causes_are_told_with_how_many_and_from_where(self, visitor, evening):
         evening.attend("a9")
         shown = visitor.get("/console/waiting")
-        assert "Nobody has the a-number a9" in shown.text
+        assert "A-number a9" in shown.text
         assert "2 deliveries: 2 from unified" in shown.text
         assert "No event is named Weekly Meetting" in shown.text
 
@@ -347,7 +368,7 @@ class TestImports:
         form = visitor.get("/console/imports").form("/console/imports/look")
         shown = visitor.upload("/console/imports/look", form, "roster.csv", ROSTER)
         assert "Nothing is changed yet" in shown.text
-        assert "a number" in shown.text
+        assert "A-number" in shown.text
         assert rows.count("Student") == 3
         apply = shown.form("/console/imports/apply")
         shown = visitor.post("/console/imports/apply", apply)
@@ -368,6 +389,12 @@ class TestImports:
         other = Visitor(hub, tokens.create(hub.store, "other", ["desk"], [], None))
         answer = other.post("/console/imports/apply", shown.form("/console/imports/apply"))
         assert answer.notice.startswith("The file is here no more")
+
+    def test_columns_that_are_not_taken_are_named(self, visitor):
+        form = visitor.get("/console/imports").form("/console/imports/look")
+        file = b"A-Number,Shoe size,First Name\na1,39,Ada\n"
+        shown = visitor.upload("/console/imports/look", form, "roster.csv", file)
+        assert "Not taken: Shoe size" in shown.text
 
     def test_what_cannot_be_read_is_said(self, visitor):
         form = visitor.get("/console/imports").form("/console/imports/look")
@@ -500,6 +527,17 @@ class TestDoor:
         shown = visitor.post("/console/door/1", {"code": "a1", "leaves": "1"})
         assert "Good-bye" in shown.text
         assert rows("Attendance")[0]["checked_out_at"] is not None
+
+    @pytest.mark.parametrize(
+        ("codes", "said"),
+        [(("a1", "A1"), "Ada ExampleHas left already"), (("a3",), "Edsger ExampleHas not come")],
+    )
+    def test_who_is_not_here_does_not_leave(self, visitor, evening, rows, codes, said):
+        for code in codes:
+            shown = visitor.post("/console/door/1", {"code": code, "leaves": "1"})
+        assert 'id="result" class="amber"' in shown.html
+        assert said in shown.text
+        assert rows("Delivery")[-1]["source"] == "console"
 
     def test_the_doors_of_the_week(self, visitor, evening):
         assert "/console/door/1" in visitor.get("/console/door").links
@@ -787,7 +825,7 @@ class TestOdd:
         visitor = Visitor(hub, tokens.create(hub.store, "mine", ["admin"], [], None))
         form = visitor.get("/console/setup").form("/console/setup/tokens/revoke", name="mine")
         shown = visitor.post("/console/setup/tokens/revoke", form)
-        assert "That is the token that asks" in shown.notice
+        assert "You are using this token" in shown.notice
         assert shown.status == 200
 
     def test_files_with_long_names_are_none(self, visitor):

@@ -16,6 +16,9 @@ function label() {
 label();
 document.addEventListener("htmx:after:swap", label);
 
+// On a phone the menu is longer than the screen.
+document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // What was opened beside the list gets the focus.
 document.addEventListener("htmx:after:swap", () => {
   const opened = document.querySelector("#panel h1:not([data-seen])");

@@ -13,6 +13,7 @@ const read = () => JSON.parse(localStorage.getItem(shelf) || "[]");
 const write = (queue) => localStorage.setItem(shelf, JSON.stringify(queue));
 
 function tone(colour) {
+  if (navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
   try {
     const context = (tone.context ??= new AudioContext());
     const [pitch, length] = { green: [880, 0.12], amber: [520, 0.2], red: [200, 0.5] }[colour];
@@ -33,13 +34,22 @@ function paragraph(name, text) {
   return made;
 }
 
-function show(found) {
+function clock(at) {
+  const shown = { hour12: false };
+  try {
+    return new Date(at).toLocaleTimeString([], { ...shown, timeZone: form.dataset.zone });
+  } catch {
+    return new Date(at).toLocaleTimeString([], shown); // the browser does not know the zone
+  }
+}
+
+function show(found, at) {
   result.className = found.colour;
   result.replaceChildren(paragraph("name", found.name || found.code), paragraph("text", found.text));
   tone(found.colour);
   const line = document.createElement("li");
   line.className = found.colour;
-  line.textContent = `${new Date().toLocaleTimeString([], { hour12: false })} ${found.name || found.code}: ${found.text}`;
+  line.textContent = `${clock(at)} ${found.name || found.code}: ${found.text}`;
   log.prepend(line);
   while (log.childElementCount > 8) log.lastElementChild.remove();
 }
@@ -70,7 +80,7 @@ async function send() {
   sending = true;
   try {
     for (let queue = read(); queue.length; queue = read()) {
-      show(await post(queue[0]));
+      show(await post(queue[0]), queue[0].at);
       write(read().slice(1));
       tell("");
     }

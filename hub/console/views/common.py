@@ -13,6 +13,7 @@ from hub.wire.strict_json import parse
 
 _SPAN = 5
 _LONGEST_GAP = 36
+_LOOKED_AT = 500
 
 DESK = "/api/webhook/desk/"
 
@@ -65,6 +66,29 @@ def payload(text: str) -> Mapping[str, Any]:
         return {"action": str(given["action"]), "data": dict(given["data"])}
     except (Refused, ValueError, KeyError, TypeError):
         raise Said(400, "The form cannot be read", "Send it again from its page") from None
+
+
+def people(visit: Visit, q: str, most: int) -> list[Any]:
+    """Whom a text may mean: those first whose name begins with it, then those who have it in the name,
+    then those who have it in an identifier, but for what follows an ``@``, which all addresses have.
+    """
+    if not q:
+        return []
+    sought = q.casefold()
+
+    def rank(one: Any) -> int | None:
+        words = one["name"].casefold(), one["preferred_name"].casefold()
+        if any(word.startswith(sought) for text in words for word in (text, *text.split())):
+            return 0
+        if any(sought in text for text in words):
+            return 1
+        values = (named["value"].casefold() for named in one["identifiers"])
+        own = (value if "@" in sought else value.partition("@")[0] for value in values)
+        return 2 if any(sought in value for value in own) else None
+
+    found = visit.api.get("/api/students/", q=q, limit=_LOOKED_AT)["students"]
+    ranked = [(at, one) for one in found if (at := rank(one)) is not None]
+    return [one for _, one in sorted(ranked, key=lambda both: both[0])][:most]
 
 
 def whole(text: str, name: str) -> int:

@@ -27,6 +27,8 @@ def act(visit: Visit, action: str) -> Go:
     if form.get("attendance"):
         data["attendance"] = whole(form.get("attendance"), "attendance")
     told = ask(visit, action, data, form.get("reason"))
+    if action == "settle":
+        told = {**told, "message": "Set aside"}
     return done(visit, told, "/console/")
 
 

@@ -73,6 +73,7 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
         "event": event,
         "leaves": bool(form.get("leaves")),
     }
+    not_here = _not_here(api, student, event) if payload["leaves"] else None
     age = form.get("age")
     seconds = int(age) if re.fullmatch("[0-9]{1,9}", age, re.ASCII) else 0
     if _DELAYED < seconds <= _LONGEST:
@@ -86,7 +87,26 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
     if made.status == 200 and payload["leaves"] and "checked_out_at" in told:
         found = api.get("/api/students/", identifier=student, limit=1)["students"]
         told["student"] = found[0] if found else {}
+    if made.status == 200 and not_here is not None:
+        return {"colour": "amber", "code": code, **not_here}
     return _said(made.status, told, code, payload["leaves"])
+
+
+def _not_here(api: Api, student: str, event: str) -> dict[str, str] | None:
+    """What the screen says of somebody known who leaves, and is not here."""
+    try:
+        found = api.get("/api/students/", identifier=student, limit=1)["students"]
+        if not found:
+            return None
+        who = f"id:{found[0]['id']}"
+        rows = api.get("/api/attendances/", student=who, event=event, limit=1)["attendances"]
+    except Said:
+        return None
+    if not rows:
+        return {"name": found[0]["name"], "text": "Has not come"}
+    if rows[0]["state"] == "left":
+        return {"name": found[0]["name"], "text": "Has left already"}
+    return None
 
 
 def _environ(headers: dict[str, str]) -> dict[str, str]:

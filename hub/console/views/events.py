@@ -3,13 +3,14 @@
 from typing import Any
 
 from hub.console.inside import Said
-from hub.console.views.common import arrivals, desk, done, whole
+from hub.console.views.common import arrivals, desk, done, people, whole
 from hub.console.visit import Page, Shown, View, Visit
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
 
 _PAGE = 50
 _SHEET = 200
+_FOUND = 20
 _MEMBERS = (*("name", "starts_at", "ends_at", "event_type", "points", "location", "description"),)
 _FILTERS = ("q", "type", "from", "to", "state")
 
@@ -20,6 +21,7 @@ def listed(visit: Visit) -> Page:
     told = visit.api.get(
         "/api/events/", **query, order="newest", limit=_PAGE, cursor=visit.query.get("cursor")
     )
+    told["events"].sort(key=lambda one: one["starts_at"], reverse=True)
     values = {"events": told["events"], "next": told["next"], "filters": query}
     return Page("events.html", values)
 
@@ -77,8 +79,15 @@ def add(visit: Visit, event: str) -> Page:
     """Somebody is looked for, to be put in."""
     found = visit.api.get(f"/api/events/{event}/")
     q = visit.query.get("q", "").strip()
-    students = visit.api.get("/api/students/", q=q, limit=20)["students"] if q else []
-    return Page("add.html", {"event": found, "q": q, "students": students})
+    students = people(visit, q, _FOUND)
+    here = {
+        row["student"]["id"]: row
+        for one in students
+        for row in visit.api.get(
+            "/api/attendances/", student=f"id:{one['id']}", event=found["id"], limit=1
+        )["attendances"]
+    }
+    return Page("add.html", {"event": found, "q": q, "students": students, "here_": here})
 
 
 def edit(visit: Visit, event: str) -> Page:

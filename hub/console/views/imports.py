@@ -19,6 +19,7 @@ _KEPT_FOR = 1800.0
 
 _MOST_KEPT = 4
 _MOST_ROWS = 500
+_MOST_NAMED = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,9 @@ def _reconciled(visit: Visit, upload: Upload) -> Page:
         "/api/imports/reconcile/", upload.body, upload.content_type or "text/csv", query
     )
     meeting = visit.api.get(f"/api/events/{event}/")
+    for one in found["in_file"][:_MOST_NAMED]:
+        known = visit.api.get("/api/students/", identifier=one["student"], limit=1)["students"]
+        one["name"] = known[0]["name"] if known else ""
     values = {"event": meeting, "found": found, "file": upload.name}
     return Page("reconcile.html", values)
 

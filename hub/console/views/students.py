@@ -5,12 +5,13 @@ from typing import Any
 
 from hub.console.inside import Said
 from hub.console.sessions import Notice
-from hub.console.views.common import desk, done, whole
+from hub.console.views.common import desk, done, people, whole
 from hub.console.visit import Go, Page, Shown, View, Visit
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
 
 _PAGE = 50
+_FOUND = 20
 _NAMES = ("first_name", "last_name", "preferred_name")
 
 
@@ -70,8 +71,7 @@ def edit(visit: Visit, student: str) -> Page:
     """A student's members, and whom it may be merged with."""
     found = visit.api.get(f"/api/students/{student}/")
     q = visit.query.get("q", found["name"]).strip()
-    others = visit.api.get("/api/students/", q=q, limit=20)["students"] if q else []
-    others = [one for one in others if one["id"] != found["id"]]
+    others = [one for one in people(visit, q, _FOUND) if one["id"] != found["id"]]
     kinds = list(dict.fromkeys(one["kind"] for one in found["identifiers"]))
     return Page("student_edit.html", {"student": found, "q": q, "others": others, "kinds": kinds})
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.console.inside import Said
 from hub.console.sessions import Notice
-from hub.console.views.common import payload
+from hub.console.views.common import payload, people
 from hub.console.visit import Go, Page, View, Visit
 from hub.domain.identifiers import SINGLE
 from hub.domain.tokens import Scope
@@ -34,10 +34,11 @@ def cause(visit: Visit) -> Page:
     query = visit.query
     found = _cause(visit, query)
     told = visit.api.get("/api/deliveries/", limit=_SHOWN, **_filters(query))
+    found["value"] = _as_sent(visit, found)
     q = query.get("q", "").strip()
     students, events = [], []
     if found["what"] == "student" and q:
-        students = visit.api.get("/api/students/", q=q, limit=_SHOWN)["students"]
+        students = people(visit, q, _SHOWN)
         for one in students:
             one["has"] = _has(one, found)
     if found["what"] == "event":
@@ -53,6 +54,17 @@ def cause(visit: Visit) -> Page:
         "events": events,
     }
     return Page("cause.html", values)
+
+
+def _as_sent(visit: Visit, cause: Any) -> str:
+    """The identifier as it was written: what is waited for tells it in small letters."""
+    told = visit.api.get(f"/api/deliveries/{cause['newest']}/", operations="true")
+    for made in told["operations"]:
+        text = str(made.get(cause["what"], ""))
+        for written in (text, text.partition(":")[2]):
+            if written.strip().casefold() == cause["value"].casefold():
+                return written.strip()
+    return str(cause["value"])
 
 
 def _has(student: Any, cause: Any) -> str | None:
@@ -149,6 +161,8 @@ def apply(visit: Visit) -> Go:
     done = visit.api.post("/api/deliveries/mend/", _asked(visit))
     applied, attempted = done["applied"], done["attempted"]
     text = f"{applied} of {attempted} deliveries are applied"
+    if attempted == 1:
+        text = "The delivery is applied" if applied else "The delivery is refused again"
     undo = done["answer"]["delivery"] if done["answer"] else None
     why = next((one["error"] for one in done["results"] if one["error"]), None)
     return Go("/console/waiting", Notice(text, why, undo=undo if not applied else None))
