@@ -167,6 +167,8 @@ def shown(done: Imported) -> dict[str, Any]:
             told["message"] = row.message
         if row.student is not None:
             told["student"] = row.student
+        if row.text:
+            told["text"] = row.text
         if row.delivery is not None:
             told["delivery"] = row.delivery
         results.append(told)

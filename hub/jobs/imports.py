@@ -41,6 +41,7 @@ _LONGEST = 0.004
 """Seconds that a transaction of rows takes: check-ins wait for it."""
 
 _AT_ONCE = 200
+_LONGEST_TEXT = 120
 
 Progress = Callable[[int], object]
 """Is told how many rows more are done."""
@@ -56,7 +57,8 @@ class File:
 
 class Row(NamedTuple):
     """What became of a row: ``number`` is the line on which it begins; ``student`` is as the answer of
-    its delivery has it.
+    its delivery has it; ``text`` is what stands in a row that was refused, so that whoever reads why
+    finds it.
     """
 
     number: int
@@ -64,6 +66,7 @@ class Row(NamedTuple):
     message: str | None
     student: Mapping[str, Any] | None
     delivery: str | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,13 @@ class _Entry(NamedTuple):
 
     number: int
     payload: Mapping[str, Any]
+    cells: Sequence[str] = ()
     refused: Refused | None = None
+
+    @property
+    def text(self) -> str:
+        """The row, shortened."""
+        return ", ".join(cell for cell in self.cells if cell)[:_LONGEST_TEXT]
 
 
 _Ready = tuple[Delivery, Key | None, Prepared]
@@ -192,7 +201,7 @@ class Imports:
         if kind is Kind.EVENTS and ics.is_calendar(file.body, file.content_type):
             events, warnings = ics.read(file.body, zone, utc_now())
             entries = [
-                _Entry(number, {"kind": kind.value, "data": dict(one)})
+                _Entry(number, {"kind": kind.value, "data": dict(one)}, (str(one.get("name", "")),))
                 for number, one in enumerate(events, start=1)
             ]
             return _Read("iCalendar", {}, warnings, entries)
@@ -202,11 +211,11 @@ class Imports:
         entries = []
         for line in found.rows:
             try:
-                entries.append(_Entry(line.number, rows.payload(line)))
+                entries.append(_Entry(line.number, rows.payload(line), line.cells))
             except Refused as refused:
                 unread = sorted(found.headings.values())
                 payload = {"kind": kind.value, "data": {"unread": unread}}
-                entries.append(_Entry(line.number, payload, refused))
+                entries.append(_Entry(line.number, payload, line.cells, refused))
         told = {heading: member for member, heading in found.headings.items()}
         return _Read(sheet.form, told, found.warnings, entries)
 
@@ -234,7 +243,7 @@ class Imports:
                 for entry, (delivery, *_), decision in zip(
                     some[at:], ready[at:], made, strict=False
                 ):
-                    yield _row(entry.number, decision, delivery.id)
+                    yield _row(entry, decision, delivery.id)
                 at += len(made)
                 # As long as that took, the others have the store to themselves.
                 time.sleep(time.perf_counter() - started)
@@ -314,12 +323,12 @@ class Imports:
                     made.append(Row(entry.number, "unchanged", None, None, None))
                     continue
                 decision = decide(tx, endpoint, delivery, prepared, key, self._zone)
-                made.append(_row(entry.number, decision, None))
+                made.append(_row(entry, decision, None))
         return made
 
 
-def _row(number: int, decision: Decision, delivery: str | None) -> Row:
-    told = json.loads(decision.answer.body)
+def _row(entry: _Entry, decision: Decision, delivery: str | None) -> Row:
+    number, told = entry.number, json.loads(decision.answer.body)
     student = told.get("student")
     if decision.outcome is Outcome.REPEATED:
         return Row(number, "unchanged", None, student, delivery)
@@ -331,7 +340,7 @@ def _row(number: int, decision: Decision, delivery: str | None) -> Row:
             message += f" ({told['details']})"
         elif told.get("errors"):
             message += f" ({told['errors'][0]['pointer']} {told['errors'][0]['message']})"
-        return Row(number, "refused", message, student, delivery)
+        return Row(number, "refused", message, student, delivery, entry.text)
     last = decision.results[-1]
     outcome = {Change.CREATED: "created", Change.UPDATED: "changed"}.get(last.change, "unchanged")
     if outcome == "unchanged" and last.attendance is not None and last.is_told:

@@ -132,6 +132,23 @@ class TestEvent:
         visitor.post("/console/desk/correct", {**form, "checked_out_at": "", "reason": "no"})
         assert rows("Attendance")[0]["checked_out_at"] is None
 
+    def test_what_was_typed_stays_after_a_refusal(self, visitor, evening):
+        form = visitor.get("/console/attendances/1").form("/console/desk/correct")
+        wrong = {"checked_out_at": "2020-01-01T10:00", "reason": "said so"}
+        shown = visitor.post("/console/desk/correct", {**form, **wrong})
+        assert shown.status == 409
+        assert shown.form("/console/desk/correct") == {**form, **wrong}
+        form = visitor.get("/console/events/1/edit").form("/console/events/save", points="0")
+        wrong = {"name": "Lab", "starts_at": "2026-07-12T18:00", "points": "-3"}
+        shown = visitor.post("/console/events/save", {**form, **wrong})
+        assert "Invalid points" in shown.notice
+        assert shown.form("/console/events/save", points="-3") == {**form, **wrong}
+        form = visitor.get("/console/students/3/edit").form("/console/students/save", kind="card")
+        wrong = {"identifier.a_number": "a1", "kind": "email", "value": "e@example.edu"}
+        shown = visitor.post("/console/students/save", {**form, **wrong})
+        assert shown.status == 409
+        assert shown.form("/console/students/save", kind="email") == {**form, **wrong}
+
     def test_an_event_is_made_changed_hidden_merged_and_split(self, visitor, evening):
         fields = {"name": "Lab", "starts_at": "2026-11-12T18:00", "points": "3"}
         form = visitor.get("/console/events/new").form("/console/events/save")
@@ -227,6 +244,15 @@ class TestStudent:
         assert "The student is forgotten" in shown.notice
         assert "Ada" not in shown.text
         assert visitor.get("/console/students/1").status == 404
+
+    def test_whoever_was_forgotten_counts_and_has_no_page(self, visitor, evening):
+        visitor.post("/console/students/1/forget", {"name": "Ada Example"})
+        shown = visitor.get("/console/events/1")
+        assert "2 came" in shown.text
+        assert "Ada" not in shown.text
+        shown = visitor.get(next(one for one in shown.links if one == "/console/students/1"))
+        assert shown.status == 404
+        assert "Whoever was forgotten has no page" in shown.text
 
     def test_their_data_as_a_file(self, visitor, evening):
         reply = visitor.raw("GET", "/console/get/api/students/1/everything.json")
@@ -351,7 +377,7 @@ class TestDelivery:
 def test_doubts_are_mended(visitor, evening):
     evening.student("a7", email="x@example.edu", first_name="Ada")
     shown = visitor.get("/console/doubts")
-    assert "have one name" in shown.text
+    assert "Two students have one name Ada Example a7 and Ada Example a1" in shown.text
     assert "/console/students/merge?keep=1&merge=4" in shown.links
     shown = visitor.post("/console/desk/mend", shown.form("/console/desk/mend"))
     assert "Doubt settled" in shown.notice
@@ -369,6 +395,7 @@ class TestImports:
         shown = visitor.upload("/console/imports/look", form, "roster.csv", ROSTER)
         assert "Nothing is changed yet" in shown.text
         assert "A-number" in shown.text
+        assert "No, Body" in shown.text, "the row that is refused"
         assert rows.count("Student") == 3
         apply = shown.form("/console/imports/apply")
         shown = visitor.post("/console/imports/apply", apply)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from hub.console.views import (
+    attendances,
     deliveries,
     desk,
     door,
@@ -23,7 +24,7 @@ from hub.console.visit import View
 def every() -> Iterator[View]:
     """The views, in the order in which their paths are tried."""
     for module in (
-        tonight, pictures, events, students, waiting, doubts, deliveries, imports, reports, sources,
-        setup, door, desk,
+        tonight, pictures, events, students, attendances, waiting, doubts, deliveries, imports,
+        reports, sources, setup, door, desk,
     ):  # fmt: skip
         yield from module.VIEWS

@@ -32,20 +32,6 @@ def act(visit: Visit, action: str) -> Go:
     return done(visit, told, "/console/")
 
 
-def correct(visit: Visit) -> Go:
-    """The times of an attendance are set: those that are another than the form had."""
-    form = visit.form
-    data: dict[str, Any] = {"attendance": whole(form.get("attendance"), "attendance")}
-    for name in ("checked_in_at", "checked_out_at"):
-        now, before = form.get(name), form.get(f"{name}_before")
-        if now != before:
-            data[name] = now or None
-    if len(data) == 1:
-        raise Said(400, "Both times are as they were", "Change one of them")
-    told = ask(visit, "correct", data, form.get("reason"))
-    return done(visit, told, f"/console/attendances/{data['attendance']}")
-
-
 def mend(visit: Visit) -> Go:
     """What a doubt proposes."""
     given = payload(visit.form.get("payload"))
@@ -54,7 +40,6 @@ def mend(visit: Visit) -> Go:
 
 
 VIEWS = (
-    View("POST", "desk/correct", correct, Scope.DESK),
     View("POST", "desk/mend", mend, Scope.DESK),
     View("POST", "desk/<action>", act, Scope.DESK, lane="work"),
 )

@@ -16,6 +16,12 @@ _WORDS = {
     "settle": "It is right as it is",
     "save_student": "Take the identifier",
 }
+_HEADINGS = {
+    "twins": "Two students have one name",
+    "twin_events": "Two events have one name, and are on one day",
+    "identifiers_disagree": "The identifiers of a delivery name two students",
+}
+"""Of doubts about two: the message of the API names them by their ids."""
 
 
 def listed(visit: Visit) -> Page:
@@ -28,6 +34,8 @@ def listed(visit: Visit) -> Page:
         cursor=visit.query.get("cursor"),
     )
     for doubt in told["doubts"]:
+        two = "other" in doubt
+        doubt["heading"] = _HEADINGS.get(doubt["kind"] if two else "", doubt["message"])
         doubt["mends"] = [mend for one in doubt["mend"] if (mend := _mend(one)) is not None]
     values = {"doubts": told["doubts"], "next": told["next"], "number": told["count"]}
     return Page("doubts.html", {**values, "kind": visit.query.get("kind", "")})

@@ -90,15 +90,17 @@ def add(visit: Visit, event: str) -> Page:
     return Page("add.html", {"event": found, "q": q, "students": students, "here_": here})
 
 
-def edit(visit: Visit, event: str) -> Page:
+def edit(visit: Visit, event: str, said: Said | None = None) -> Page:
     """An event's members, and what it may be merged with."""
     found = visit.api.get(f"/api/events/{event}/")
     near = visit.api.get("/api/events/", from_=found["date"], to=found["date"], limit=20)["events"]
     q = visit.query.get("q", "").strip()
     also = visit.api.get("/api/events/", q=q, order="newest", limit=20)["events"] if q else []
     others = {one["id"]: one for one in [*near, *also] if one["id"] != found["id"]}
-    values = {"event": found, "others": list(others.values()), "q": q}
-    return Page("event_edit.html", {**values, "merged": _merged(visit, found["id"])})
+    values = {"home": found, "others": list(others.values()), "q": q, "said": said}
+    values |= {"event": found if said is None else {**found, **_typed(visit)}}
+    values |= {"merged": _merged(visit, found["id"])}
+    return Page("event_edit.html", values, 200 if said is None else said.status)
 
 
 def new(visit: Visit) -> Page:
@@ -109,9 +111,16 @@ def new(visit: Visit) -> Page:
 
 
 def _again(visit: Visit, said: Said) -> Page:
-    """The form of a new event once more, as it was filled in."""
-    event = {name: visit.form.get(name) for name in _MEMBERS}
+    """The form once more, as it was filled in."""
+    if visit.form.get("event"):
+        return edit(visit, visit.form.get("event"), said)
+    event = {**dict.fromkeys(_MEMBERS, ""), **_typed(visit)}
     return Page("event_new.html", {"event": event, "said": said}, said.status)
+
+
+def _typed(visit: Visit) -> dict[str, str]:
+    fields = visit.form.fields
+    return {name: visit.form.get(name) for name in _MEMBERS if name in fields}
 
 
 def _merged(visit: Visit, event: int) -> list[Any]:
@@ -146,8 +155,6 @@ def save(visit: Visit) -> Shown:
             data["points"] = whole(form.get("points"), "points")
         told = desk(visit, "save_event", data)
     except Said as said:
-        if form.get("event"):
-            raise
         return _again(visit, said)
     return done(visit, told, f"/console/events/{told['event']['id']}")
 

@@ -1,4 +1,4 @@
-"""Students: the list, each one, two of them side by side, forgetting one; and single attendances."""
+"""Students: the list, each one, two of them side by side, forgetting one."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,6 +7,7 @@ from hub.console.inside import Said
 from hub.console.sessions import Notice
 from hub.console.views.common import desk, done, people, whole
 from hub.console.visit import Go, Page, Shown, View, Visit
+from hub.domain.identifiers import ROW
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
 
@@ -33,7 +34,13 @@ def twins(visit: Visit) -> Page:
 
 def student(visit: Visit, student: str) -> Page:
     """One student: identifiers, history, deliveries."""
-    found = visit.api.get(f"/api/students/{student}/")
+    try:
+        found = visit.api.get(f"/api/students/{student}/")
+    except Said as said:
+        if said.status != 404:
+            raise
+        why = "Whoever was forgotten has no page. That somebody came still counts"
+        raise Said(404, said.error, said.details or why) from None
     history = visit.api.get(
         f"/api/students/{student}/attendances/",
         state=visit.query.get("state") or "all",
@@ -67,18 +74,32 @@ def _group(visit: Visit, student: int) -> list[Any]:
     return rows
 
 
-def edit(visit: Visit, student: str) -> Page:
+def edit(visit: Visit, student: str, said: Said | None = None) -> Page:
     """A student's members, and whom it may be merged with."""
     found = visit.api.get(f"/api/students/{student}/")
     q = visit.query.get("q", found["name"]).strip()
     others = [one for one in people(visit, q, _FOUND) if one["id"] != found["id"]]
     kinds = list(dict.fromkeys(one["kind"] for one in found["identifiers"]))
-    return Page("student_edit.html", {"student": found, "q": q, "others": others, "kinds": kinds})
+    values = {"student": found, "q": q, "others": others, "kinds": kinds, "said": said}
+    values |= {"typed": _typed(visit)}
+    return Page("student_edit.html", values, 200 if said is None else said.status)
 
 
 def new(visit: Visit) -> Page:
     """A student is made."""
-    return Page("student_new.html", {"given_": {}, "said": None})
+    return Page("student_new.html", {"typed": {}, "said": None})
+
+
+def _again(visit: Visit, said: Said) -> Page:
+    """The form once more, as it was filled in."""
+    known = visit.form.get("student")
+    if known:
+        return edit(visit, known.removeprefix(f"{ROW}:"), said)
+    return Page("student_new.html", {"typed": _typed(visit), "said": said}, said.status)
+
+
+def _typed(visit: Visit) -> dict[str, str]:
+    return {name: visit.form.get(name) for name in visit.form.fields}
 
 
 def save(visit: Visit) -> Shown:
@@ -101,10 +122,7 @@ def save(visit: Visit) -> Shown:
             raise Said(400, "There is nothing to save", "Fill in a name or an identifier")
         told = desk(visit, "save_student", data)
     except Said as said:
-        if form.get("student"):
-            raise
-        given = {name: form.get(name) for name in form.fields}
-        return Page("student_new.html", {"given_": given, "said": said}, said.status)
+        return _again(visit, said)
     return done(visit, told, f"/console/students/{told['student']['id']}")
 
 
@@ -144,12 +162,6 @@ def forget(visit: Visit, student: str) -> Go:
     return Go("/console/students", Notice(told["message"], told["details"]))
 
 
-def attendance(visit: Visit, attendance: str) -> Page:
-    """One attendance: everything that said so, and what can be put right."""
-    found = visit.api.get(f"/api/attendances/{attendance}/")
-    return Page("attendance.html", {"one": found})
-
-
 VIEWS = (
     View("GET", "students", listed, Scope.READ),
     View("GET", "students/twins", twins, Scope.READ, lane="reports"),
@@ -160,5 +172,4 @@ VIEWS = (
     View("GET", "students/<student>", student, Scope.READ),
     View("GET", "students/<student>/edit", edit, Scope.DESK),
     View("POST", "students/<student>/forget", forget, Scope.ADMIN, lane="work"),
-    View("GET", "attendances/<attendance>", attendance, Scope.READ),
 )
