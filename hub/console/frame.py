@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache
@@ -75,6 +76,7 @@ class Frame:
             "field": self.field,
             "ago": ago,
             "kind": kind_of,
+            "plain": plain,
             "minutes_after": minutes_after,
             "json": as_json,
             "pretty": pretty,
@@ -129,6 +131,26 @@ def ago(moment: str) -> str:
 def kind_of(kind: str) -> str:
     """A kind of identifier, as people call it."""
     return {"a_number": "A-number", "email": "e-mail"}.get(kind, kind.replace("_", " "))
+
+
+_MEMBERS = {
+    "checked_in_at": "the check-in",
+    "checked_out_at": "the check-out",
+    "starts_at": "the start",
+    "ends_at": "the end",
+    "event_type": "the type",
+    "first_name": "the first name",
+    "last_name": "the last name",
+    "preferred_name": "what they are called",
+    "a_number": "A-number",
+}
+_A_MEMBER = re.compile(rf"\b({'|'.join(_MEMBERS)})\b")
+
+
+def plain(sentence: str) -> str:
+    """A sentence of the API, without the names that its members have for programs."""
+    said = _A_MEMBER.sub(lambda found: _MEMBERS[found[0]], sentence)
+    return said if said == sentence else said[:1].upper() + said[1:]
 
 
 def minutes_after(moment: str, other: str) -> int:
