@@ -536,9 +536,11 @@ class TestDoor:
             visitor.post("/console/door/1", {"code": code})
             assert rows("Delivery")[-1]["waiting"].startswith(f"student {kind}:")
 
-    def test_what_comes_late_has_its_own_time_and_counts_once(self, visitor, evening, rows):
-        fields = {"code": "a3", "json": "1", "age": "3600", "key": "k1"}
-        for _ in range(2):
+    @pytest.mark.parametrize("again", ["3600", "3607", "7200"])
+    def test_what_comes_late_has_its_own_time_and_counts_once(self, visitor, evening, rows, again):
+        fields = {"code": "a3", "json": "1", "key": "k1"}
+        for age in ("3600", again):
+            fields["age"] = age
             reply = visitor.raw(
                 "POST",
                 "/console/door/1",
@@ -550,6 +552,25 @@ class TestDoor:
         received = rows("Delivery")[-1]["received_at"]
         assert 3500 < (received - came).total_seconds() < 3700
         assert rows.count("Attendance") == 3
+
+    def test_what_was_taken_and_not_answered_is_sent_again_with_its_age(
+        self, visitor, evening, rows
+    ):
+        for age in ("0", "30"):
+            shown = visitor.post("/console/door/1", {"code": "a3", "key": "k2", "age": age})
+            assert "Edsger ExampleWelcome" in shown.text
+        assert rows.count("Attendance") == 3
+        for age in ("0", "30"):
+            fields = {"code": "a3", "key": "k3", "age": age, "leaves": "1"}
+            shown = visitor.post("/console/door/1", fields)
+            assert "Edsger ExampleGood-bye" in shown.text
+
+    def test_the_hubs_own_id_is_no_code(self, hub, visitor, evening):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        payload = {"student": "id:1", "event": "1"}
+        reply = Client(hub).post("/api/webhook/console/", payload, headers=headers)
+        assert reply.status == 400
+        assert "the kind id is the hub's own" in reply.json["error"]
 
     def test_they_leave(self, visitor, evening, rows):
         shown = visitor.post("/console/door/1", {"code": "a1", "leaves": "1"})

@@ -79,17 +79,24 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
     if _DELAYED < seconds <= _LONGEST:
         at = utc_now().replace(microsecond=0) - timedelta(seconds=seconds)
         payload["at"] = format_utc(at)
-    headers = {"Idempotency-Key": form.get("key")} if form.get("key") else {}
-    made = api.answer("POST", DOOR, "", json.dumps(payload).encode(), _environ(headers))
+    if form.get("key"):
+        payload["key"] = form.get("key")
+    environ = {"CONTENT_TYPE": "application/json"}
+    made = api.answer("POST", DOOR, "", json.dumps(payload).encode(), environ)
     told = json.loads(str(getattr(made, "body", "{}")))
     if made.status in (429, 503):
         raise Said(made.status, told["error"], told.get("details"))
     if made.status == 200 and payload["leaves"] and "checked_out_at" in told:
         found = api.get("/api/students/", identifier=student, limit=1)["students"]
         told["student"] = found[0] if found else {}
-    if made.status == 200 and not_here is not None:
+    # A scan that was taken, and whose answer was lost on the way, is told the first one.
+    is_again = "X-Delivery-Replayed" in getattr(made, "headers", {})
+    if made.status == 200 and not_here is not None and not is_again:
         return {"colour": "amber", "code": code, **not_here}
-    return _said(made.status, told, code, payload["leaves"])
+    is_new = made.status == 201 or (is_again and made.status == 200 and "student" in told)
+    return _said(
+        201 if is_new and not payload["leaves"] else made.status, told, code, payload["leaves"]
+    )
 
 
 def _not_here(api: Api, student: str, event: str) -> dict[str, str] | None:
@@ -107,11 +114,6 @@ def _not_here(api: Api, student: str, event: str) -> dict[str, str] | None:
     if rows[0]["state"] == "left":
         return {"name": found[0]["name"], "text": "Has left already"}
     return None
-
-
-def _environ(headers: dict[str, str]) -> dict[str, str]:
-    more = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
-    return {"CONTENT_TYPE": "application/json", **more}
 
 
 def _said(status: int, told: Any, code: str, leaves: bool) -> dict[str, Any]:
