@@ -1,5 +1,6 @@
 """A route: a method, a path, and what answers there."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ from hub.api.files import File
 from hub.api.stream import Stream
 from hub.api.waiting import Waiting
 from hub.intake.answers import Answer
+
+_PART = re.compile(r"<([a-z]+)>")
 
 
 class Route(NamedTuple):
@@ -27,3 +30,10 @@ class Route(NamedTuple):
     scope: str = ""
     parameters: Sequence[str] = ()
     takes_files: bool = False
+
+
+def pattern_of(path: str) -> re.Pattern[str]:
+    """What the paths look like that a path with ``<parts>`` stands for; its groups are the parts."""
+    parts = _PART.split(path)
+    pieces = (re.escape(one) if not at % 2 else f"(?P<{one}>[^/]+)" for at, one in enumerate(parts))
+    return re.compile("".join(pieces))

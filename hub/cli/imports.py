@@ -4,7 +4,6 @@ import csv
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from hub.cli.terminal import as_json, show
 from hub.cli.writing import Writing, desk, writing
 from hub.config.load import load
 from hub.config.settings import Settings
-from hub.domain.timestamps import format_utc
+from hub.domain.timestamps import format_utc, parse_utc
 from hub.errors import Refused
 from hub.jobs import whole
 from hub.jobs.imports import File
@@ -216,7 +215,7 @@ def reconcile(
     settings = load(options, config_file).settings
     with reading(settings, url, token, no_sources) as record:
         meeting = event_of(record, event, on)
-        starts_at = datetime.fromisoformat(meeting["starts_at"].removesuffix("Z"))
+        starts_at = parse_utc(meeting["starts_at"])
         path = f"/api/events/{meeting['id']}/attendances/"
         found = compare(
             list(rows(record, path, "attendances")),

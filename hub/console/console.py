@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from hub.api.files import File
-from hub.api.route import Route
+from hub.api.route import Route, pattern_of
 from hub.config.settings import Settings
 from hub.console import views
 from hub.console.entrance import Entrance
@@ -19,7 +19,7 @@ from hub.console.pages import PluginPages
 from hub.console.paths import ROOT, local
 from hub.console.screen import Answered, Environ, Screen
 from hub.console.sessions import Notice, Sessions
-from hub.console.visit import Go, Shown, Visit
+from hub.console.visit import Go, Shown, View, Visit
 from hub.domain.tokens import Scope, Token
 from hub.intake import answers
 from hub.intake.answers import Answer
@@ -35,8 +35,6 @@ PLUGIN = "console"
 
 _LARGEST = 1_048_576
 """Bytes of a form without a file."""
-
-_PART = re.compile(r"<([a-z]+)>")
 
 
 class Console:
@@ -54,7 +52,6 @@ class Console:
         self._public_url = settings.public_url.rstrip("/")
         self._largest = settings.import_limit + _LARGEST
         self._routes = routes
-        self._inside: Inside | None = None
         frame = Frame(settings.time_zone)
         plugin_pages = PluginPages(store, pages, frame)
         self._sessions = Sessions(store, tokens, settings.public_url, settings.console_over_http)
@@ -62,7 +59,7 @@ class Console:
         own = Browsers(settings.public_url, ())
         self.entrance = Entrance(store, tokens, self._sessions, own, self._screen)
         self._live = Live(store, self._sessions, self._screen, self._find, self._visit)
-        self._views = [(one, _pattern(one.path)) for one in (*views.every(), *plugin_pages.views())]
+        self._views = (*views.every(), *plugin_pages.views())
 
     def routes(self) -> Iterator[Route]:
         """The front, the entrance, files, streams, the views that have a lane of their own, and all
@@ -79,7 +76,7 @@ class Console:
         yield from self.entrance.routes(LANE)
         yield Route("GET", f"{ROOT}/live/<path:path>", self._live.answer, LANE)
         yield Route("GET", f"{ROOT}/get/<path:path>", self._get, "work")
-        for view, _ in self._views:
+        for view in self._views:
             if view.lane != LANE:
                 path = f"{ROOT}/{view.path}"
                 yield Route(
@@ -87,6 +84,15 @@ class Console:
                 )
         yield Route("GET", f"{ROOT}/<path:path>", self._by_path, LANE)
         yield Route("POST", f"{ROOT}/<path:path>", self._by_path, LANE)
+
+    @cached_property
+    def _patterns(self) -> Sequence[tuple[View, re.Pattern[str]]]:
+        """The views by what their paths look like; made with the first page: a start needs none."""
+        return [(view, pattern_of(view.path)) for view in self._views]
+
+    @cached_property
+    def _inside(self) -> Inside:
+        return Inside(self._routes())
 
     def _front(self, environ: Mapping[str, Any]) -> Answered:
         """A browser is led to the console; anybody else is told that there is nothing here."""
@@ -106,7 +112,7 @@ class Console:
 
     def _find(self, method: str, path: str) -> Found:
         """The view of a path below the root, and the parts of its path."""
-        for view, pattern in self._views:
+        for view, pattern in self._patterns:
             if view.method == method and (match := pattern.fullmatch(path.strip("/"))):
                 return view, match.groupdict()
         return None
@@ -155,8 +161,6 @@ class Console:
         return redirect(back, **{"Set-Cookie": self._sessions.say(environ, notice, token)})
 
     def _visit(self, environ: Environ, token: Token, form: Form) -> Visit:
-        if self._inside is None:
-            self._inside = Inside(self._routes())
         return Visit(
             path=environ.get("PATH_INFO", ""),
             query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
@@ -197,13 +201,6 @@ class Console:
             return self._public_url
         host = environ.get("HTTP_HOST", "localhost")
         return f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    """What the paths of a view look like."""
-    parts = _PART.split(path)
-    pieces = (re.escape(one) if not at % 2 else f"(?P<{one}>[^/]+)" for at, one in enumerate(parts))
-    return re.compile("".join(pieces))
 
 
 def _nothing(environ: Environ) -> Answer:

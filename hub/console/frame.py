@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from hub.console import plots
-from hub.domain.timestamps import utc_now
+from hub.domain.timestamps import parse_utc, utc_now
 from hub.intake.answers import Answer
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Frame:
 
     def _local(self, moment: str | datetime) -> datetime:
         if isinstance(moment, str):
-            moment = datetime.fromisoformat(moment.removesuffix("Z"))
+            moment = parse_utc(moment)
         try:
             return moment.replace(tzinfo=UTC).astimezone(self._zone)
         except OverflowError:
@@ -120,7 +120,7 @@ class Frame:
 
 def ago(moment: str) -> str:
     """How long ago a moment was, roughly."""
-    seconds = (utc_now() - datetime.fromisoformat(moment.removesuffix("Z"))).total_seconds()
+    seconds = (utc_now() - parse_utc(moment)).total_seconds()
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             number = int(seconds // size)
@@ -155,8 +155,7 @@ def plain(sentence: str) -> str:
 
 def minutes_after(moment: str, other: str) -> int:
     """How many whole minutes a moment is after another one; before it, below 0."""
-    one, two = (datetime.fromisoformat(text.removesuffix("Z")) for text in (moment, other))
-    return int((one - two).total_seconds() / 60)
+    return int((parse_utc(moment) - parse_utc(other)).total_seconds() / 60)
 
 
 def pretty(value: Any) -> str:

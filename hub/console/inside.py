@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hub.api.files import File
-from hub.api.route import Route
+from hub.api.route import Route, pattern_of
 from hub.api.stream import Stream
 from hub.api.waiting import Waiting
 from hub.domain.tokens import Scope, Token
@@ -19,7 +19,6 @@ from hub.intake.tokens import LET_IN
 
 JSON = "application/json"
 _PAGE = 500
-_PART = re.compile(r"<([a-z]+)>")
 
 
 class Said(HubError):
@@ -40,8 +39,7 @@ class Inside:
         self._patterns: list[tuple[str, re.Pattern[str], Route]] = []
         for route in routes:
             if "<" in route.path:
-                pattern = _PART.sub(r"(?P<\1>[^/]+)", re.sub(r"\.(?=[a-z])", r"\\.", route.path))
-                self._patterns.append((route.method, re.compile(pattern), route))
+                self._patterns.append((route.method, pattern_of(route.path), route))
             else:
                 self._plain[route.method, route.path] = route
 
@@ -90,15 +88,10 @@ class Api:
         payload: Mapping[str, Any] | bytes,
         content_type: str = JSON,
         query: Sequence[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The answer to what is posted. Raises Said."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        more = {
-            f"HTTP_{name.upper().replace('-', '_')}": one for name, one in (headers or {}).items()
-        }
-        more["CONTENT_TYPE"] = content_type
-        return self._json(self.answer("POST", path, urlencode(query), body, more))
+        return self._json(self.answer("POST", path, urlencode(query), body, content_type))
 
     def answer(
         self,
@@ -106,7 +99,7 @@ class Api:
         path: str,
         query: str = "",
         body: bytes | None = None,
-        more: Mapping[str, str] | None = None,
+        content_type: str = JSON,
     ) -> Answer | File:
         """What the API answers, as it is."""
         found = self._inside.find(method, path)
@@ -120,11 +113,11 @@ class Api:
             "REMOTE_ADDR": self._environ.get("REMOTE_ADDR", ""),
             "wsgi.url_scheme": self._environ.get("wsgi.url_scheme", "http"),
             LET_IN: self._token,
-            **(more or {}),
         }
         if body is not None:
             environ["wsgi.input"] = io.BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
+            environ["CONTENT_TYPE"] = content_type
         made = route.answer(environ, **parts)
         if isinstance(made, Waiting | Stream):
             raise Said(400, "This is not for pages")

@@ -81,6 +81,11 @@ def calendar_date(moment: datetime, zone: tzinfo) -> date:
         return moment.date()
 
 
+def parse_utc(text: str) -> datetime:
+    """The naive moment in UTC that ``format_utc`` wrote so. Raises ValueError for anything else."""
+    return datetime.fromisoformat(text.removesuffix("Z"))
+
+
 def format_utc(moment: datetime) -> str:
     """A naive moment in UTC in RFC 3339 form: whole seconds, or as many digits as it has (3 or 6)."""
     if moment.microsecond == 0:

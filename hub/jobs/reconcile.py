@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from hub.domain.timestamps import format_utc
+from hub.domain.timestamps import format_utc, parse_utc
 from hub.errors import Refused
 from hub.sheets import columns, tables
 from hub.sheets.columns import Kind, Wish
@@ -87,19 +87,15 @@ def compare(
         ((student, name),) = owners.items()
         came = None
         if "checked_in_at" in data:
-            came = datetime.fromisoformat(data["checked_in_at"].removesuffix("Z"))
+            came = parse_utc(data["checked_in_at"])
         if student in seen:
             continue
         seen.add(student)
         row = recorded.get(student)
         if row is None:
             in_file.append(InFile(line.number, name, came))
-        elif came is not None and abs(_moment(row["checked_in_at"]) - came) > _SAME:
+        elif came is not None and abs(parse_utc(row["checked_in_at"]) - came) > _SAME:
             otherwise.append((row, came))
     in_record = [row for student, row in recorded.items() if student not in seen]
     same = len(recorded) - len(in_record) - len(otherwise)
     return Reconciled(in_file, in_record, otherwise, unread, same)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.removesuffix("Z"))

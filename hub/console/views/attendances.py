@@ -3,7 +3,7 @@
 from typing import Any
 
 from hub.console.inside import Said
-from hub.console.views.common import desk, done, whole
+from hub.console.views.common import desk, done, typed, whole
 from hub.console.visit import Page, Shown, View, Visit
 from hub.domain.tokens import Scope
 
@@ -13,9 +13,7 @@ _TIMES = ("checked_in_at", "checked_out_at")
 def attendance(visit: Visit, attendance: str, said: Said | None = None) -> Page:
     """One attendance: everything that said so, and what can be put right."""
     found = visit.api.get(f"/api/attendances/{attendance}/")
-    form = visit.form
-    typed = {name: form.get(name) for name in (*_TIMES, "reason") if name in form.fields}
-    values = {"one": found, "typed": typed, "said": said}
+    values = {"one": found, "typed": typed(visit), "said": said}
     return Page("attendance.html", values, 200 if said is None else said.status)
 
 

@@ -1,13 +1,13 @@
 """What the views have in common: what is said after something was done, and times as forms have them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hub.console.inside import Said
 from hub.console.sessions import Notice
 from hub.console.visit import Go, Visit
-from hub.domain.timestamps import format_utc
+from hub.domain.timestamps import format_utc, parse_utc
 from hub.errors import Refused
 from hub.wire.strict_json import parse
 
@@ -44,19 +44,15 @@ def arrivals(visit: Visit, event: int) -> list[Any]:
     )
     told: list[Any] = []
     for row in rows:
-        since = _moment(row["since"])
+        since = parse_utc(row["since"])
         if told:
-            last = _moment(told[-1]["since"])
+            last = parse_utc(told[-1]["since"])
             missing = int((since - last).total_seconds() // (60 * _SPAN)) - 1
             for number in range(missing if missing <= _LONGEST_GAP else 0):
                 empty = last + (number + 1) * timedelta(minutes=_SPAN)
                 told.append({"since": format_utc(empty), "came": 0, "left": 0})
         told.append(row)
     return told
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.removesuffix("Z"))
 
 
 def payload(text: str) -> Mapping[str, Any]:
@@ -66,6 +62,30 @@ def payload(text: str) -> Mapping[str, Any]:
         return {"action": str(given["action"]), "data": dict(given["data"])}
     except (Refused, ValueError, KeyError, TypeError):
         raise Said(400, "The form cannot be read", "Send it again from its page") from None
+
+
+def typed(visit: Visit) -> Mapping[str, str]:
+    """What stood in the form that was sent, to be shown in it once more where it was refused."""
+    return {name: visit.form.get(name) for name in visit.form.fields}
+
+
+def side_by_side(visit: Visit, plural: str, attended: str) -> Mapping[str, Any]:
+    """Two that may be one, ``keep`` and ``merge`` of the address: what of ``both`` is at the same
+    ``attended`` (student or event), and of how many of these they are together.
+    """
+    keep, other = (
+        visit.api.get(f"/api/{plural}/{whole(visit.query.get(one, ''), one)}/")
+        for one in ("keep", "merge")
+    )
+    one, two = (
+        {
+            row[attended]["id"]: row
+            for row in visit.api.rows(f"/api/{plural}/{side['id']}/attendances/", "attendances")
+        }
+        for side in (keep, other)
+    )
+    both = [(one[at], two[at]) for at in one if at in two]
+    return {"keep": keep, "other": other, "both": both, "together": len({*one, *two})}
 
 
 def people(visit: Visit, q: str, most: int) -> list[Any]:

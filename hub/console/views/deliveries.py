@@ -1,7 +1,6 @@
 """Deliveries: the list, and each one: what came, what was made of it, what became of it."""
 
 import difflib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,18 +54,8 @@ def replay(visit: Visit, delivery: str) -> Go:
     return Go(f"/console/deliveries/{delivery}", notice)
 
 
-def replay_all(visit: Visit) -> Go:
-    """All deliveries of one cause are attempted again."""
-    form = visit.form
-    asked = {name: form.get(name) for name in ("waiting_for", "error") if form.get(name)}
-    done = visit.api.post("/api/deliveries/mend/", json.dumps(asked).encode())
-    text = f"{done['applied']} of {done['attempted']} deliveries are applied"
-    return Go(form.get("back") or "/console/waiting", Notice(text))
-
-
 VIEWS = (
     View("GET", "deliveries", listed, Scope.DESK),
     View("GET", "deliveries/<delivery>", delivery, Scope.DESK),
-    View("POST", "deliveries/replay", replay_all, Scope.DESK, lane="work"),
     View("POST", "deliveries/<delivery>/replay", replay, Scope.DESK, lane="work"),
 )

@@ -73,7 +73,8 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
         "event": event,
         "leaves": bool(form.get("leaves")),
     }
-    not_here = _not_here(api, student, event) if payload["leaves"] else None
+    person = _person(api, student) if payload["leaves"] else None
+    absence = None if person is None else _absence(api, person, event)
     age = form.get("age")
     seconds = int(age) if re.fullmatch("[0-9]{1,9}", age, re.ASCII) else 0
     if _DELAYED < seconds <= _LONGEST:
@@ -81,39 +82,40 @@ def _scanned(visit: Visit, event: str) -> dict[str, Any]:
         payload["at"] = format_utc(at)
     if form.get("key"):
         payload["key"] = form.get("key")
-    environ = {"CONTENT_TYPE": "application/json"}
-    made = api.answer("POST", DOOR, "", json.dumps(payload).encode(), environ)
+    made = api.answer("POST", DOOR, "", json.dumps(payload).encode())
     told = json.loads(str(getattr(made, "body", "{}")))
     if made.status in (429, 503):
         raise Said(made.status, told["error"], told.get("details"))
     if made.status == 200 and payload["leaves"] and "checked_out_at" in told:
-        found = api.get("/api/students/", identifier=student, limit=1)["students"]
-        told["student"] = found[0] if found else {}
+        told["student"] = person or {}
     # A scan that was taken, and whose answer was lost on the way, is told the first one.
     is_again = "X-Delivery-Replayed" in getattr(made, "headers", {})
-    if made.status == 200 and not_here is not None and not is_again:
-        return {"colour": "amber", "code": code, **not_here}
+    if made.status == 200 and person is not None and absence is not None and not is_again:
+        return {"colour": "amber", "name": person["name"], "text": absence, "code": code}
     is_new = made.status == 201 or (is_again and made.status == 200 and "student" in told)
     return _said(
         201 if is_new and not payload["leaves"] else made.status, told, code, payload["leaves"]
     )
 
 
-def _not_here(api: Api, student: str, event: str) -> dict[str, str] | None:
-    """What the screen says of somebody known who leaves, and is not here."""
+def _person(api: Api, student: str) -> Any:
+    """Whom an identifier names; None for nobody, and for what cannot be one."""
     try:
-        found = api.get("/api/students/", identifier=student, limit=1)["students"]
-        if not found:
-            return None
-        who = f"id:{found[0]['id']}"
+        return next(iter(api.get("/api/students/", identifier=student, limit=1)["students"]), None)
+    except Said:
+        return None
+
+
+def _absence(api: Api, person: Any, event: str) -> str | None:
+    """What the screen says of somebody who leaves, and is not here; None where they are."""
+    who = f"id:{person['id']}"
+    try:
         rows = api.get("/api/attendances/", student=who, event=event, limit=1)["attendances"]
     except Said:
         return None
     if not rows:
-        return {"name": found[0]["name"], "text": "Has not come"}
-    if rows[0]["state"] == "left":
-        return {"name": found[0]["name"], "text": "Has left already"}
-    return None
+        return "Has not come"
+    return "Has left already" if rows[0]["state"] == "left" else None
 
 
 def _said(status: int, told: Any, code: str, leaves: bool) -> dict[str, Any]:
@@ -148,11 +150,8 @@ def _identified(api: Api, code: str) -> str:
     if _TOKEN.fullmatch(code):
         return f"qr:{code}"
     for kind in (A_NUMBER, CARD):
-        try:
-            if api.get("/api/students/", identifier=f"{kind}:{code}", limit=1)["students"]:
-                return f"{kind}:{code}"
-        except Said:
-            pass  # it cannot be one of this kind
+        if _person(api, f"{kind}:{code}") is not None:
+            return f"{kind}:{code}"
     bare = code.translate(str.maketrans("", "", SEPARATORS))
     is_card = _HEX.fullmatch(bare) and not _A_NUMBER.fullmatch(code)
     return f"{CARD if is_card else A_NUMBER}:{code}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hub.console.inside import Said
-from hub.console.views.common import arrivals, desk, done, people, whole
+from hub.console.views.common import arrivals, desk, done, people, side_by_side, typed, whole
 from hub.console.visit import Page, Shown, View, Visit
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
@@ -98,7 +98,7 @@ def edit(visit: Visit, event: str, said: Said | None = None) -> Page:
     also = visit.api.get("/api/events/", q=q, order="newest", limit=20)["events"] if q else []
     others = {one["id"]: one for one in [*near, *also] if one["id"] != found["id"]}
     values = {"home": found, "others": list(others.values()), "q": q, "said": said}
-    values |= {"event": found if said is None else {**found, **_typed(visit)}}
+    values |= {"event": found if said is None else {**found, **typed(visit)}}
     values |= {"merged": _merged(visit, found["id"])}
     return Page("event_edit.html", values, 200 if said is None else said.status)
 
@@ -114,13 +114,8 @@ def _again(visit: Visit, said: Said) -> Page:
     """The form once more, as it was filled in."""
     if visit.form.get("event"):
         return edit(visit, visit.form.get("event"), said)
-    event = {**dict.fromkeys(_MEMBERS, ""), **_typed(visit)}
+    event = {**dict.fromkeys(_MEMBERS, ""), **typed(visit)}
     return Page("event_new.html", {"event": event, "said": said}, said.status)
-
-
-def _typed(visit: Visit) -> dict[str, str]:
-    fields = visit.form.fields
-    return {name: visit.form.get(name) for name in _MEMBERS if name in fields}
 
 
 def _merged(visit: Visit, event: int) -> list[Any]:
@@ -161,19 +156,7 @@ def save(visit: Visit) -> Shown:
 
 def merge(visit: Visit) -> Page:
     """Both sides, before they are one."""
-    keep, other = (
-        visit.api.get(f"/api/events/{whole(visit.query.get(one, ''), one)}/")
-        for one in ("keep", "merge")
-    )
-    sheets = [
-        {row["student"]["id"]: row for row in visit.api.rows(
-            f"/api/events/{one['id']}/attendances/", "attendances")}
-        for one in (keep, other)
-    ]  # fmt: skip
-    both = [sheets[0][one]["student"] for one in sheets[0] if one in sheets[1]]
-    together = len({*sheets[0], *sheets[1]})
-    values = {"keep": keep, "other": other, "both": both, "together": together}
-    return Page("event_merge.html", values)
+    return Page("event_merge.html", side_by_side(visit, "events", "student"))
 
 
 VIEWS = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from hub.console.inside import Said
 from hub.console.sessions import Notice
-from hub.console.views.common import desk, done, people, whole
+from hub.console.views.common import desk, done, people, side_by_side, typed, whole
 from hub.console.visit import Go, Page, Shown, View, Visit
 from hub.domain.identifiers import ROW
 from hub.domain.timestamps import format_utc, utc_now
@@ -81,7 +81,7 @@ def edit(visit: Visit, student: str, said: Said | None = None) -> Page:
     others = [one for one in people(visit, q, _FOUND) if one["id"] != found["id"]]
     kinds = list(dict.fromkeys(one["kind"] for one in found["identifiers"]))
     values = {"student": found, "q": q, "others": others, "kinds": kinds, "said": said}
-    values |= {"typed": _typed(visit)}
+    values |= {"typed": typed(visit)}
     return Page("student_edit.html", values, 200 if said is None else said.status)
 
 
@@ -95,11 +95,7 @@ def _again(visit: Visit, said: Said) -> Page:
     known = visit.form.get("student")
     if known:
         return edit(visit, known.removeprefix(f"{ROW}:"), said)
-    return Page("student_new.html", {"typed": _typed(visit), "said": said}, said.status)
-
-
-def _typed(visit: Visit) -> dict[str, str]:
-    return {name: visit.form.get(name) for name in visit.form.fields}
+    return Page("student_new.html", {"typed": typed(visit), "said": said}, said.status)
 
 
 def save(visit: Visit) -> Shown:
@@ -128,19 +124,7 @@ def save(visit: Visit) -> Shown:
 
 def merge(visit: Visit) -> Page:
     """Both sides, before they are one."""
-    keep, other = (
-        visit.api.get(f"/api/students/{whole(visit.query.get(one, ''), one)}/")
-        for one in ("keep", "merge")
-    )
-    histories = [
-        {row["event"]["id"]: row for row in visit.api.rows(
-            f"/api/students/{one['id']}/attendances/", "attendances")}
-        for one in (keep, other)
-    ]  # fmt: skip
-    both = [(histories[0][one], histories[1][one]) for one in histories[0] if one in histories[1]]
-    together = len({*histories[0], *histories[1]})
-    values = {"keep": keep, "other": other, "both": both, "together": together}
-    return Page("student_merge.html", values)
+    return Page("student_merge.html", side_by_side(visit, "students", "event"))
 
 
 def split(visit: Visit) -> Page:

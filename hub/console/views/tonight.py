@@ -17,16 +17,16 @@ _LONGEST = timedelta(hours=6)
 
 def tonight(visit: Visit) -> Page:
     """The events of today, or of the ``day`` that is asked for."""
-    day = visit.query.get("day") or calendar_date(utc_now(), visit.zone).isoformat()
+    asked, now = visit.query.get("day"), utc_now()
+    day = asked or calendar_date(now, visit.zone).isoformat()
     try:
         date.fromisoformat(day)
     except ValueError:
         raise Said(400, "Invalid day: use a date such as 2026-11-12") from None
     # What began before midnight goes on after it.
-    late = utc_now().replace(microsecond=0) - _LONGEST
-    is_now = "day" not in visit.query or not visit.query["day"]
+    late = now.replace(microsecond=0) - _LONGEST
     begun = midnight(date.fromisoformat(day), visit.zone)
-    since = format_utc(min(late, begun) if is_now else begun)
+    since = format_utc(begun if asked else min(late, begun))
     events = list(visit.api.rows("/api/events/", "events", from_=since, to=day))
     for event in events:
         event["arrivals"] = arrivals(visit, event["id"]) if event["attendances"] else []

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -12,6 +11,7 @@ from hub.console.sessions import Notice
 from hub.console.views.common import payload, people
 from hub.console.visit import Go, Page, View, Visit
 from hub.domain.identifiers import SINGLE
+from hub.domain.timestamps import parse_utc
 from hub.domain.tokens import Scope
 
 _SINCE = "14d"
@@ -79,11 +79,11 @@ def _likeliest(events: list[Any], cause: Any) -> list[Any]:
     """The events that are meant most likely: those whose name is like it, and which begin near the last
     delivery. Each is told whether others have its name.
     """
-    last = datetime.fromisoformat(cause["last"].removesuffix("Z"))
+    last = parse_utc(cause["last"])
 
     def unlike(event: Any) -> tuple[float, float]:
         alike = SequenceMatcher(None, event["name"].casefold(), cause["value"].casefold()).ratio()
-        begins = datetime.fromisoformat(event["starts_at"].removesuffix("Z"))
+        begins = parse_utc(event["starts_at"])
         return -round(alike, 1), abs((begins - last).total_seconds())
 
     names = Counter(event["name"] for event in events)
