@@ -19,6 +19,7 @@ from hub.intake.tokens import Tokens
 from hub.record import named, reports
 from hub.record.objects import Object, Objects
 from hub.record.reports import By, Order
+from hub.record.search import read_number
 from hub.store.store import Entities, Store
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -69,13 +70,11 @@ class Reports:
 
     def arrivals(self, db: Entities, query: Mapping[str, str]) -> list[Object]:
         """A row for each span of time in which somebody came or left. Raises Refused."""
-        text = query.get("minutes", "5")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _LONGEST_SPAN):
-            raise Refused(f"Invalid minutes: use a whole number from 1 to {_LONGEST_SPAN}")
+        minutes = read_number(query.get("minutes", "5"), "minutes", _LONGEST_SPAN)
         wanted = read_events(query, self._zone)
         if "event" in query:
             wanted = replace(wanted, ids=named.events(db, query["event"]))
-        span = timedelta(minutes=int(text))
+        span = timedelta(minutes=minutes)
         return [
             {"since": format_utc(one.since), "came": one.came, "left": one.left}
             for one in reports.arrivals(db, wanted, span)

@@ -9,12 +9,12 @@ from hub.api.route import Route
 from hub.api.signing import in_shell
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope
-from hub.errors import Refused
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
 from hub.intake.tokens import Tokens
 from hub.record import pulse
+from hub.record.search import read_number
 from hub.store.store import Store
 
 _MOST_DAYS = 28
@@ -38,12 +38,10 @@ class SourcesApi:
         )
 
     def _list(self, asked: Asked) -> Answer:
-        text = asked.query.get("days", "14")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= _MOST_DAYS):
-            raise Refused(f"Invalid days: use a whole number from 1 to {_MOST_DAYS}")
+        days = read_number(asked.query.get("days", "14"), "days", _MOST_DAYS)
         names = [endpoint.source.name for endpoint in self._endpoints]
         with self._store.reading() as db:
-            found = pulse.every(db, names, utc_now(), int(text), self._zone)
+            found = pulse.every(db, names, utc_now(), days, self._zone)
         told = [_shown(*both) for both in zip(self._endpoints, found, strict=True)]
         return answers.answer(200, {"sources": told})
 

@@ -58,8 +58,8 @@ def every(db: Entities, source: str, before: str, limit: int) -> list[Earlier]:
     query = select(
         (d.id, d.received_at, d.sent_by, d.body, d.answer)
         for d in db.Delivery
-        if d.source == source and d.of_delivery is None
-    )
+        if d.source == source and d.of_delivery is None and '"rows"' in d.answer
+    )  # what has no rows was posted by somebody, of no file, or is being read
     if before:
         query = query.where(lambda d: d.id < before)
     found = list(query.order_by(-1).limit(limit))
@@ -76,8 +76,6 @@ def every(db: Entities, source: str, before: str, limit: int) -> list[Earlier]:
     earlier = []
     for identifier, at, by, body, answer in found:
         told = json.loads(bytes(body)) if body else {}
-        if '"rows"' not in answer:
-            continue  # a row that somebody posted, of no file
         counts = {name: n for name, n in json.loads(answer).items() if name in _COUNTED}
         last = sorted(one for one in undone.get(identifier, ()) if one is not None)
         whole = None if None in undone.get(identifier, {None}) or not last else last[-1]

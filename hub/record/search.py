@@ -114,9 +114,14 @@ def require_text(text: str, name: str) -> None:
 
 def read_limit(text: str) -> int:
     """A page's size. Raises Refused."""
-    if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) and 1 <= int(text) <= MAX_LIMIT:
+    return read_number(text, "limit", MAX_LIMIT)
+
+
+def read_number(text: str, name: str, most: int) -> int:
+    """A parameter that is a number from 1 to ``most``, which is below 10,000. Raises Refused."""
+    if re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) and 1 <= int(text) <= most:
         return int(text)
-    raise Refused(f"Invalid limit: use a whole number from 1 to {MAX_LIMIT}")
+    raise Refused(f"Invalid {name}: use a whole number from 1 to {most}")
 
 
 def read_cursor(text: str) -> str:

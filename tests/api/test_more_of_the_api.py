@@ -107,7 +107,7 @@ def test_arrivals(ask, calls):
     }
     ask("/api/webhook/desk/", payload)
     assert ask("/api/reports/arrivals/", event="1").json["rows"][-1]["left"] == 1
-    for wrong in ("0", "x", "1441", "-5"):
+    for wrong in ("0", "x", "1441", "-5", "00010000"):
         assert ask("/api/reports/arrivals/", minutes=wrong).status == 400
     assert ask("/api/reports/arrivals.csv").body.startswith(b"since,")
 
@@ -290,6 +290,20 @@ class TestImports:
         assert ask("/api/imports/").json["imports"][1]["undone_by"] == by
         rows = ask("/api/deliveries/", of=newest["import"], status="refused").json["deliveries"]
         assert [row["row"] for row in rows] == [3]
+
+    def test_a_row_of_no_file_takes_no_place_on_a_page(self, ask):
+        row = {"kind": "students", "data": {"identifiers": {"a_number": "b9"}, "first_name": "Zed"}}
+        made = []
+        for name in (b"A-Number,First Name\nb1,Zoe\n", b"A-Number,First Name\nb2,Yan\n"):
+            made.append(ask("/api/imports/students/", name).json["import"])
+            assert ask("/api/webhook/import/", row).status in (200, 201)
+        told, found = ask("/api/imports/", limit="1").json, []
+        while True:
+            found += [one["import"] for one in told["imports"]]
+            if told["next"] is None:
+                break
+            told = ask("/api/imports/", limit="1", cursor=told["next"]).json
+        assert found == made[::-1]
 
     def test_a_file_beside_the_record(self, ask, calls):
         body = b"A-Number,Check In Time\na1,2026-11-01T18:00:30Z\na4,\na9,\n"
