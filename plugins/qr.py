@@ -128,6 +128,12 @@ def amend_operations(
     return [_resolved(settings, delivery, one) for one in operations]
 
 
+def _is_out_of_date(claims: Mapping[str, Any], delivery: Delivery) -> bool:
+    """By when it was received: a delivery that is replayed later was in time then."""
+    received = delivery.received_at.replace(tzinfo=UTC).timestamp()
+    return received > int(claims["exp"])
+
+
 def _token_in(operation: Operation) -> str | None:
     student = getattr(operation, "student", None)
     if isinstance(student, Identifier) and student.kind == TOKEN:
@@ -140,7 +146,7 @@ def _resolved(settings: Settings, delivery: Delivery, operation: Operation) -> O
     if token is None or not isinstance(operation, CheckIn | CheckOut):
         return operation
     claims = claims_of(settings, {"token": token})
-    if delivery.received_at.replace(tzinfo=UTC).timestamp() > int(claims["exp"]):
+    if _is_out_of_date(claims, delivery):
         raise Refused(_OUT_OF_DATE)
     if is_missing(claims.get("sub")):
         raise Refused("The token names no student", "Show the one of a person")
@@ -149,12 +155,9 @@ def _resolved(settings: Settings, delivery: Delivery, operation: Operation) -> O
 
 @hookimpl
 def veto_delivery(delivery: Delivery, payload: Mapping[str, Any], settings: Settings) -> str | None:
-    # By when it was received: a delivery that is replayed later was in time then.
     if delivery.source != "qr" or is_missing(payload.get("token")):
         return None
-    expires = int(claims_of(settings, payload)["exp"])
-    received = delivery.received_at.replace(tzinfo=UTC).timestamp()
-    return _OUT_OF_DATE if received > expires else None
+    return _OUT_OF_DATE if _is_out_of_date(claims_of(settings, payload), delivery) else None
 
 
 @hookimpl

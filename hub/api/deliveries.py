@@ -13,6 +13,7 @@ from typing import Any
 from hub.api import shown
 from hub.api.access import NO_STORE, Asked, Door
 from hub.api.listing import DEFAULT_LIMIT, read_flag
+from hub.api.members import PAYLOAD, TEXT, read_members
 from hub.api.route import Route
 from hub.domain.delivery import KeptDelivery, Outcome
 from hub.domain.tokens import Scope
@@ -25,11 +26,15 @@ from hub.jobs.mends import Means, Mends
 from hub.jobs.replay import Replays
 from hub.record import causes, deliveries, search
 from hub.store.store import Entities, Store
-from hub.wire.strict_json import parse
 
 PATH = "/api/deliveries"
 _LARGEST_MEND = 65_536
 """Bytes of a request for a mend."""
+
+_MEND = {
+    "payload": PAYLOAD,
+    **dict.fromkeys(("waiting_for", "error", "since", "student", "event"), TEXT),
+}
 
 _PAGED = (*search.NAMES, "limit", "cursor")
 
@@ -110,7 +115,7 @@ class DeliveriesApi:
 
     def _mend(self, asked: Asked) -> Answer:
         """Have the desk do something, and attempt again all that had one cause."""
-        given = _mend_of(asked.body)
+        given = read_members(asked.body, _MEND)
         filters = search.filters(
             {name: given[name] for name in ("waiting_for", "error", "since") if given.get(name)},
             self._zone,
@@ -164,19 +169,6 @@ class DeliveriesApi:
                 return _ok({"replayed": done, "next": done[-1]["id"]})
         following = found[-1].delivery.id if len(found) == limit else None
         return _ok({"replayed": done, "next": following})
-
-
-def _mend_of(body: bytes) -> Mapping[str, Any]:
-    """What a request for a mend asks for. Raises Refused."""
-    given = parse(body)
-    texts = ("waiting_for", "error", "since", "student", "event")
-    for name, value in given.items():
-        if name not in (*texts, "payload"):
-            raise Refused(f"Unknown member: {name[:64]}", f"Use payload, {', '.join(texts)}")
-        if value is not None and not isinstance(value, dict if name == "payload" else str):
-            kind = "an object, for the desk" if name == "payload" else "text"
-            raise Refused(f"Invalid {name}: it must be {kind}")
-    return given
 
 
 def _is_of_desk(asked: Asked) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.api.access import NO_STORE, Asked, Door
+from hub.api.listing import read_id
 from hub.api.route import Route
 from hub.config.described import Described
 from hub.domain.captures import KEPT_FOR
@@ -105,11 +106,9 @@ class SetupApi:
                 yield Described(f"plugin.{plugin.name}.{name}", value, origin)
 
     def _capture(self, asked: Asked, capture: str) -> Answer:
-        number = (
-            int(capture) if capture.isascii() and capture.isdigit() and len(capture) < 10 else 0
-        )
+        number = read_id(capture)
         with self._store.reading() as db:
-            if captures.find(db, number) is None:
+            if number is None or captures.find(db, number) is None:
                 raise NotFound(f"Capture {capture[:64]} not found")
             found = captures.requests(db, number)
         told: list[Mapping[str, Any]] = [

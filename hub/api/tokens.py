@@ -4,20 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.api.access import NO_STORE, Asked, Door
+from hub.api.members import TEXT, TEXTS, read_members
 from hub.api.route import Route
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import Scope, Token
-from hub.errors import Contradicted, Refused
+from hub.errors import Contradicted
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
 from hub.jobs import tokens as jobs
 from hub.record import tokens as kept
 from hub.store.store import Store
-from hub.wire.strict_json import parse
 
 PATH = "/api/tokens"
 _LARGEST = 16_384
+_TOKEN = {"name": TEXT, "scopes": TEXTS, "sources": TEXTS, "expires": TEXT}
 
 
 class TokensApi:
@@ -43,7 +44,7 @@ class TokensApi:
         return answers.answer(200, {"tokens": [_shown(one) for one in found]})
 
     def _create(self, asked: Asked) -> Answer:
-        given = _given(asked, {"name": str, "scopes": list, "sources": list, "expires": str})
+        given = read_members(asked.body, _TOKEN)
         token = jobs.create(
             self._store,
             given.get("name") or "",
@@ -55,7 +56,7 @@ class TokensApi:
         return answers.answer(201, {"name": given["name"], "token": token})
 
     def _revoke(self, asked: Asked) -> Answer:
-        name = _given(asked, {"name": str}).get("name") or ""
+        name = read_members(asked.body, {"name": TEXT}).get("name") or ""
         if name == asked.token.name:
             raise Contradicted("You are using this token", "Revoke it with another one")
         jobs.revoke(self._store, name)
@@ -73,20 +74,3 @@ def _shown(token: Token) -> Mapping[str, Any]:
         "is_valid": token.is_valid(utc_now()),
         "last_used_at": token.last_used_at and format_utc(token.last_used_at),
     }
-
-
-def _given(asked: Asked, kinds: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The members of a request. Raises Refused."""
-    given = parse(asked.body)
-    for name, value in given.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise Refused(f"Unknown member: {name[:64]}", f"Use {', '.join(kinds)}")
-        if value is not None and not isinstance(value, kind):
-            raise Refused(f"Invalid {name}: it must be {_WORDS[kind]}")
-        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-            raise Refused(f"Invalid {name}: it must be {_WORDS[kind]}")
-    return given
-
-
-_WORDS: Mapping[Any, str] = {str: "text", list: "an array of texts"}

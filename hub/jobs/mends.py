@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from hub.wire.signatures import HubToken
 MOST_TRIED = 50
 """Deliveries that a trial attempts: it has the store to itself meanwhile."""
 
-_PAGE = 200
 _TRIES = 5
 
 
@@ -110,7 +109,7 @@ class Mends:
         if trial:
             return self._try(payload, wanted, means, by)
         answer = None if payload is None else self._post(payload, by)
-        results = [self._attempt(one, means, by) for one in self._matching(wanted)]
+        results = [self._attempt(one, means, by) for one in self._replays.matching(wanted)]
         return Mend(answer, tuple(results), False)
 
     def _try(
@@ -133,17 +132,6 @@ class Mends:
             except StoreConflict:
                 time.sleep(0.01 * number)
         raise StoreUnavailable("other writers always came first; try again")
-
-    def _matching(self, wanted: Wanted) -> Iterator[str]:
-        """All of them, though they are fewer and fewer."""
-        after = ""
-        while True:
-            with self._store.reading() as db:
-                page = deliveries.page(db, wanted, _PAGE, after=after, oldest_first=True)
-            yield from (one.delivery.id for one in page)
-            if len(page) < _PAGE:
-                return
-            after = page[-1].delivery.id
 
     def _attempt(self, identifier: str, means: Means, by: str | None) -> Mended:
         """Attempt a delivery again: as itself, or as the desk means it, which can be undone."""

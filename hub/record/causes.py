@@ -31,8 +31,8 @@ class What(StrEnum):
 @dataclass(slots=True)
 class Cause:
     """Deliveries that one thing would mend: ``kind`` and ``value`` name the student or the event that is
-    unknown. ``waiting_for`` and ``error`` are the filters that find them all. ``first`` and ``last`` are
-    when the first and the last of them came, naive and in UTC; ``sources`` how many came to which source.
+    unknown. ``waiting_for`` and ``error`` are the filters that find them all. ``oldest`` and ``newest``
+    are the ids of the first and the last of them; ``sources`` tell how many came to which source.
     """
 
     what: What
@@ -40,8 +40,7 @@ class Cause:
     value: str
     waiting_for: str | None
     error: str | None
-    first: datetime
-    last: datetime
+    oldest: str
     newest: str
     sources: Counter[str] = field(default_factory=Counter)
 
@@ -50,6 +49,16 @@ class Cause:
         """What the desk settles, to have it told no more until there are further deliveries."""
         text = f"{self.waiting_for} {self.error}"
         return f"cause-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+    @property
+    def first(self) -> datetime:
+        """When the first came: naive, in UTC."""
+        return moment_of(self.oldest)
+
+    @property
+    def last(self) -> datetime:
+        """When the last came: naive, in UTC."""
+        return moment_of(self.newest)
 
     @property
     def deliveries(self) -> int:
@@ -116,18 +125,15 @@ def _add(
     error: str | None,
     source: str,
     number: int,
-    first: str,
-    last: str,
+    oldest: str,
+    newest: str,
 ) -> None:
     cause = found.get((awaited, error))
     if cause is None:
-        what, kind, value = _missing(awaited)
-        cause = found[awaited, error] = Cause(
-            what, kind, value, awaited, error, moment_of(first), moment_of(last), last
-        )
-    cause.first = min(cause.first, moment_of(first))
-    cause.last = max(cause.last, moment_of(last))
-    cause.newest = max(cause.newest, last)
+        cause = Cause(*_missing(awaited), awaited, error, oldest, newest)
+        found[awaited, error] = cause
+    cause.oldest = min(cause.oldest, oldest)
+    cause.newest = max(cause.newest, newest)
     cause.sources[source] += number
 
 

@@ -13,9 +13,6 @@ from hub.domain.delivery import delivery_id_at, moment_of
 from hub.domain.timestamps import calendar_date
 from hub.store.store import Entities
 
-_DIGITS = 7
-"""Of an id: deliveries that share these came within a quarter of an hour or so."""
-
 _USUAL = timedelta(days=28)
 _FEWEST = 3
 _LONGER = 1.5
@@ -39,6 +36,7 @@ def every(
 ) -> list[Pulse]:
     """The pulses of sources over the last ``days``, in ``zone``. ``now`` is naive and in UTC."""
     begin = delivery_id_at(now - _USUAL)
+    # Those that share seven digits of their ids came within a quarter of an hour or so.
     rows = select(
         (d.source, d.outcome, d.id[:7], count(), highest(d.id))
         for d in db.Delivery
