@@ -4,7 +4,7 @@ A plugin is a module with functions marked ``@hookimpl``; a source is a ``Source
 declares. ``docs/plugins.md`` shows both.
 """
 
-from hub import payloads
+from hub import handshakes, payloads
 from hub.domain.corrections import (
     Attend,
     Correct,
@@ -63,12 +63,35 @@ from hub.errors import NotConfigured, NotDelivered, NotFound, Refused, Unauthent
 from hub.plugin.hookspecs import hookimpl
 from hub.plugin.page import Html, Page, PageView, Table
 from hub.plugin.section import setting
+from hub.plugin.sender import Fetch, Handshake, Happened, Reply
 from hub.plugin.source import Source
 from hub.plugin.target import Target
 from hub.record.reader import Record
 from hub.version import __version__
+from hub.wire.credentials import BASIC, Basic, Known, SecretIn
+from hub.wire.forms import (
+    CLOUD_EVENTS,
+    FORM,
+    JSON,
+    JSON_OBJECT,
+    JWT,
+    MULTIPART,
+    QUERY,
+    TEXT,
+    DelimitedRows,
+    Form,
+    FormBody,
+    Json,
+    Multipart,
+    Query,
+    Read,
+)
+from hub.wire.hmacs import Ed25519, Hmac, RequestAuthentication, RequestSigner
+from hub.wire.jwt import Jwt
 from hub.wire.keywords import is_missing
+from hub.wire.request import Request
 from hub.wire.signatures import (
+    BEARER,
     GITHUB_SIGNATURE,
     HUB_TOKEN,
     ONETAP_SIGNATURE,
@@ -85,20 +108,31 @@ from hub.wire.signatures import (
 
 __all__ = [
     "A_NUMBER",
+    "BASIC",
+    "BEARER",
     "CARD",
+    "CLOUD_EVENTS",
     "EMAIL",
+    "FORM",
     "GITHUB_SIGNATURE",
     "HUB_TOKEN",
+    "JSON",
+    "JSON_OBJECT",
+    "JWT",
     "MAX_IDENTIFIER_LENGTH",
+    "MULTIPART",
     "ONETAP_SIGNATURE",
     "OPEN",
+    "QUERY",
     "ROW",
     "SHARED_SECRET",
     "STANDARD_WEBHOOKS",
+    "TEXT",
     "WEBHOOK_SIGNATURE",
     "Attend",
     "AttendanceRecord",
     "Authentication",
+    "Basic",
     "Change",
     "CheckIn",
     "CheckOut",
@@ -107,20 +141,32 @@ __all__ = [
     "Correct",
     "CreateEvent",
     "CreateStudent",
+    "DelimitedRows",
     "Delivery",
+    "Ed25519",
     "EditEvent",
     "EditStudent",
     "EnrolStudent",
     "EventRecord",
+    "Fetch",
+    "Form",
+    "FormBody",
+    "Handshake",
+    "Happened",
     "HideEvent",
     "HideStudent",
+    "Hmac",
     "HmacSha256",
     "Html",
     "HubToken",
     "Identifier",
     "Ignore",
+    "Json",
+    "Jwt",
+    "Known",
     "MergeEvents",
     "MergeStudents",
+    "Multipart",
     "NamedEvent",
     "NotConfigured",
     "NotDelivered",
@@ -129,14 +175,21 @@ __all__ = [
     "Outcome",
     "Page",
     "PageView",
+    "Query",
+    "Read",
     "Record",
     "Refused",
     "Replay",
+    "Reply",
+    "Request",
+    "RequestAuthentication",
+    "RequestSigner",
     "Restore",
     "Result",
     "SaveEvent",
     "SaveStudent",
     "ScheduleEvent",
+    "SecretIn",
     "Settle",
     "SharedSecret",
     "ShowEvent",
@@ -155,6 +208,7 @@ __all__ = [
     "Withdraw",
     "__version__",
     "format_utc",
+    "handshakes",
     "hookimpl",
     "is_email",
     "is_missing",

@@ -21,7 +21,7 @@ from hub.api.tokens import TokensApi
 from hub.config.described import described
 from hub.config.settings import Settings
 from hub.console.console import PLUGIN, Console
-from hub.domain.delivery import CommittedDelivery
+from hub.domain.delivery import CommittedDelivery, Outcome
 from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.intake.decide import Inside
@@ -29,7 +29,9 @@ from hub.intake.endpoint import Endpoint, endpoints, require_known_sources
 from hub.intake.shown import ShownObjects
 from hub.intake.tokens import Tokens
 from hub.intake.webhooks import Webhooks
+from hub.jobs.fetching import Fetchers
 from hub.jobs.imports import Imports
+from hub.jobs.keysets import KeySets
 from hub.jobs.mends import Mends
 from hub.jobs.replay import Replays
 from hub.jobs.secrets import SecretFiles
@@ -37,6 +39,7 @@ from hub.jobs.sender import Senders
 from hub.jobs.upkeep import Upkeep
 from hub.plugin.loading import Plugins
 from hub.plugin.observers import Observers
+from hub.plugin.source import parts_in
 from hub.record.doubts import Sources
 from hub.store.database import parse_address
 from hub.store.store import Store
@@ -91,6 +94,8 @@ class Hub:
         self.mends = Mends(self.store, hooks, self.endpoints, self.webhooks, self.replays)
         self._described = tuple(described(settings, origins, self.store.address.shown))
         self.secrets = SecretFiles(self.endpoints)
+        self.fetchers = Fetchers(self.store, self.replays, self.endpoints)
+        self.key_sets = KeySets(self.store, self.endpoints)
         self._ending = threading.Event()
         self.console = self._console()
         self.routes = tuple(self._routes())
@@ -101,11 +106,15 @@ class Hub:
         self.upkeep.start()
         self.senders.start()
         self.secrets.start()
+        self.fetchers.start()
+        self.key_sets.start()
 
     def close(self, seconds: float = 5) -> None:
         """End the threads, waiting at most ``seconds`` for each kind; close this thread's connection."""
         self._ending.set()
         self.secrets.close(seconds)
+        self.fetchers.close(seconds)
+        self.key_sets.close(seconds)
         self.upkeep.close(seconds)
         self.senders.close(seconds)
         self.observers.close(seconds)
@@ -118,6 +127,8 @@ class Hub:
         self.upkeep.tell(delivery.results)
         if delivery.results:
             self.senders.wake()
+        elif delivery.outcome is Outcome.IGNORED:
+            self.fetchers.wake(delivery.delivery.source)
 
     def _console(self) -> Console | None:
         """The pages for people; None where the plugin is left out that they go with."""
@@ -165,7 +176,17 @@ class Hub:
         if self.console is not None:
             yield from self.console.routes()
         for endpoint in self.endpoints:
-            yield Route("POST", endpoint.path.rstrip("/"), partial(self.webhooks.handle, endpoint))
+            yield from self._routes_of(endpoint)
+
+    def _routes_of(self, endpoint: Endpoint) -> Iterator[Route]:
+        """The paths of a source. A batch is taken beside the check-ins: it may have many rows."""
+        handle = partial(self.webhooks.handle, endpoint)
+        looked_at = partial(self.webhooks.look_at, endpoint)
+        lane = "" if endpoint.source.rows is None else "rows"
+        for path in (f"/api/webhook/{endpoint.source.path}", *endpoint.source.paths):
+            for method in endpoint.source.all_methods:
+                answer = looked_at if method == "GET" else handle
+                yield Route(method, parts_in(path), answer, lane)
 
 
 def sources_of(endpoints: Iterable[Endpoint]) -> Sources:

@@ -101,7 +101,7 @@ def test_the_table_of_endpoints_is_the_endpoints(hub):
     assert paths == [endpoint.path for endpoint in hub.endpoints]
 
 
-@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=str)
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=str)
 def test_links_lead_somewhere(path):
     for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text("utf-8")):
         assert (path.parent / link).exists(), link

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from hub.domain.delivery import Attempt, KeptDelivery
+from hub.domain.delivery import Attempt, KeptDelivery, Told
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import Operation
 from hub.domain.timestamps import format_utc
@@ -17,14 +17,14 @@ from hub.record.causes import Cause
 
 
 def summary(kept: KeptDelivery) -> dict[str, Any]:
-    """A delivery in a list. ``error`` is what its sender was told."""
+    """A delivery in a list. ``status`` is what its sender was told, ``error`` why it was not taken."""
     delivery = kept.delivery
     return {
         "id": delivery.id,
         "source": delivery.source,
         "received_at": format_utc(delivery.received_at),
         "outcome": kept.outcome,
-        "status": kept.status,
+        "status": kept.status if kept.told is None else kept.told.status,
         "error": error_of(kept.answer),
         "waiting_for": kept.waiting,
         "attempts": kept.attempts,
@@ -46,9 +46,13 @@ def whole(kept: KeptDelivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
             shown = {"body_base64": base64.b64encode(body).decode("ascii")}
     return {
         **summary(kept),
+        "method": kept.delivery.method,
+        "path": kept.delivery.path or None,
+        "query": kept.delivery.query or None,
         "headers": dict(kept.delivery.headers),
         **shown,
-        "answer": _json(kept.answer),
+        "fetched": None if kept.delivery.fetched is None else _json(kept.delivery.fetched.decode()),
+        "answer": _json(kept.answer) if kept.told is None else _told(kept.told),
         "attempts": [
             {
                 "number": attempt.number,
@@ -145,6 +149,16 @@ def error_of(answer: str) -> str | None:
     found = _json(answer)
     error = found.get("error") if isinstance(found, dict) else None
     return error if isinstance(error, str) else None
+
+
+def _told(told: Told) -> Any:
+    """What a sender was told in its source's words: JSON as such, anything else as text."""
+    if told.content_type.startswith("application/json"):
+        try:
+            return _json(told.body)
+        except ValueError:
+            return told.body
+    return told.body
 
 
 def _json(text: str) -> Any:

@@ -108,16 +108,21 @@ for _writing in (desk, import_, reconcile):
 
 
 @main.command()
+@click.option("--available", is_flag=True, help="List those that the setting enable can load.")
 @setting_options(*PLUGIN_SETTINGS)
-def plugins(config_file: str | None, **options: Any) -> None:
+def plugins(available: bool, config_file: str | None, **options: Any) -> None:
     """List the plugins: version, origin, hooks and sources, and why one is not loaded.
 
     The exit status is 1 if one is not.
     """
-    from hub.cli.plugins import report
+    from hub.cli.plugins import catalogue, report
     from hub.plugin.loading import Plugins
 
     settings = load(options, config_file).settings
+    if available:
+        for line in catalogue(settings):
+            show(line)
+        return
     log = logging.getLogger("hub.plugin")
     level = log.level
     log.setLevel("CRITICAL")  # the report says what the log would

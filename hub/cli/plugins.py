@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hub.config.settings import Settings
 from hub.intake.endpoint import Endpoint, endpoints
+from hub.plugin.discovery import available
 from hub.plugin.loading import Plugins
 
 
@@ -23,6 +24,17 @@ def report(plugins: Plugins, settings: Settings) -> Iterator[str]:
         yield f"off: {', '.join(plugins.off)}; the setting enable loads them"
     for failed in plugins.failed:
         yield f"{failed.name} ({failed.origin}) is not loaded: {failed.reason}"
+
+
+def catalogue(settings: Settings) -> Iterator[str]:
+    """A line for each built-in plugin that is off until it is enabled."""
+    on = {*settings.enable, *settings.load_plugins}
+    found = available()
+    width = max(len(name) for name, _ in found)
+    for name, about in found:
+        yield f"{'on ' if name in on else 'off'}  {name:<{width}}  {about}"
+    how = 'enable = ["…"] in hub.toml, or HUB_ENABLE'
+    yield f"load one with: {how}; docs/catalogue.md says what each needs"
 
 
 def _schemas(endpoint: Endpoint) -> list[str]:

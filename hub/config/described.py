@@ -32,6 +32,9 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
         if count or not prefix:
             shown = f"{count} set, not shown" if count else "not set"
             yield Described(prefix + secret, shown, origins.get(prefix + secret, "default"))
+        if isinstance(table, SourceSettings) and table.fetch_secret:
+            name = f"{prefix}fetch_secret"
+            yield Described(name, "set, not shown", origins.get(name, "default"))
     token = "set, not shown" if settings.admin_token else "not set"
     yield Described("admin_token", token, origins.get("admin_token", "default"))
 
@@ -39,4 +42,6 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {one}" for name, one in value.items()) or "none"
     return "none" if value in ("", None) else str(value)

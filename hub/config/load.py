@@ -97,7 +97,7 @@ class _Reading:
         if not isinstance(table, dict):
             raise SettingError(f"sources.{source} in {path}: it must be a table")
         for name, value in table.items():
-            if name in ("secret", "secrets"):
+            if name in ("secret", "secrets", "fetch_secret"):
                 raise _secret_in_file(f"sources.{source}.{name}", path)
             if name not in known:
                 raise SettingError(f"sources.{source}.{name} in {path}: {_no_such(name, known)}")
@@ -115,7 +115,7 @@ class _Reading:
             self._admin_token(token.strip())
         own = {k: v for k, v in environment.items() if k.startswith(_PLUGIN_PREFIX)}
         self._plugins = replace(self._plugins, environment=own)
-        names = [entry.name for entry in settable(SourceSettings)] + ["secrets"]
+        names = [entry.name for entry in settable(SourceSettings)] + ["secrets", "fetch_secret"]
         for variable, value in environment.items():
             if variable.startswith("HUB_SOURCES_"):
                 raise SettingError(
@@ -146,6 +146,10 @@ class _Reading:
             if source != rest and source:
                 if name == "secrets":
                     self._sources.setdefault(source, {})[name] = _secrets(value, variable)
+                    self._origins[f"sources.{source}.{name}"] = variable
+                elif name == "fetch_secret":
+                    (secret,) = _secrets(value, variable) or ("",)
+                    self._sources.setdefault(source, {})[name] = secret
                     self._origins[f"sources.{source}.{name}"] = variable
                 else:
                     self._set_source(source, name, value, variable)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import UTC, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from hub.config import readers
@@ -11,6 +12,8 @@ from hub.wire.signatures import SCHEMES
 
 def _setting(default: Any, read: Any, about: str, unit: str = "") -> Any:
     metadata = {"read": read, "about": about, "unit": unit}
+    if isinstance(default, Mapping):
+        return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -36,7 +39,19 @@ class SourceSettings:
     check_in_window: float | None = _setting(
         None, readers.hours, "As the hub's check_in_window, for this source", "hours"
     )
+    events: Mapping[str, str] = _setting(
+        MappingProxyType({}),
+        readers.texts_by_name,
+        "Event by what the sender calls it: a room, a list, a channel",
+    )
+    fetch_private: bool = _setting(
+        False, readers.boolean, "Whether what is fetched may be in a private network"
+    )
     secret_file: str = _setting("", readers.text, "File with the source's secrets, one a line")
+    fetch_secret: str = _secret(
+        "What the sender wants to see where something is fetched from it; environment only",
+        default="",
+    )
     secrets: tuple[str, ...] = _secret("The source's secrets, one a line; environment only")
     environment_secrets: tuple[str, ...] = _secret("Those of the secrets that are in no file")
 
@@ -137,7 +152,9 @@ class Settings:
     )
     plugins: str = _setting("", readers.text, "Folder of plugins, one a .py file")
     enable: tuple[str, ...] = _setting(
-        (), readers.words, "Built-in plugins that are off otherwise: cards, forms, qr, forward"
+        (),
+        readers.words,
+        "Built-in plugins that are off otherwise; attendance-hub plugins --available lists them",
     )
     load_plugins: tuple[str, ...] = _setting((), readers.words, "Load only these plugins")
     without: tuple[str, ...] = _setting((), readers.words, "Plugins that are not loaded")
@@ -169,4 +186,6 @@ def settable(table: type[Settings] | type[SourceSettings]) -> list[Field[Any]]:
 
 def default_of(entry: Field[Any]) -> Any:
     """The default of a setting."""
+    if entry.default_factory is not MISSING:
+        return entry.default_factory()
     return None if entry.default is MISSING else entry.default

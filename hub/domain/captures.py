@@ -24,14 +24,18 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class CapturedRequest:
-    """What is kept of a request: its headers, names in lower case and nothing removed, and its raw body.
+    """What is kept of a request: its headers, names in lower case and nothing removed, its raw body, its
+    method and query, and its path below the capture's URL.
 
-    ``received_at`` is naive and in UTC. Method, path and query are not kept.
+    ``received_at`` is naive and in UTC.
     """
 
     received_at: datetime
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
+    path: str = ""
+    query: str = ""
 
 
 def new_token() -> str:

@@ -6,14 +6,21 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hub.domain.records import Result
 
 _ID = re.compile(r"[0-9a-f]{28}")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+METHOD, PATH, QUERY, PART = ":method", ":path", ":query", ":part:"
+"""Under which names a request's method, path, query and parts of its path are kept, beside its headers.
+"""
 
 
 class Outcome(StrEnum):
@@ -35,8 +42,11 @@ class Outcome(StrEnum):
 class Delivery:
     """A request as it arrived.
 
-    ``headers`` have lower-case names and no secrets; ``received_at`` is naive and in UTC; ``sent_by`` is
-    the name of the hub's token that it came with; ``of`` is the delivery that it is the row ``row`` of.
+    ``headers`` have lower-case names and no secrets; ``received_at`` is naive and in UTC; ``sent_by``
+    is the name of the hub's token that it came with; ``of`` is the delivery that it is the row ``row``
+    of. ``path`` is '' for the source's usual one; ``query`` and ``parts`` are without credentials, too,
+    and ``parts`` those of the path that the source has named. ``fetched`` is what was fetched for it,
+    as JSON.
     """
 
     id: str
@@ -47,6 +57,11 @@ class Delivery:
     sent_by: str | None = None
     of: str | None = None
     row: int | None = None
+    method: str = "POST"
+    path: str = ""
+    query: str = ""
+    parts: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    fetched: bytes | None = None
 
 
 class Settlement(NamedTuple):
@@ -82,6 +97,14 @@ class Attempt:
     duration: int
 
 
+class Told(NamedTuple):
+    """What a sender was told in its source's own words."""
+
+    status: int
+    content_type: str
+    body: str
+
+
 class Emptied(StrEnum):
     """Why a delivery has no body any more."""
 
@@ -95,8 +118,9 @@ class Emptied(StrEnum):
 class KeptDelivery:
     """A delivery as the store has it.
 
-    ``outcome`` and ``waiting`` are those of its last attempt, ``status`` and ``answer`` what its sender
-    was told. ``attempts`` are how many there were. ``key_holder`` is the delivery whose idempotency key
+    ``outcome`` and ``waiting`` are those of its last attempt, ``status`` and ``answer`` the hub's own
+    answer to its first; ``told`` is what its sender was told instead, if its source has words of its own.
+    ``attempts`` are how many there were. ``key_holder`` is the delivery whose idempotency key
     this one used with another body, ``meant_student`` and ``meant_event`` the rows that the desk has said
     it means.
     """
@@ -112,6 +136,7 @@ class KeptDelivery:
     key_holder: str | None = None
     meant_student: int | None = None
     meant_event: int | None = None
+    told: Told | None = None
 
     @property
     def first_attempt(self) -> Attempt:

@@ -47,6 +47,9 @@ from hub.domain.records import Change, Result
 
 STUDENT, EVENT = "student", "event"
 
+FETCH = "fetch "
+"""How that begins what a delivery waits for that something must be fetched for."""
+
 NEAR = "event within:"
 """How that begins what a delivery waits for that names events of which none is near."""
 
@@ -83,6 +86,11 @@ def awaited_event(named: str | Identifier | NamedEvent) -> str:
 def awaited_event_near(name: str, begin: datetime, end: datetime) -> str:
     """What a delivery waits for that names an event by its name, and none of it starts near."""
     return f"{NEAR}{begin.isoformat()}/{end.isoformat()} {name}"
+
+
+def awaited_fetch(url: str) -> str:
+    """What a delivery waits for that something must be fetched for. A query may have secrets."""
+    return f"{FETCH}{url.partition('?')[0].partition('#')[0][:200]}"
 
 
 def is_near(awaited: str) -> tuple[str, datetime, datetime] | None:

@@ -58,10 +58,15 @@ class Application:
         core.config["catchall"] = False
         core.uninstall(True)  # its own plugins: nothing here returns a dict or has a template
         core.default_error_handler = self._error
+        methods: dict[str, list[str]] = {}
         for route in self.routes:
-            allow = f"{route.method}, OPTIONS" if route.method != "GET" else "GET, HEAD, OPTIONS"
+            own = methods.setdefault(route.path, [])
+            own += ("GET", "HEAD") if route.method == "GET" else (route.method,)
             for path in _spelled(route.path):
                 core.route(path, route.method, partial(self._answer, route.answer))
+        for named, own in methods.items():
+            allow = ", ".join((*own, "OPTIONS"))
+            for path in _spelled(named):
                 core.route(path, "OPTIONS", partial(self._options, allow))
         return core
 

@@ -32,6 +32,12 @@ def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:
     return Answer(status, _ENCODER.encode(body if type(body) is dict else dict(body)), headers)
 
 
+def of_reply(status: int, content_type: str, body: str) -> Answer:
+    """An answer in a source's own words, which no browser takes for anything else."""
+    headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
+    return Answer(status, body, headers)
+
+
 def with_objects(answer: Answer, delivery: str, objects: Mapping[str, Any]) -> Answer:
     """An answer of success with the id of its delivery, and what it is about as the API shows it."""
     body = json.loads(answer.body)

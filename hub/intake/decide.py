@@ -1,12 +1,13 @@
 """In the transaction: a delivery's operations are applied, and it is decided what becomes of it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import Any, NamedTuple
 
 from hub.domain import subjects
-from hub.domain.delivery import Delivery, Outcome, Settlement
+from hub.domain.delivery import Delivery, Outcome, Settlement, Told
 from hub.domain.operations import Ignore
 from hub.domain.records import Change, Result
 from hub.errors import AlreadyCheckedIn, NotFound, Refused, Witness
@@ -15,6 +16,7 @@ from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key
 from hub.intake.prepare import Prepared
+from hub.plugin.sender import Fetch, Happened
 from hub.store import attendances
 from hub.store.apply import apply
 from hub.store.context import Context
@@ -49,6 +51,27 @@ class Decision(NamedTuple):
     is_second: bool = False
     witness: Witness | None = None
     key_holder: str | None = None
+    told: Told | None = None
+    """What the sender is told in its source's own words."""
+
+    @property
+    def sent(self) -> Answer:
+        """The answer that is sent."""
+        if self.told is None:
+            return self.answer
+        own = answers.of_reply(*self.told)
+        return own._replace(headers={**self.answer.headers, **own.headers})
+
+    def in_words_of(self, endpoint: Endpoint, delivery: Delivery, payload: Any) -> "Decision":
+        """The same, told as the source tells it."""
+        if endpoint.source.reply is None or self.outcome is Outcome.REPEATED:
+            return self
+        if delivery.of is not None:
+            return self  # nobody is told of a row alone
+        answer = self.answer
+        body = json.loads(answer.body)
+        happened = Happened(self.outcome, answer.status, body, payload, self.results)
+        return self._replace(told=endpoint.reply(happened, delivery.id))
 
     def settlement(self, prepared: Prepared, duration: int, is_seen: bool = False) -> Settlement:
         """The decision as it is kept. ``duration`` is in microseconds; ``is_seen``: a second check-in is
@@ -85,6 +108,8 @@ def decide(
     try:
         if prepared.refused is not None:
             raise prepared.refused
+        if prepared.fetch is not None:
+            return _fetching(prepared.fetch, delivery)
         context = _context(endpoint, delivery, key, zone)
         if inside is not None and endpoint.source.authority:
             context = context._replace(again=partial(inside.again, tx))
@@ -111,6 +136,17 @@ def decide(
         is_final = all(isinstance(result.operation, Ignore) for result in results)
         return Decision(Outcome.IGNORED, answer, results, waiting, is_final)
     return Decision(Outcome.APPLIED, answer, results, is_final=True)
+
+
+def _fetching(fetch: Fetch, delivery: Delivery) -> Decision:
+    """What is decided of a delivery that something must be fetched for."""
+    told = {
+        "success": True,
+        "message": "Received; it is recorded once what it names has been fetched",
+        "delivery": delivery.id,
+    }
+    waiting = subjects.awaited_fetch(fetch.url)
+    return Decision(Outcome.IGNORED, answers.answer(202, told), waiting=waiting)
 
 
 def keep_witness(

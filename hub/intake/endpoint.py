@@ -13,7 +13,10 @@ from jsonschema.protocols import Validator
 
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
+from hub.domain.delivery import Told
+from hub.domain.identifiers import Identifier
 from hub.domain.nearness import Nearness
+from hub.domain.operations import CheckIn, CheckOut, Operation, SaveEvent, Withdraw
 from hub.domain.records import Result
 from hub.domain.timestamps import format_utc
 from hub.errors import FAULTS, PluginError, Refused, SettingError
@@ -22,12 +25,17 @@ from hub.intake.answers import Answer
 from hub.intake.budget import Budget
 from hub.intake.request import Kept
 from hub.intake.secrets import Secrets
-from hub.plugin.checks import place_of
+from hub.log import log_fault
+from hub.plugin.checks import place_of, require_reply
 from hub.plugin.discovery import built_ins, usual_answer
 from hub.plugin.hooks import HookFailed
 from hub.plugin.loading import Plugins
+from hub.plugin.sender import Happened, Reply
 from hub.plugin.source import Source, StatusAndBody
 from hub.plugin.watch import Watch
+from hub.wire.forms import JSON_OBJECT
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.request import Request
 from hub.wire.signatures import (
     OPEN,
     SCHEMES,
@@ -44,8 +52,9 @@ _log = logging.getLogger(__name__)
 
 UNAUTHENTICATED = "unauthenticated"
 UNAVAILABLE = "unavailable"
-"""What is counted beside the outcomes of deliveries: requests without a right credential, and those that
-the store could not take.
+HANDSHAKE = "handshake"
+"""What is counted beside the outcomes of deliveries: requests without a right credential, those that the
+store could not take, and handshakes.
 """
 
 
@@ -61,7 +70,7 @@ class Counters:
         """Count one delivery. ``at`` is naive and in UTC."""
         with self._lock:
             self._counts[outcome] += 1
-            if outcome not in (UNAUTHENTICATED, UNAVAILABLE):
+            if outcome not in (UNAUTHENTICATED, UNAVAILABLE, HANDSHAKE):
                 self._last = at, outcome, status
 
     def shown(self) -> dict[str, Any]:
@@ -91,6 +100,11 @@ class Endpoint:
     kept_headers: Kept
     budget: Budget
     watch: Watch
+    is_plain: bool
+    """Whether headers and a JSON body are all that is looked at of a request."""
+    events: Mapping[str, str] = field(default_factory=dict)
+    fetch_secret: str = field(default="", repr=False)
+    fetches_privately: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -127,6 +141,64 @@ class Endpoint:
         except FAULTS as error:
             raise HookFailed(self.plugin, "answer") from error
 
+    def reply(self, happened: Happened, delivery: str) -> Told | None:
+        """What the sender is told in its source's own words; None for the hub's answer. A fault in it is
+        logged: they are words alone.
+        """
+        if self.source.reply is None:
+            return None
+        try:
+            with self.watch.calling(self.plugin, "reply", delivery):
+                reply = self.source.reply(happened)
+            if reply is None:
+                return None
+            require_reply(reply, self.source.reply)
+            return Told(reply.status, reply.content_type, reply.body)
+        except FAULTS as error:
+            failed = HookFailed(self.plugin, "reply")
+            log_fault(f"{failed} on delivery {delivery}", error)
+            return None
+
+    def handshake(self, request: Request, signed: bool, delivery: str) -> Reply | None:
+        """The answer to a handshake; None for what is none. Raises HookFailed."""
+        for one in self.source.handshakes:
+            if one.signed is not signed or request.method not in one.methods:
+                continue
+            try:
+                with self.watch.calling(self.plugin, "handshake", delivery):
+                    reply = one.answer(request, self.secrets)
+                if reply is not None:
+                    require_reply(reply, one.answer)
+                    return reply
+            except Refused:
+                continue  # what cannot be read is no handshake
+            except FAULTS as error:
+                raise HookFailed(self.plugin, "handshake") from error
+        return None
+
+    def meant(self, operations: tuple[Operation, ...], payload: Any) -> tuple[Operation, ...]:
+        """The operations with the events that the setting ``events`` says they mean. An event that one of
+        them would make is not made then.
+        """
+        if not self.events:
+            return operations
+        called = self.source.called
+        also = () if called is None else tuple(str(one).strip() for one in called(payload))
+        of_payload = next((self.events[one] for one in also if one in self.events), None)
+        if of_payload is not None:
+            operations = tuple(one for one in operations if not isinstance(one, SaveEvent))
+        return tuple(self._meant(one, of_payload) for one in operations)
+
+    def _meant(self, operation: Operation, of_payload: str | None) -> Operation:
+        if not isinstance(operation, CheckIn | CheckOut | Withdraw):
+            return operation
+        named = operation.event
+        text = named.text if isinstance(named, Identifier) else named
+        meant = of_payload
+        if isinstance(text, str):
+            meant = self.events.get(text.strip(), of_payload)
+        return operation if meant is None else replace(operation, event=meant)
+
     @property
     def is_open(self) -> bool:
         """Whether a request needs no signature."""
@@ -138,7 +210,7 @@ class Endpoint:
         if isinstance(self.authentication, Open):
             return "open"
         scheme = self.authentication.scheme
-        if isinstance(self.authentication, HubToken):
+        if not needs_secret(self.authentication):
             return f"signed ({scheme})"
         if isinstance(self.authentication, WhenSigned):
             return f"open ({scheme} checked where sent)"
@@ -209,7 +281,22 @@ def _endpoint(
         kept_headers=Kept(source, authentication),
         budget=Budget(settings.keep_refused),
         watch=watch,
+        is_plain=_is_plain(source, authentication),
+        events=own.events,
+        fetch_secret=own.fetch_secret,
+        fetches_privately=own.fetch_private,
     )
+
+
+def _is_plain(source: Source, authentication: Authentication) -> bool:
+    over_all = isinstance(authentication, RequestAuthentication) or source.credential_places
+    places = [place for place in source.places.values() if place.kind != "header"]
+    return not (over_all or places or source.handshakes or source.body is not JSON_OBJECT)
+
+
+def needs_secret(scheme: Authentication) -> bool:
+    """Whether a scheme checks with secrets that the configuration gives."""
+    return not isinstance(scheme, HubToken) and bool(getattr(scheme, "needs_secret", True))
 
 
 def _authentication(source: Source, own: SourceSettings) -> Authentication:

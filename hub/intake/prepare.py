@@ -5,24 +5,28 @@ It does not touch the store, so a delivery whose transaction had to be undone go
 
 from dataclasses import replace
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from hub.domain.delivery import Delivery
 from hub.domain.identifiers import ROW, Identifier
-from hub.domain.operations import CheckIn, CheckOut, Operation, Withdraw
-from hub.errors import FAULTS, Conflicting, Refused
+from hub.domain.operations import CheckIn, CheckOut, Ignore, Operation, Withdraw
+from hub.errors import FAULTS, Conflicting, PluginError, Refused
 from hub.intake.endpoint import Endpoint
 from hub.log import log_fault
-from hub.plugin.checks import operations_of
+from hub.plugin.checks import kind_of, operations_of, place_of
 from hub.plugin.hooks import HookFailed, Hooks
+from hub.plugin.sender import Fetch
 from hub.wire.body import require_json
-from hub.wire.strict_json import parse
+from hub.wire.request import Request
+from hub.wire.strict_json import parse, parse_any, require_plain
 from hub.wire.validation import validate
 
 
 class Prepared(NamedTuple):
     """A delivery before the store: its operations, or why there are none.
 
-    ``own_key`` is the key that its source's ``delivery_key`` derived.
+    ``own_key`` is the key that its source's ``delivery_key`` derived. ``rows`` are the payloads of a
+    batch; ``fetch`` is what must be fetched before there can be operations.
     """
 
     payload: Any = None
@@ -30,6 +34,8 @@ class Prepared(NamedTuple):
     own_key: str | None = None
     refused: Refused | None = None
     failed: bool = False
+    rows: tuple[Any, ...] | None = None
+    fetch: Fetch | None = None
 
     def as_failed(self) -> "Prepared":
         """The same delivery after a fault: nothing of it is applied."""
@@ -57,21 +63,39 @@ def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
     source = endpoint.source
     operations: tuple[Operation, ...] = ()
     try:
-        require_json(delivery.headers.get("content-type", ""))
-        payload = source.whole(parse(delivery.body), delivery.headers)
+        if endpoint.is_plain:
+            require_json(delivery.headers.get("content-type", ""))
+            payload = parse(delivery.body)
+            if source.places:
+                payload = source.whole(payload, request_of(delivery))
+        elif delivery.of is not None:
+            payload = parse_any(delivery.body)
+        else:
+            payload = source.payload_of(request_of(delivery))
+        if source.rows is not None and delivery.of is None:
+            return _batch(endpoint, delivery, payload)
         with endpoint.watch.calling(endpoint.plugin, "kind", delivery.id) as call:
             kind = source.kind(payload) if source.kind is not None else ""
             validate(endpoint.validators[kind], payload)
+            if source.fetch is not None:
+                call.what = "fetch"
+                fetch = _required(endpoint, delivery, payload)
+                if fetch is not None:
+                    return Prepared(
+                        payload, own_key=_own_key(endpoint, delivery, payload), fetch=fetch
+                    )
             call.what = "normalize"
-            operations = operations_of(source.normalize(payload), source.normalize)
+            if source.fetch is None:
+                made = source.normalize(payload)
+            else:
+                made = source.normalize(payload, _fetched(delivery))
+            operations = operations_of(made, source.normalize)
+        operations = endpoint.meant(operations, payload)
         sentence = hooks.veto(delivery, payload)
         if sentence is not None:
             raise Conflicting(sentence)
         operations = hooks.amend(delivery, operations)
-        own_key = None
-        if source.delivery_key is not None:
-            with endpoint.watch.calling(endpoint.plugin, "delivery_key", delivery.id):
-                own_key = source.delivery_key(payload)
+        own_key = _own_key(endpoint, delivery, payload)
     except Refused as refused:
         return Prepared(operations=operations, refused=refused)
     except HookFailed as failed:
@@ -81,4 +105,56 @@ def prepare(hooks: Hooks, endpoint: Endpoint, delivery: Delivery) -> Prepared:
         what = f"plugin {endpoint.plugin}: source {source.name} failed on delivery {delivery.id}"
         log_fault(what, error)
         return Prepared(operations=operations, failed=True)
-    return Prepared(payload, operations, own_key or None)
+    return Prepared(payload, operations, own_key)
+
+
+def request_of(delivery: Delivery) -> Request:
+    """A delivery as the request that its source reads."""
+    return Request(
+        delivery.method,
+        delivery.path,
+        delivery.query,
+        delivery.headers,
+        delivery.body,
+        delivery.parts,
+    )
+
+
+def _own_key(endpoint: Endpoint, delivery: Delivery, payload: Any) -> str | None:
+    if endpoint.source.delivery_key is None:
+        return None
+    with endpoint.watch.calling(endpoint.plugin, "delivery_key", delivery.id):
+        return endpoint.source.delivery_key(payload) or None
+
+
+def _batch(endpoint: Endpoint, delivery: Delivery, payload: Any) -> Prepared:
+    """A delivery of many rows: it does nothing itself."""
+    with endpoint.watch.calling(endpoint.plugin, "rows", delivery.id):
+        rows = tuple(endpoint.source.rows_of(payload))
+        require_plain(list(rows))
+    note = Ignore(reason="A batch; each of its rows is a delivery of its own")
+    return Prepared(payload, (note,), rows=rows)
+
+
+def _required(endpoint: Endpoint, delivery: Delivery, payload: Any) -> Fetch | None:
+    """What must still be fetched for a delivery. Raises PluginError."""
+    source = endpoint.source
+    assert source.fetch is not None
+    wanted = source.fetch(payload)
+    if wanted is None or delivery.fetched is not None:
+        return None
+    if not isinstance(wanted, Fetch):
+        raise PluginError(
+            f"{place_of(source.fetch)} gave {kind_of(wanted)}; give hub.Fetch(…), or None"
+        )
+    if urlsplit(wanted.url).hostname not in source.fetch_hosts:
+        # It may be the sender's: what a payload names is not to be trusted.
+        raise Refused(
+            "What the payload names cannot be fetched",
+            f"It must be at {' or '.join(source.fetch_hosts)}",
+        )
+    return wanted
+
+
+def _fetched(delivery: Delivery) -> Any:
+    return None if delivery.fetched is None else parse_any(delivery.fetched)

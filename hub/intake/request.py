@@ -1,10 +1,13 @@
-"""A webhook request as WSGI has it (PEP 3333): its headers, and those of them that may be kept."""
+"""A webhook request as WSGI has it (PEP 3333), and what of it may be kept."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from hub.plugin.source import Source
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.request import REMOVED, Place, Request, without_others
 from hub.wire.signatures import Authentication, told_headers
 
 DELIVERY_ID = "hub.delivery_id"
@@ -13,7 +16,6 @@ DELIVERY_ID = "hub.delivery_id"
 HEADERS = "hub.headers"
 """The name under which an environ may have its headers, with names in lower case."""
 
-REMOVED = "[removed]"
 _READ = (
     "content-type",
     "content-length",
@@ -50,9 +52,22 @@ class Kept:
 
     def __init__(self, source: Source, scheme: Authentication) -> None:
         self._credentials = frozenset(scheme.headers)
-        declared = (*source.headers.values(), *source.keep_headers)
+        gained = (place.name for place in source.places.values() if place.kind == "header")
+        declared = (*gained, *source.body.headers, *source.keep_headers)
         names = (*_READ, *told_headers(scheme), *(name.lower() for name in declared))
         self._kept = frozenset(names) - self._credentials
+        self._places = tuple(dict.fromkeys((*source.credential_places, *_places(scheme))))
+        self._query = source.kept_query
+
+    def whole(self, request: Request) -> Request:
+        """A request as it may be kept, and as the source may see it: without its credentials."""
+        for place in self._places:
+            request = place.removed_from(request)
+        return request
+
+    def query(self, request: Request) -> str:
+        """The part of its query that may be kept."""
+        return without_others(request.query, self._query)
 
     def of(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers, with names in lower case, as they may be kept."""
@@ -61,6 +76,38 @@ class Kept:
             for name, value in headers.items()
             if name in self._kept or name in self._credentials
         }
+
+
+def _places(scheme: Authentication) -> tuple[Place, ...]:
+    places = scheme.places if isinstance(scheme, RequestAuthentication) else ()
+    return tuple(place for place in places if place.kind != "header")
+
+
+def request_of(
+    environ: Mapping[str, Any],
+    headers: Mapping[str, str],
+    body: bytes,
+    parts: Mapping[str, str],
+    public_url: str,
+) -> Request:
+    """The request whole, as its sender wrote it. Behind a proxy its URL begins as ``public_url`` does."""
+    host = headers.get("host") or environ.get("SERVER_NAME", "")
+    base = public_url.rstrip("/") or f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=quote(path.encode("latin-1", "replace"), safe="/:@!$&'()*+,;=~-._"),
+        query=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        body=body,
+        parts={name: _text(part) for name, part in parts.items()},
+        base=base,
+    )
+
+
+def _text(part: str) -> str:
+    """A part of a path, which WSGI hands over as latin-1, as text."""
+    return part.encode("latin-1", "replace").decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def header_name(variable: str) -> str:

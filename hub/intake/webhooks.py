@@ -24,22 +24,26 @@ from hub.errors import (
 )
 from hub.intake import answers
 from hub.intake.answers import Answer
+from hub.intake.batches import Batches
 from hub.intake.browsers import Browsers
 from hub.intake.budget import Kind
 from hub.intake.commit import commit
 from hub.intake.decide import Decision, Inside, decide, keep_witness
-from hub.intake.endpoint import UNAUTHENTICATED, UNAVAILABLE, Endpoint
+from hub.intake.endpoint import HANDSHAKE, UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
-from hub.intake.request import DELIVERY_ID, headers_of
+from hub.intake.request import DELIVERY_ID, headers_of, request_of
 from hub.intake.tokens import Tokens
 from hub.log import log_fault
 from hub.plugin.checks import place_of
 from hub.plugin.hooks import HookFailed, Hooks
-from hub.store import deliveries, outbox
+from hub.plugin.sender import Reply
+from hub.store import deliveries, fetching, outbox
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 from hub.wire.body import read_body
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.request import Request
 from hub.wire.signatures import HubToken, Open, is_trusted
 
 _log = logging.getLogger(__name__)
@@ -74,10 +78,13 @@ class Webhooks:
         self._body_limit = settings.body_limit
         self._zone = settings.time_zone
         self._retention = timedelta(days=settings.key_retention)
+        self._public_url = settings.public_url
+        self._batches = Batches(store, hooks, self)
         self._browsers = Browsers(settings.public_url, settings.allowed_origins)
 
-    def handle(self, endpoint: Endpoint, environ: Mapping[str, Any]) -> Answer:
-        """The answer to a request, given as a WSGI environ (PEP 3333), with its delivery id.
+    def handle(self, endpoint: Endpoint, environ: Mapping[str, Any], **parts: str) -> Answer:
+        """The answer to a request, given as a WSGI environ (PEP 3333), with its delivery id. ``parts``
+        are those of its path that the source has named.
 
         Inside of a batch, StoreConflict, StoreUnavailable and faults of the store are let through,
         for the batch to be undone.
@@ -86,14 +93,26 @@ class Webhooks:
         delivery_id = environ.get(DELIVERY_ID) or new_delivery_id()
         received_at = utc_now()
         headers = headers_of(environ)
+        request: Request | None = None
         try:
-            self._browsers.require_own(environ["REQUEST_METHOD"], headers)
+            self._browsers.require_own(
+                environ["REQUEST_METHOD"], headers, takes_json=endpoint.source.takes_json_alone
+            )
             body = read_body(environ, self._body_limit)
+            if not endpoint.is_plain:
+                request = request_of(environ, headers, body, parts, self._public_url)
+                if (reply := endpoint.handshake(request, False, delivery_id)) is not None:
+                    return self._shaken(endpoint, delivery_id, received_at, reply)
             sent_by = None
             if not isinstance(endpoint.authentication, Open):
                 sent_by = self._authenticate(
-                    endpoint, environ, headers, body, received_at, delivery_id
+                    endpoint, environ, headers, body, request, received_at, delivery_id
                 )
+            if request is not None:
+                if (reply := endpoint.handshake(request, True, delivery_id)) is not None:
+                    return self._shaken(endpoint, delivery_id, received_at, reply)
+                if request.method not in endpoint.source.methods:
+                    return _not_allowed(endpoint, request.method).of_delivery(delivery_id)
         except Refused as refused:
             self._turned_away(endpoint, delivery_id, received_at, refused)
             return answers.refusal(refused).of_delivery(delivery_id)
@@ -106,15 +125,14 @@ class Webhooks:
             log_fault(f"{failed} on delivery {delivery_id}, not kept", failed.__cause__ or failed)
             self._store.when_done(lambda: endpoint.counters.count(Outcome.FAILED, received_at, 500))
             return answers.failure(delivery_id).of_delivery(delivery_id)
-        kept_headers = endpoint.kept_headers.of(headers)
-        delivery = Delivery(
-            delivery_id,
-            endpoint.source.name,
-            received_at,
-            MappingProxyType(kept_headers),
-            body,
-            sent_by,
-        )
+        kept_headers = MappingProxyType(endpoint.kept_headers.of(headers))
+        name = endpoint.source.name
+        if request is None:
+            delivery = Delivery(delivery_id, name, received_at, kept_headers, body, sent_by)
+        else:
+            delivery = delivery_of(
+                endpoint, request, delivery_id, received_at, kept_headers, sent_by
+            )
         try:
             key = senders_key(headers, endpoint.authentication)
         except Refused as refused:
@@ -122,7 +140,15 @@ class Webhooks:
         else:
             prepared = prepare(self._hooks, endpoint, delivery)
             key = key or derived_key(prepared.own_key)
+            if prepared.rows is not None:
+                return self._take_rows(endpoint, delivery, key, prepared.rows, started)
         return self._commit(endpoint, delivery, key, prepared, started).of_delivery(delivery_id)
+
+    def look_at(self, endpoint: Endpoint, environ: Mapping[str, Any], **parts: str) -> Answer:
+        """The answer to a GET, which may record; HEAD looks alone, and records nothing."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return answers.of_reply(200, "text/plain; charset=utf-8", "")
+        return self.handle(endpoint, environ, **parts)
 
     def _authenticate(
         self,
@@ -130,6 +156,7 @@ class Webhooks:
         environ: Mapping[str, Any],
         headers: Mapping[str, str],
         body: bytes,
+        request: Request | None,
         now: datetime,
         delivery: str,
     ) -> str | None:
@@ -141,8 +168,40 @@ class Webhooks:
         if isinstance(scheme, HubToken):
             scope, source = Scope(scheme.scope), endpoint.source.name
             return self._tokens.require_of(environ, scope, source).name
-        _verify(endpoint, headers, body, now, delivery)
+        _verify(endpoint, headers, body, request, now, delivery)
         return None
+
+    def _shaken(
+        self, endpoint: Endpoint, delivery: str, received_at: datetime, reply: Reply
+    ) -> Answer:
+        """The answer to a handshake, which is counted, and not kept."""
+
+        def tell() -> None:
+            endpoint.counters.count(HANDSHAKE, received_at, reply.status)
+            name, status = endpoint.source.name, reply.status
+            _log.info("delivery %s to %s is a handshake: %d", delivery, name, status)
+
+        self._store.when_done(tell)
+        return answers.of_reply(reply.status, reply.content_type, reply.body).of_delivery(delivery)
+
+    def _take_rows(
+        self,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        key: Key | None,
+        rows: Sequence[Any],
+        started: int,
+    ) -> Answer:
+        """The answer to a batch, whose rows are recorded one by one."""
+        try:
+            answer = self._batches.take(endpoint, delivery, key, rows, started)
+        except (StoreConflict, StoreUnavailable) as error:
+            if self._store.in_batch:
+                raise
+            endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
+            _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
+            answer = answers.unavailable(may_be_recorded=True)
+        return answer.of_delivery(delivery.id)
 
     def _turned_away(
         self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
@@ -168,7 +227,7 @@ class Webhooks:
     ) -> Answer:
         """Apply and keep the delivery; the answer to it."""
         try:
-            return self.record(endpoint, delivery, key, prepared, started).answer
+            return self.record(endpoint, delivery, key, prepared, started).sent
         except (StoreConflict, StoreUnavailable) as error:
             if self._store.in_batch:
                 raise
@@ -190,12 +249,37 @@ class Webhooks:
 
         def attempt(tx: Transaction, prepared: Prepared) -> Decision:
             decision = self._decide(tx, endpoint, delivery, key, prepared)
+            decision = decision.in_words_of(endpoint, delivery, prepared.payload)
             self._keep(tx, endpoint, delivery, key, prepared, decision, started)
             if self._targets:
                 outbox.add(tx, self._targets, decision.results, delivery.received_at)
             return decision
 
         return commit(self._store, endpoint, delivery, prepared, attempt)
+
+    def repeated(
+        self, endpoint: Endpoint, delivery: Delivery, key: Key, started: int
+    ) -> Decision | None:
+        """What becomes of a delivery whose key was used before, which is then kept; None for a new key.
+        Raises as ``commit`` does.
+        """
+
+        def attempt(tx: Transaction, prepared: Prepared) -> Decision | None:
+            decision: Decision | None
+            try:
+                decision = self._repeated(tx, delivery, key)
+            except KeyReused as reused:
+                answer = answers.refusal(reused)
+                decision = Decision(Outcome.REFUSED, answer, key_holder=reused.holder)
+            if decision is not None:
+                self._keep(tx, endpoint, delivery, key, prepared, decision, started)
+            return decision
+
+        return commit(self._store, endpoint, delivery, Prepared(), attempt)
+
+    def tell(self, delivery: CommittedDelivery) -> None:
+        """Tell those who wait for what is on the disk."""
+        self._tell(delivery)
 
     def _decide(
         self,
@@ -210,11 +294,11 @@ class Webhooks:
         except KeyReused as reused:
             return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
         if repeated is not None:
-            return Decision(Outcome.REPEATED, repeated)
+            return repeated
         return decide(tx, endpoint, delivery, prepared, key, self._zone, self._inside)
 
-    def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Answer | None:
-        """The first answer, if a delivery of this key was answered before.
+    def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Decision | None:
+        """The first answer again, if a delivery of this key was answered before.
 
         Raises KeyReused where the sender's key comes with another body.
         """
@@ -227,7 +311,8 @@ class Webhooks:
             raise KeyReused(first.delivery)
         # A source that derives the key tells senders, by 200, that nothing new was recorded.
         status = 200 if key.derived and first.status == 201 else first.status
-        return Answer(status, first.answer, {"X-Delivery-Replayed": "true"})
+        answer = Answer(status, first.answer, {"X-Delivery-Replayed": "true"})
+        return Decision(Outcome.REPEATED, answer, told=first.told)
 
     def _keep(
         self,
@@ -257,6 +342,12 @@ class Webhooks:
             remembered.stored if remembered else None,
             digest(delivery.body) if remembered else None,
         )
+        if decision.told is not None:
+            deliveries.set_told(tx, delivery.id, decision.told)
+        if prepared.fetch is not None and decision.outcome is Outcome.IGNORED:
+            fetching.add(
+                tx, delivery, prepared.fetch.url, prepared.fetch.headers, delivery.received_at
+            )
         if decision.key_holder is not None:
             deliveries.set_key_holder(tx, delivery.id, decision.key_holder)
         tx.when_committed(lambda: self._committed(endpoint, delivery, decision))
@@ -272,18 +363,61 @@ class Webhooks:
         self._tell(CommittedDelivery(delivery, decision.outcome, status, decision.results))
 
 
+def delivery_of(
+    endpoint: Endpoint,
+    request: Request,
+    identifier: str,
+    received_at: datetime,
+    headers: Mapping[str, str],
+    sent_by: str | None,
+) -> Delivery:
+    """A request as it is kept, and as its source sees it: without its credentials."""
+    shown = endpoint.kept_headers.whole(request)
+    own = {endpoint.path, endpoint.path.rstrip("/")}
+    return Delivery(
+        identifier,
+        endpoint.source.name,
+        received_at,
+        headers,
+        shown.body,
+        sent_by,
+        method=shown.method,
+        path="" if shown.path in own else shown.path,
+        query=endpoint.kept_headers.query(shown),
+        parts=MappingProxyType(dict(shown.parts)),
+    )
+
+
+def _not_allowed(endpoint: Endpoint, method: str) -> Answer:
+    """The answer to a method that only a handshake of the source comes with."""
+    allowed = ", ".join((*endpoint.source.methods, "OPTIONS"))
+    told = {"error": "Method not allowed", "details": f"{method} is for its handshakes alone"}
+    return answers.answer(405, told, Allow=allowed)
+
+
 def _verify(
-    endpoint: Endpoint, headers: Mapping[str, str], body: bytes, now: datetime, delivery: str
+    endpoint: Endpoint,
+    headers: Mapping[str, str],
+    body: bytes,
+    request: Request | None,
+    now: datetime,
+    delivery: str,
 ) -> None:
     """Raises Refused unless the request proves where it comes from, HookFailed for a plugin's fault."""
     scheme = endpoint.authentication
+    over_all = request is not None and isinstance(scheme, RequestAuthentication)
     try:
         # A plugin's scheme may return False where it should raise; that must not let anyone in.
-        verify: Callable[..., object] = scheme.verify
+        verify: Callable[..., object]
         with endpoint.watch.calling(endpoint.plugin, "authenticate", delivery):
-            returned = verify(headers, body, endpoint.secrets, now)
+            if over_all:
+                verify = scheme.verify_request  # type: ignore[attr-defined]
+                returned = verify(request, endpoint.secrets, now)
+            else:
+                verify = scheme.verify
+                returned = verify(headers, body, endpoint.secrets, now)
         if returned is not None:
-            where = place_of(type(scheme).verify)
+            where = place_of(verify)
             raise PluginError(
                 f"{where} returned a value; raise hub.Unauthenticated, or return nothing"
             )

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from hub.domain.delivery import Delivery, Outcome, Settlement, new_delivery_id
 from hub.domain.records import Change
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, NotFound, Refused, StoreUnavailable
+from hub.errors import NotFound, Refused
 from hub.intake import answers
+from hub.intake.batches import Ready, RowWriter
 from hub.intake.decide import Decision, decide
 from hub.intake.endpoint import Endpoint
-from hub.intake.keys import Key, derived_key
+from hub.intake.keys import derived_key
 from hub.intake.prepare import Prepared, prepare
 from hub.intake.webhooks import Webhooks
 from hub.plugin.hooks import Hooks
@@ -37,9 +38,6 @@ SOURCE = "import"
 """What a source that takes rows of files is called."""
 
 _UNPACKED = 16
-_LONGEST = 0.004
-"""Seconds that a transaction of rows takes: check-ins wait for it."""
-
 _AT_ONCE = 200
 _LONGEST_TEXT = 120
 
@@ -100,10 +98,6 @@ class _Entry(NamedTuple):
         return ", ".join(cell for cell in self.cells if cell)[:_LONGEST_TEXT]
 
 
-_Ready = tuple[Delivery, Key | None, Prepared]
-"""A row that is ready to be written."""
-
-
 class _Read(NamedTuple):
     """A file that was read."""
 
@@ -128,7 +122,7 @@ class Imports:
         self._store = store
         self._hooks = hooks
         self._endpoint = next((one for one in endpoints if one.source.name == SOURCE), None)
-        self._webhooks = webhooks
+        self._writer = RowWriter(store, webhooks)
         self._zone = zone
         self._limit = limit
 
@@ -236,50 +230,20 @@ class Imports:
         every = iter(entries)
         while some := list(islice(every, _AT_ONCE)):
             ready = [self._prepared(endpoint, entry, of, by) for entry in some]
-            at = 0
-            while at < len(some):
-                started = time.perf_counter()
-                made = self._batch(endpoint, ready[at:])
-                for entry, (delivery, *_), decision in zip(
-                    some[at:], ready[at:], made, strict=False
-                ):
-                    yield _row(entry, decision, delivery.id)
-                at += len(made)
-                # As long as that took, the others have the store to themselves.
-                time.sleep(time.perf_counter() - started)
+            written = self._writer.write(endpoint, ready)
+            for entry, (row, decision) in zip(some, written, strict=True):
+                yield _row(entry, decision, row.delivery.id)
 
-    def _prepared(
-        self, endpoint: Endpoint, entry: _Entry, of: str | None, by: str | None
-    ) -> _Ready:
+    def _prepared(self, endpoint: Endpoint, entry: _Entry, of: str | None, by: str | None) -> Ready:
         body = json.dumps(entry.payload, ensure_ascii=False).encode()
         headers = {"content-type": "application/json"}
         delivery = Delivery(
             new_delivery_id(), SOURCE, utc_now(), headers, body, by, of, entry.number
         )
         if entry.refused is not None:
-            return delivery, None, Prepared(refused=entry.refused)
+            return Ready(delivery, None, Prepared(refused=entry.refused))
         prepared = prepare(self._hooks, endpoint, delivery)
-        return delivery, derived_key(prepared.own_key), prepared
-
-    def _batch(self, endpoint: Endpoint, ready: Sequence[_Ready]) -> list[Decision]:
-        """Write the first rows, as many as a short transaction takes."""
-        made: list[Decision] = []
-        started = time.perf_counter()
-        try:
-            with self._store.batch():
-                for delivery, key, prepared in ready:
-                    now = time.perf_counter_ns()
-                    made.append(self._webhooks.record(endpoint, delivery, key, prepared, now))
-                    if time.perf_counter() - started > _LONGEST:
-                        break
-            return made
-        except (Refused, StoreUnavailable):
-            raise
-        except FAULTS:
-            pass  # another writer came first, or something is wrong with a row
-        # Alone it is tried again, and a fault is kept as its failure.
-        delivery, key, prepared = ready[0]
-        return [self._webhooks.record(endpoint, delivery, key, prepared, time.perf_counter_ns())]
+        return Ready(delivery, derived_key(prepared.own_key), prepared)
 
     def _try(
         self,
@@ -313,7 +277,7 @@ class Imports:
         other: Store,
         endpoint: Endpoint,
         entries: Sequence[_Entry],
-        ready: Sequence[_Ready],
+        ready: Sequence[Ready],
         known: Collection[str],
     ) -> list[Row]:
         made = []

@@ -26,6 +26,7 @@ from hub.errors import (
     NotReplayable,
     Refused,
 )
+from hub.intake import answers
 from hub.intake.commit import commit
 from hub.intake.decide import Decision, decide, keep_witness
 from hub.intake.endpoint import Endpoint
@@ -36,7 +37,7 @@ from hub.record import deliveries as kept_deliveries
 from hub.record import events, students
 from hub.record.deliveries import ALL, Wanted
 from hub.record.search import REPLAYABLE
-from hub.store import deliveries, outbox
+from hub.store import deliveries, fetching, outbox
 from hub.store.store import Entities, Store
 from hub.store.transaction import Transaction
 
@@ -119,6 +120,17 @@ class Replays:
             return self._attempt(tx, endpoint, identifier, prepared, started, trial)
 
         return commit(self._store, endpoint, kept.delivery, prepared, attempt, trial=trial)
+
+    def refuse(self, identifier: str, refused: Refused) -> None:
+        """Keep that a delivery can do no better for now: an attempt of it that was refused."""
+        with self._store.writing() as tx:
+            with self._store.reading() as db:
+                kept = find(db, identifier)
+            answer = answers.refusal(refused)
+            settlement = Settlement(Outcome.REFUSED, answer.status, answer.body, 0)
+            number = deliveries.add_attempt(tx, kept, utc_now(), settlement)
+            decision = Decision(Outcome.REFUSED, answer)
+            tx.when_committed(lambda: self._committed(kept, number, decision))
 
     def inside(self, tx: Transaction, identifier: str) -> tuple[Result, ...]:
         """Attempt a delivery again inside of another one's transaction; what it did.
@@ -232,6 +244,9 @@ class Replays:
         if self._targets:
             outbox.add(tx, self._targets, decision.results, utc_now())
         number = deliveries.add_attempt(tx, kept, utc_now(), settlement)
+        if prepared.fetch is not None:
+            wanted = prepared.fetch
+            fetching.add(tx, kept.delivery, wanted.url, wanted.headers, utc_now())
         if key is not None and decision.is_final:
             body_digest = digest(kept.delivery.body)
             deliveries.claim_key(tx, kept.delivery.id, key.stored, body_digest, number)
@@ -275,6 +290,8 @@ def _require_unanswered(tx: Transaction, kept: KeptDelivery, key: Key) -> None:
 def _has_appeared(db: Entities, awaited: str) -> bool:
     """Whether the student or the event that a delivery waits for is known now."""
     what, _, name = awaited.partition(" ")
+    if awaited.startswith(subjects.FETCH):
+        return False  # it is for those who fetch
     if (near := subjects.is_near(awaited)) is not None:
         return events.is_near(db, *near)
     kind, _, value = name.partition(":")

@@ -10,7 +10,10 @@ from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, PluginError, Refused
 from hub.plugin import hookspecs
 from hub.plugin.discovery import GROUP
+from hub.plugin.sender import Reply
 from hub.plugin.source import Source
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.request import Request
 from hub.wire.signatures import Open
 
 HOOKS = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, f"{GROUP}_spec"))
@@ -42,6 +45,18 @@ def require_sentence(returned: Any, function: Callable[..., Any]) -> str | None:
         f"{place_of(function)} returned {kind_of(returned)}; "
         "return a sentence to refuse the delivery, or None to let it pass"
     )
+
+
+def require_reply(returned: Any, function: Callable[..., Any]) -> None:
+    """Raise PluginError unless ``function`` returned an answer that can be sent."""
+    if not isinstance(returned, Reply):
+        raise PluginError(f"{place_of(function)} returned {kind_of(returned)}; return hub.Reply(…)")
+    text = isinstance(returned.body, str) and isinstance(returned.content_type, str)
+    if not text or not returned.content_type.isascii() or not returned.content_type.isprintable():
+        raise PluginError(f"{place_of(function)}: body and content_type of a hub.Reply are text")
+    if type(returned.status) is not int or not 200 <= returned.status < 600:
+        raise PluginError(f"{place_of(function)}: a status of a hub.Reply is one from 200 to 599")
+    returned.body.encode()
 
 
 def require_section(returned: Any, function: Callable[..., Any]) -> None:
@@ -99,9 +114,15 @@ def probe(source: Source) -> None:
     scheme = source.authenticate
     if isinstance(scheme, Open):
         return
-    where = f"source {source.name}: {place_of(type(scheme).verify)}"
+    over_all = isinstance(scheme, RequestAuthentication)
+    function = getattr(type(scheme), "verify_request" if over_all else "verify")
+    where = f"source {source.name}: {place_of(function)}"
     try:
-        returned: object = scheme.verify({}, b"", ("",), utc_now())  # type: ignore[func-returns-value]
+        returned: object
+        if isinstance(scheme, RequestAuthentication):
+            returned = scheme.verify_request(Request(), ("",), utc_now())  # type: ignore[func-returns-value]
+        else:
+            returned = scheme.verify({}, b"", ("",), utc_now())  # type: ignore[func-returns-value]
     except Refused:
         return
     except FAULTS as error:

@@ -74,6 +74,17 @@ def switched_off(settings: Settings) -> tuple[str, ...]:
     )
 
 
+def available() -> list[tuple[str, str]]:
+    """The built-ins that are off until they are enabled: name, and what each is for."""
+    from hub_plugins import OPTIONAL, module_of
+
+    found = []
+    for name in OPTIONAL:
+        about = importlib.import_module(module_of(name)).__doc__ or ""
+        found.append((name, about.strip().partition("\n")[0]))
+    return found
+
+
 def usual_answer() -> Callable[[Sequence[Result]], StatusAndBody]:
     """What answers for a source that has no ``answer`` of its own: what the built-in sources say."""
     from hub_plugins import success
@@ -94,13 +105,12 @@ def in_module(module: ModuleType) -> Found:
 
 
 def _built_ins(settings: Settings) -> Iterator[Found]:
-    from hub_plugins import BUILT_INS, OPTIONAL
+    from hub_plugins import BUILT_INS, OPTIONAL, module_of
 
     wanted = {*settings.enable, *settings.load_plugins}
     for name in (*BUILT_INS, *(one for one in OPTIONAL if one in wanted)):
-        yield Found(
-            name, "built-in", __version__, partial(importlib.import_module, f"hub_plugins.{name}")
-        )
+        load = partial(importlib.import_module, module_of(name))
+        yield Found(name, "built-in", __version__, load)
 
 
 def _entry_points() -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,9 +141,9 @@ class Plugins:
         ]
         for source in self._declared("register_sources", found, Source, repr):
             for other, where in taken:
-                if source.path == other.path:
+                if both := _paths(source) & _paths(other):
                     raise PluginError(
-                        f"its path {source.path} is taken by the source {other.name} of {where}; "
+                        f"its path {min(both)} is taken by the source {other.name} of {where}; "
                         "choose another"
                     )
                 if source.name == other.name:
@@ -185,6 +186,11 @@ class Plugins:
             }
         except ValueError as error:
             raise PluginError(f"source {source.name}: {error}") from None
+
+
+def _paths(source: Source) -> set[str]:
+    """The paths of a source; parts of any text are the same whatever they are called."""
+    return {re.sub(r"\{[a-z]+\}", "{}", path) for path in (source.path, *source.paths)}
 
 
 def _place_in(found: Found, error: BaseException) -> str:

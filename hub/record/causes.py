@@ -81,6 +81,8 @@ def every(db: Entities, since: datetime, but: Sequence[str]) -> list[Cause]:
         if d.waiting is not None and d.id >= begin and d.of_delivery is None and d.source not in own
     )
     for awaited, source, number, first, last in waits:
+        if awaited.startswith(subjects.FETCH):
+            continue  # the hub fetches it again by itself
         _add(found, awaited, None, source, number, first, last)
     others = select(
         (d.answer, d.source, count(), lowest(d.id), highest(d.id))

@@ -12,7 +12,19 @@ from pony.orm import max as highest
 from pony.orm import select
 
 from hub.domain import subjects
-from hub.domain.delivery import Attempt, Delivery, Emptied, KeptDelivery, Outcome, delivery_id_at
+from hub.domain.delivery import (
+    METHOD,
+    PART,
+    PATH,
+    QUERY,
+    Attempt,
+    Delivery,
+    Emptied,
+    KeptDelivery,
+    Outcome,
+    Told,
+    delivery_id_at,
+)
 from hub.record.chunks import chunks, first
 from hub.store.store import Entities
 
@@ -237,6 +249,9 @@ def _without_bodies(db: Entities) -> Any:
             highest(a.number for a in db.Attempt if a.delivery == d),
             d.of_delivery,
             d.of_row,
+            d.told_status,
+            d.told_type,
+            d.told,
         )
         for d in db.Delivery
     )
@@ -258,11 +273,15 @@ def _with_bodies(db: Entities) -> Any:
             highest(a.number for a in db.Attempt if a.delivery == d),
             d.of_delivery,
             d.of_row,
+            d.told_status,
+            d.told_type,
+            d.told,
             d.headers,
             d.body,
             d.sent_by,
             d.meant_student,
             d.meant_event,
+            d.fetched,
         )
         for d in db.Delivery
     )
@@ -347,21 +366,36 @@ def _among(query: Any, identifiers: Sequence[str]) -> Any:
 def _delivery(row: Sequence[Any]) -> KeptDelivery:
     identifier, source, received_at, outcome, status, answer, duration = row[:7]
     waiting, emptied, key_holder, attempts, of_delivery, of_row = row[7:13]
-    headers, body, sent_by = {}, b"", None
-    meant_student = meant_event = None
-    if len(row) > 13:
-        headers, body, sent_by = json.loads(row[13]), bytes(row[14]), row[15]
-        meant_student, meant_event = row[16:18]
+    told = None if row[13] is None else Told(*row[13:16])
+    kept: dict[str, str] = {}
+    body, sent_by = b"", None
+    meant_student = meant_event = fetched = None
+    if len(row) > 16:
+        kept, body, sent_by = json.loads(row[16]), bytes(row[17]), row[18]
+        meant_student, meant_event, fetched = row[19:22]
     return KeptDelivery(
         Delivery(
             identifier,
             source,
             received_at,
-            MappingProxyType(headers),
+            MappingProxyType(
+                {name: value for name, value in kept.items() if not name.startswith(":")}
+            ),
             body,
             sent_by,
             of_delivery,
             of_row,
+            kept.get(METHOD, "POST"),
+            kept.get(PATH, ""),
+            kept.get(QUERY, ""),
+            MappingProxyType(
+                {
+                    name.removeprefix(PART): part
+                    for name, part in kept.items()
+                    if name.startswith(PART)
+                }
+            ),
+            None if fetched is None else bytes(fetched),
         ),
         Outcome(outcome),
         status,
@@ -373,4 +407,5 @@ def _delivery(row: Sequence[Any]) -> KeptDelivery:
         key_holder,
         meant_student,
         meant_event,
+        told,
     )

@@ -34,6 +34,17 @@ def next_due(db: Entities, target: str) -> datetime | None:
     return due
 
 
+def next_fetch(db: Entities, source: str) -> datetime | None:
+    """When something is due to be fetched for a source; None if nothing is."""
+    due: datetime | None = lowest(f.due_at for f in db.Fetching if f.source == source)
+    return due
+
+
+def fetches(db: Entities) -> Mapping[str, int]:
+    """How many deliveries wait for something to be fetched, by source."""
+    return dict(select((f.source, count(f)) for f in db.Fetching))
+
+
 def check_in(db: Entities, identifier: int, zone: tzinfo) -> CommittedCheckIn | None:
     """The check-in that a row tells to send, as it is now; None if it is not to be sent any more."""
     attendance = select(o.attendance for o in db.Outbox if o.id == identifier).first()

@@ -8,12 +8,17 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from hub.domain.delivery import (
+    METHOD,
+    PART,
+    PATH,
+    QUERY,
     Attempt,
     Delivery,
     Emptied,
     KeptDelivery,
     Outcome,
     Settlement,
+    Told,
 )
 from hub.domain.subjects import EVENT, STUDENT
 from hub.store import mentions
@@ -24,7 +29,8 @@ KEEP = Statement("""
         idempotency_key, body_digest, students, events, waiting, sent_by)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""")
 BY_KEY = Statement("""
-    SELECT id, received_at, status, answer, body_digest, key_attempt FROM delivery
+    SELECT id, received_at, status, answer, body_digest, key_attempt, told_status, told_type, told
+    FROM delivery
     WHERE source = ? AND idempotency_key = ?""")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 HOLDER = """
@@ -34,6 +40,10 @@ CLAIM_KEY = """
     WHERE id = ? AND idempotency_key IS NULL"""
 SET_OF = "UPDATE delivery SET of_delivery = ?, of_row = ? WHERE id = ?"
 SET_ANSWER = "UPDATE delivery SET answer = ?, duration = ? WHERE id = ?"
+SET_TOLD = "UPDATE delivery SET told_status = ?, told_type = ?, told = ? WHERE id = ?"
+SET_FETCHED = "UPDATE delivery SET fetched = ? WHERE id = ? AND emptied IS NULL"
+FINISH = """
+    UPDATE delivery SET answer = ?, duration = ?, idempotency_key = ?, body_digest = ? WHERE id = ?"""
 SET_KEY_HOLDER = "UPDATE delivery SET key_holder = ? WHERE id = ?"
 ATTEMPT = "SELECT status, answer FROM attempt WHERE delivery = ? AND number = ?"
 RELEASE_KEY = "UPDATE delivery SET idempotency_key = NULL WHERE id = ?"
@@ -42,9 +52,12 @@ ADD_ATTEMPT = """
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 FAIL = "UPDATE delivery SET outcome = ? WHERE id = ?"
 SETTLE = "UPDATE delivery SET outcome = ?, students = ?, events = ?, waiting = ? WHERE id = ?"
-EMPTY = "UPDATE delivery SET body = ?, emptied = ?, waiting = NULL WHERE id = ? AND emptied IS NULL"
+EMPTY = """
+    UPDATE delivery SET body = ?, emptied = ?, waiting = NULL, fetched = NULL
+    WHERE id = ? AND emptied IS NULL"""
 FORGET = """
     UPDATE delivery SET body = ?, headers = '{}', answer = ?, emptied = ?, students = '',
+        told = CASE WHEN told IS NULL THEN NULL ELSE '' END, fetched = NULL,
         waiting = NULL, idempotency_key = NULL, body_digest = NULL, key_holder = NULL
     WHERE id = ?"""
 FORGET_EVENTS = "UPDATE delivery SET events = '' WHERE id = ?"
@@ -62,6 +75,7 @@ class FirstAnswer:
     status: int
     answer: str
     body_digest: str | None
+    told: Told | None = None
 
 
 def keep(
@@ -80,7 +94,7 @@ def keep(
         delivery.id,
         delivery.source,
         delivery.received_at,
-        _headers(tuple(delivery.headers.items())),
+        _headers_of(delivery),
         delivery.body,
         settlement.outcome.value,
         settlement.status,
@@ -99,9 +113,46 @@ def keep(
         mentions.add(tx, delivery.id, settlement.mentions)
 
 
+def set_told(tx: Transaction, identifier: str, told: Told) -> None:
+    """Keep what a delivery's sender was told in its source's own words."""
+    tx.run(SET_TOLD, told.status, told.content_type, told.body, identifier)
+
+
+def set_fetched(tx: Transaction, identifier: str, document: bytes) -> None:
+    """Keep what was fetched for a delivery."""
+    tx.run(SET_FETCHED, document, identifier)
+
+
+def finish(
+    tx: Transaction,
+    identifier: str,
+    answer: str,
+    duration: int,
+    key: str | None,
+    digest: str | None,
+) -> None:
+    """Keep the answer of a batch, and the key that remembers it. ``duration`` is in microseconds."""
+    tx.run(FINISH, answer, duration, key, digest, identifier)
+
+
 def set_answer(tx: Transaction, identifier: str, answer: str, duration: int) -> None:
     """Keep the answer of a delivery that was kept before it was known; ``duration`` in microseconds."""
     tx.run(SET_ANSWER, answer, duration, identifier)
+
+
+def _headers_of(delivery: Delivery) -> str:
+    """The headers as JSON. What else is kept of a request that is no plain POST stands among them, under
+    names that no header can have (as HTTP/2 has them, RFC 9113, 8.3).
+    """
+    pairs = tuple(delivery.headers.items())
+    if delivery.method != "POST":
+        pairs += ((METHOD, delivery.method),)
+    if delivery.path:
+        pairs += ((PATH, delivery.path),)
+    if delivery.query:
+        pairs += ((QUERY, delivery.query),)
+    pairs += tuple((f"{PART}{name}", part) for name, part in delivery.parts.items())
+    return _headers(pairs)
 
 
 @lru_cache(maxsize=256)
@@ -120,14 +171,17 @@ def first_answer(
     row = tx.row(BY_KEY, source, key)
     if row is None:
         return None
-    identifier, received_at, status, answer, body_digest, attempt = row
+    identifier, received_at, status, answer, body_digest, attempt, *told = row
     if now - tx.moment(received_at) > retention:
         tx.run(RELEASE_KEY, identifier)
         return None
     if attempt is not None:
         # Claimed by a replay: it was that which recorded something.
         status, answer = tx.row(ATTEMPT, identifier, attempt) or (status, answer)
-    return FirstAnswer(identifier, status, answer, body_digest)
+        told = [None]
+    return FirstAnswer(
+        identifier, status, answer, body_digest, None if told[0] is None else Told(*told)
+    )
 
 
 def holder(tx: Transaction, source: str, key: str, other_than: str) -> str | None:

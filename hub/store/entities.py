@@ -157,6 +157,10 @@ def define(db: Database) -> None:
         of_row = Optional(int)
         meant_student = Optional(int, size=64)
         meant_event = Optional(int, size=64)
+        told_status = Optional(int)
+        told_type = Optional(str, nullable=True, autostrip=False)
+        told = Optional(str, nullable=True, autostrip=False)
+        fetched = Optional(bytes, nullable=True)
         attempts = Set("Attempt")
 
     class Attempt(db.Entity):  # type: ignore[name-defined,misc]
@@ -265,6 +269,21 @@ def define(db: Database) -> None:
         attempts = Required(int)
         due_at = Optional(datetime, precision=6)
         composite_key(target, attendance)
+
+    class Fetching(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "fetching"
+        delivery = PrimaryKey(str)
+        source = Required(str)
+        url = Required(str, autostrip=False)
+        headers = Required(str, autostrip=False)
+        attempts = Required(int)
+        due_at = Required(datetime, precision=6)
+
+    class KeySet(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "key_set"
+        url = PrimaryKey(str)
+        document = Required(str, autostrip=False)
+        fetched_at = Required(datetime, precision=6)
 
     class Forgetting(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "forgetting"

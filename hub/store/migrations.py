@@ -446,12 +446,32 @@ STEPS: tuple[Step, ...] = (
             value TEXT NOT NULL
         )""",
     ),
+    (
+        "ALTER TABLE delivery ADD COLUMN told_status INTEGER",
+        "ALTER TABLE delivery ADD COLUMN told_type TEXT",
+        "ALTER TABLE delivery ADD COLUMN told TEXT",
+        "ALTER TABLE delivery ADD COLUMN fetched {bytes}",
+        """CREATE TABLE fetching (
+            delivery TEXT NOT NULL PRIMARY KEY,
+            source TEXT NOT NULL,
+            url TEXT NOT NULL,
+            headers TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            due_at {moment} NOT NULL
+        ){clustered}""",
+        "CREATE INDEX fetching_due ON fetching (source, due_at, delivery)",
+        """CREATE TABLE key_set (
+            url TEXT NOT NULL PRIMARY KEY,
+            document TEXT NOT NULL,
+            fetched_at {moment} NOT NULL
+        )""",
+    ),
 )
 
 LATEST = len(STEPS)
 """The schema version that this hub works with."""
 
-READABLE_FROM = 7
+READABLE_FROM = 9
 """The oldest version whose hubs may go on with a store of this one: what they do to it is still right.
 
 A step that only adds what older hubs may leave out keeps this number; any other raises it.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from hub.domain.identifiers import Identifier
 from hub.errors import SettingError
 from hub.testing.fixtures import fixture as read
 from hub.testing.memory import MemoryHub, Plugin, Posted
+from hub.wire.request import Request
 
 
 class FixtureHub:
@@ -29,7 +30,7 @@ class FixtureHub:
     def post(
         self,
         source: str,
-        fixture: str | Path | bytes | Mapping[str, Any],
+        fixture: str | Path | bytes | Mapping[str, Any] | Sequence[Any],
         headers: Mapping[str, str] = MappingProxyType({}),
         *,
         sign: bool = True,
@@ -40,13 +41,36 @@ class FixtureHub:
         the source demands, unless ``headers`` have a credential or ``sign`` is False.
         """
         if isinstance(fixture, bytes):
-            body = fixture
-        elif isinstance(fixture, Mapping):
-            body = json.dumps(fixture).encode()
-        else:
-            found = read(self._file(source, fixture))
-            body, headers = found.body, {**found.headers, **headers}
-        return self._hub.post(source, body, headers, sign=sign)
+            return self._hub.post(source, fixture, headers, sign=sign)
+        if isinstance(fixture, Mapping | list):
+            request = self._hub.with_payload(source, fixture)
+            own = {name.lower(): value for name, value in headers.items()}
+            return self.send(
+                source, replace(request, headers={**request.headers, **own}), sign=sign
+            )
+        assert isinstance(fixture, str | Path)
+        found = read(self._file(source, fixture))
+        request = self._hub.of_fixture(source, found, headers)
+        posted = self.send(source, request, sign=sign)
+        if found.fetched is not None:
+            self.fetched(posted.headers["x-delivery-id"], found.fetched)
+        return posted
+
+    def request(self, source: str, payload: Any) -> Request:
+        """A request with this payload, in the form that the source takes: to be changed, and sent."""
+        return self._hub.with_payload(source, payload)
+
+    def signed(self, source: str, request: Request) -> Request:
+        """The same request, proving where it comes from."""
+        return self._hub.signed(self._hub.endpoint(source), request)
+
+    def send(self, source: str, request: Request, *, sign: bool = True) -> Posted:
+        """Send a request, of any method, path and query; signed as ``post`` does."""
+        return self._hub.send(source, request, sign=sign)
+
+    def fetched(self, delivery: str, document: Any) -> None:
+        """Have what a delivery waits for fetched."""
+        self._hub.fetched(delivery, document)
 
     def know(
         self, *, student: str | Identifier | None = None, event: str | Identifier | None = None
@@ -61,7 +85,8 @@ class FixtureHub:
     def _file(self, source: str, fixture: str | Path) -> Path:
         if isinstance(fixture, Path):
             return fixture
-        tried = [self._folder / source / f"{fixture}.json", self._folder / f"{fixture}.json"]
+        folders = (self._folder / source, self._folder)
+        tried = [folder / f"{fixture}{end}" for folder in folders for end in (".json", ".http")]
         for file in tried:
             if file.is_file():
                 return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
+from urllib.parse import unquote
 
+from hub.api.route import pattern_of
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
-from hub.domain.delivery import Delivery, new_delivery_id
+from hub.domain.delivery import new_delivery_id
 from hub.domain.identifiers import Identifier, student_identifier
 from hub.domain.operations import (
     CheckIn,
@@ -26,20 +29,30 @@ from hub.domain.operations import (
     Withdraw,
 )
 from hub.domain.timestamps import utc_now
-from hub.errors import PluginError, SettingError
+from hub.errors import PluginError, Refused, SettingError
 from hub.http.app import Application
 from hub.http.asgi import environ_of
-from hub.http.batch import Request, run
+from hub.http.batch import Request as Sent
+from hub.http.batch import run
 from hub.hub import Hub
+from hub.intake.batches import row_of
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import prepare
+from hub.intake.webhooks import delivery_of
 from hub.plugin.discovery import Found, discover, in_file, in_module
 from hub.plugin.loading import Plugins
+from hub.plugin.source import parts_in
 from hub.record import dump
-from hub.store import scratch
+from hub.store import deliveries, fetching, scratch
 from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import MEMORY_URL
+from hub.testing import keys
+from hub.testing.fixtures import Fixture
+from hub.wire.forms import Json
+from hub.wire.hmacs import Ed25519, RequestAuthentication, RequestSigner
+from hub.wire.jwt import Jwt
+from hub.wire.request import Request
 from hub.wire.signatures import Open, Signer, WhenSigned
 
 SECRET = "whsec_YSBzZWNyZXQgdG8gdHJ5IHRoaW5ncyB3aXRo"
@@ -68,6 +81,12 @@ class Posted:
         """The answer's body."""
         return json.loads(self.body)
 
+    @property
+    def told(self) -> Any:
+        """The answer's body, as JSON where it is that, else as text."""
+        is_json = self.headers.get("content-type", "").startswith("application/json")
+        return self.json if is_json else self.body.decode()
+
 
 class MemoryHub:
     """A hub in memory, of one plugin or of ``Plugins``; without any, of all that the settings find.
@@ -83,6 +102,10 @@ class MemoryHub:
         plugins = plugin if isinstance(plugin, Plugins) else load(plugin, settings)
         self.hub = Hub(_with_secrets(settings, plugins), plugins=plugins)
         self._application = Application(self.hub.routes, self.hub.store, self.hub.settings)
+        for endpoint in self.hub.endpoints:
+            if isinstance(endpoint.authentication, Jwt):
+                keys.know(endpoint.authentication)
+        self._base = settings.public_url.rstrip("/") or "http://localhost"
 
     def close(self) -> None:
         """End it; what it has recorded is gone."""
@@ -106,17 +129,125 @@ class MemoryHub:
         *,
         sign: bool = True,
     ) -> Posted:
-        """Post a body to a source, signed unless ``headers`` have a credential or ``sign`` says no."""
+        """Send a body to a source, signed unless ``headers`` have a credential or ``sign`` says no."""
+        request = self.request(source, body, headers)
+        return self.send(source, request, sign=sign)
+
+    def request(
+        self,
+        source: str | None,
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Request:
+        """A request with this body, as the source's sender would send it; not signed."""
         endpoint = self.endpoint(source)
-        sent = {"content-type": "application/json", "content-length": str(len(body))}
+        types = endpoint.source.body.media_types
+        sent = {"content-type": types[0] if types else "application/json"} if body else {}
+        sent |= {"content-length": str(len(body)), "host": "localhost"}
         sent |= {name.lower(): value for name, value in headers.items()}
-        if sign and not any(name in sent for name in endpoint.authentication.headers):
-            sent |= {name.lower(): one for name, one in self.credentials(endpoint, body).items()}
+        method, path = endpoint.source.methods[0], endpoint.path
+        return Request(method, path, "", sent, body, base=self._base)
+
+    def with_payload(
+        self, source: str | None, payload: Any, like: Request | None = None
+    ) -> Request:
+        """A request with this payload, in the form that the source takes, otherwise ``like`` another."""
+        declared = self.endpoint(source).source
+        request = declared.body.write(payload, like or self.request(source))
+        if isinstance(payload, Mapping):
+            for name, place in declared.places.items():
+                value = payload.get(name)
+                if name in declared.members and isinstance(value, str) and place.kind != "json":
+                    request = place.put(request, value)
+        return request
+
+    def of_fixture(
+        self,
+        source: str | None,
+        fixture: Fixture,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Request:
+        """The request of a fixture: as it is written, or its payload in the form of the source."""
+        headers = {**fixture.headers, **{name.lower(): one for name, one in headers.items()}}
+        if fixture.request is None:
+            declared = self.endpoint(source).source
+            if isinstance(declared.body, Json) and not declared.members:
+                return self.request(source, fixture.body, headers)
+            request = self.with_payload(source, json.loads(fixture.body))
+            return replace(request, headers={**request.headers, **headers})
+        return self.of_written(source, replace(fixture.request, headers=headers))
+
+    def of_written(self, source: str | None, written: Request) -> Request:
+        """A request that is written whole, to this hub. A path that is not the source's is not minded."""
+        headers = written.headers
+        usual = self.request(source, written.body, headers)
+        path = written.path if self._is_path_of(source, written.path) else usual.path
+        own = {"content-length": str(len(written.body)), "host": usual.headers["host"]}
+        return replace(
+            usual,
+            method=written.method,
+            path=path,
+            query=written.query,
+            headers={**headers, **own},
+            parts=self._parts(source, path),
+        )
+
+    def send(self, source: str | None, request: Request, *, sign: bool = True) -> Posted:
+        """Send a request to a source, signed unless it has a credential or ``sign`` says no."""
+        endpoint = self.endpoint(source)
+        if sign and not self._has_credential(endpoint, request):
+            request = self.signed(endpoint, request)
         with _faults() as faults:
-            (response,) = run(self._application, [Request(_environ(endpoint, sent), body)])
+            (response,) = run(self._application, [Sent(_environ(request), request.body)])
         found = {name.lower(): value for name, value in response.headers}
-        operations = self.operations(source, body, headers)
+        operations = self.operations_of(source, request)
         return Posted(response.status, found, response.body, operations, tuple(faults))
+
+    def signed(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        now: datetime | None = None,
+        secret: str = "",
+        identifier: str = "",
+    ) -> Request:
+        """A request that proves where it comes from; the same one, where nothing can sign."""
+        scheme, now = endpoint.authentication, now or utc_now()
+        if isinstance(scheme, RequestSigner):
+            identifier = identifier or f"msg_{new_delivery_id()}"
+            own = secret or next(iter(endpoint.secrets), "")
+            with_ = keys.signing_secret(endpoint.authentication, own, bool(secret))
+            try:
+                signed = scheme.sign_request(request, with_, now, identifier)
+            except Refused:
+                return request  # what cannot be read cannot be signed
+            return replace(signed, parts=self._parts(endpoint.source.name, signed.path))
+        made = self.credentials(endpoint, request.body, now, secret, identifier)
+        headers = {**request.headers, **{name.lower(): one for name, one in made.items()}}
+        return replace(request, headers=headers)
+
+    def _has_credential(self, endpoint: Endpoint, request: Request) -> bool:
+        scheme = endpoint.authentication
+        if isinstance(scheme, Jwt) and scheme.place == "body":
+            return not request.body.endswith(b".")  # it is a token with a signature
+        if isinstance(scheme, RequestAuthentication):
+            return any(place.all_in(request) for place in scheme.places)
+        return any(name in request.headers for name in scheme.headers)
+
+    def _is_path_of(self, source: str | None, path: str) -> bool:
+        return self._pattern(source, path) is not None
+
+    def _pattern(self, source: str | None, path: str) -> re.Match[str] | None:
+        declared = self.endpoint(source).source
+        for one in (f"/api/webhook/{declared.path}", *declared.paths):
+            found = pattern_of(parts_in(one)).fullmatch(path.rstrip("/"))
+            if found is not None:
+                return found
+        return None
+
+    def _parts(self, source: str | None, path: str) -> Mapping[str, str]:
+        found = self._pattern(source, path)
+        return {} if found is None else {k: unquote(v) for k, v in found.groupdict().items()}
 
     def credentials(
         self,
@@ -139,13 +270,31 @@ class MemoryHub:
         self, source: str | None, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
     ) -> tuple[Operation, ...]:
         """What a source makes of a body, and the plugins amend; nothing where it is refused."""
+        return self.operations_of(source, self.request(source, body, headers))
+
+    def operations_of(
+        self, source: str | None, request: Request, fetched: Any = None
+    ) -> tuple[Operation, ...]:
+        """What a source makes of a request, and the plugins amend; of a batch, of all its rows."""
         endpoint = self.endpoint(source)
-        lower = MappingProxyType(
-            endpoint.kept_headers.of({name.lower(): value for name, value in headers.items()})
-        )
-        delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), lower, body)
+        headers = MappingProxyType(endpoint.kept_headers.of(request.headers))
+        delivery = delivery_of(endpoint, request, new_delivery_id(), utc_now(), headers, None)
+        if fetched is not None:
+            delivery = replace(delivery, fetched=json.dumps(fetched).encode())
+        hooks = self.hub.plugins.hooks
         with _faults():
-            return prepare(self.hub.plugins.hooks, endpoint, delivery).operations
+            prepared = prepare(hooks, endpoint, delivery)
+            if prepared.rows is None:
+                return prepared.operations
+            rows = [row_of(delivery, at, row) for at, row in enumerate(prepared.rows, start=1)]
+            return tuple(one for row in rows for one in prepare(hooks, endpoint, row).operations)
+
+    def fetched(self, delivery: str, document: Any) -> None:
+        """Have what a delivery waits for fetched, and the delivery attempted again."""
+        with self.hub.store.writing() as tx:
+            deliveries.set_fetched(tx, delivery, json.dumps(document).encode())
+            fetching.done(tx, delivery)
+        self.hub.replays.replay(delivery)
 
     def know(
         self,
@@ -243,18 +392,23 @@ def _with_secrets(settings: Settings, plugins: Plugins) -> Settings:
         own = settings.sources.get(source_key(source.name), SourceSettings())
         sources[source_key(source.name)] = own
         is_signed = not isinstance(source.authenticate, Open) or own.signature or own.required
-        if is_signed and not (own.secrets or settings.webhook_secret):
-            sources[source_key(source.name)] = replace(own, secrets=(SECRET,))
+        is_keyed = isinstance(source.authenticate, Ed25519)
+        if is_signed and (is_keyed or not (own.secrets or settings.webhook_secret)):
+            secret = keys.secret_for(source.authenticate, SECRET)
+            sources[source_key(source.name)] = replace(own, secrets=(secret,))
     return replace(settings, sources=sources)
 
 
-def _environ(endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, Any]:
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+def _environ(request: Request) -> dict[str, Any]:
+    raw = [
+        (name.encode(), value.encode("latin-1", "replace"))
+        for name, value in request.headers.items()
+    ]
     return environ_of(
         {
-            "method": "POST",
-            "path": endpoint.path,
-            "query_string": b"",
+            "method": request.method,
+            "path": unquote(request.path),
+            "query_string": request.query.encode("latin-1", "replace"),
             "http_version": "1.1",
             "headers": raw,
         }

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hub.config.settings import Settings
+from hub.domain.delivery import is_delivery_id
 from hub.domain.identifiers import Identifier
 from hub.domain.operations import Operation
 from hub.domain.timestamps import parse_timestamp, utc_now
@@ -60,14 +61,15 @@ def try_fixture(plugin: Plugin, source: str | None, fixture: Fixture, settings: 
     Raises PluginError where it cannot be loaded, SettingError for a wrong name.
     """
     with memory_hub(plugin, settings) as hub:
-        operations = hub.operations(source, fixture.body, fixture.headers)
+        request = hub.of_fixture(source, fixture)
+        operations = hub.operations_of(source, request, fixture.fetched)
         hub.know_named(operations)
         now = utc_now()
         started = time.perf_counter()
-        posted = hub.post(source, fixture.body, fixture.headers)
+        posted = hub.send(source, request)
         took = time.perf_counter() - started
-    answer = _stable(posted.json, now, utc_now())
-    return Tried(fixture, posted.operations, posted.status, answer, took * 1000, posted.faults)
+    answer = _stable(posted.told, now, utc_now())
+    return Tried(fixture, operations, posted.status, answer, took * 1000, posted.faults)
 
 
 def told(value: Any) -> Any:
@@ -103,6 +105,8 @@ def _stable(value: Any, since: datetime, until: datetime) -> Any:
         return [_stable(item, since, until) for item in value]
     if isinstance(value, str) and value.endswith("Z") and _is_between(value, since, until):
         return _NOW
+    if isinstance(value, str) and is_delivery_id(value):
+        return "<id>"
     if isinstance(value, str) and value.startswith("Quote delivery "):
         return "Quote delivery <id>"
     return value

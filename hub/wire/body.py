@@ -1,7 +1,7 @@
-"""The raw body of a WSGI request: within its limit, whole, and of a content type that is JSON."""
+"""The raw body of a WSGI request: within its limit, whole, and of a content type that is taken."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -58,6 +58,16 @@ def require_json(content_type: str) -> None:
         raise UnsupportedMediaType("Unsupported content type", problem)
 
 
+def require_type(content_type: str, media_types: Sequence[str]) -> None:
+    """Raise UnsupportedMediaType unless ``content_type`` is empty, or one of some types and in UTF-8."""
+    media_type, *parameters = content_type.lower().split(";")
+    if media_type.strip() and media_type.strip() not in media_types:
+        wanted = " or ".join(media_types)
+        raise UnsupportedMediaType("Unsupported content type", f"Send the payload as {wanted}")
+    if not _are_utf8(parameters):
+        raise UnsupportedMediaType("Unsupported content type", _IN_UTF8)
+
+
 def is_json(content_type: str) -> bool:
     """Whether a content type is there, and is JSON in UTF-8."""
     return bool(content_type.strip()) and _problem_of(content_type) is None
@@ -77,8 +87,12 @@ def _problem(content_type: str) -> str | None:
     media_type, *parameters = content_type.lower().split(";")
     if not _JSON_TYPE.fullmatch(media_type.strip()):
         return "Send the payload as application/json"
-    for parameter in parameters:
-        charset = _CHARSET.fullmatch(parameter)
-        if charset and charset[1] not in ("utf-8", "utf8"):
-            return "Send the payload in UTF-8"
-    return None
+    return None if _are_utf8(parameters) else _IN_UTF8
+
+
+_IN_UTF8 = "Send the payload in UTF-8"
+
+
+def _are_utf8(parameters: Sequence[str]) -> bool:
+    charsets = (_CHARSET.fullmatch(parameter) for parameter in parameters)
+    return all(found is None or found[1] in ("utf-8", "utf8") for found in charsets)

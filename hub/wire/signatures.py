@@ -64,7 +64,8 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _require(secrets: Sequence[str]) -> None:
+def require_secret(secrets: Sequence[str]) -> None:
+    """Raise NotConfigured where there is none."""
     if not secrets:
         raise NotConfigured("Signature verification is not configured")
 
@@ -140,11 +141,11 @@ class HmacSha256:
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> None:
         """See ``Authentication.verify``."""
-        _require(secrets)
+        require_secret(secrets)
         given = _header(headers, self.header).removeprefix(self.prefix)
         parts = [_header(headers, name) for name in self._signed_headers]
         if TIMESTAMP_BODY in self.signed:
-            _check_tolerance(parts[-1], now)
+            check_tolerance(parts[-1], now)
         # WSGI hands header bytes over as latin-1; back to the bytes, to sign and compare those.
         before = [part.encode("latin-1", "replace") for part in parts]
         digits = (given.lower() if self.encoding == "hex" else given).encode("latin-1", "replace")
@@ -176,7 +177,10 @@ class HmacSha256:
 _DIGITS_OF_MILLISECONDS = 13
 
 
-def _check_tolerance(timestamp: str, now: datetime) -> None:
+def check_tolerance(timestamp: str, now: datetime, tolerance: timedelta = TOLERANCE) -> None:
+    """Raise Unauthenticated unless a moment of signing is near ``now``: ISO 8601, or seconds or
+    milliseconds since 1970.
+    """
     try:
         if timestamp.isascii() and timestamp.isdigit():
             seconds = (
@@ -190,7 +194,7 @@ def _check_tolerance(timestamp: str, now: datetime) -> None:
         difference = abs(now - to_utc(sent, UTC))
     except (ValueError, OverflowError):
         raise Unauthenticated(INVALID, "The signature's timestamp is not ISO 8601") from None
-    if difference > TOLERANCE:
+    if difference > tolerance:
         raise Unauthenticated(INVALID, "The signature's timestamp is outside the tolerance")
 
 
@@ -213,7 +217,7 @@ class SharedSecret:
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> None:
         """See ``Authentication.verify``."""
-        _require(secrets)
+        require_secret(secrets)
         # WSGI hands header bytes over as latin-1; back to the bytes, to compare those.
         given = _header(headers, self.header).encode("latin-1", "replace")
         wanted = [(self.prefix + secret).encode() for secret in secrets]
@@ -253,7 +257,7 @@ class StandardWebhooks:
         """See ``Authentication.verify``. The library reads the clock itself."""
         from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-        _require(secrets)
+        require_secret(secrets)
         credentials = {
             name: _header(headers, name)
             for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -371,6 +375,7 @@ class HubToken:
 
 
 SHARED_SECRET = SharedSecret()
+BEARER = SharedSecret("Authorization", "bearer", "Bearer ")
 HUB_TOKEN = HubToken()
 STANDARD_WEBHOOKS = StandardWebhooks()
 

@@ -58,6 +58,14 @@ _ERROR = "Invalid JSON payload"
 
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises InvalidPayload, saying what is wrong and where."""
+    payload = parse_any(body)
+    if not isinstance(payload, dict):
+        raise _invalid("The body must be a JSON object")
+    return payload
+
+
+def parse_any(body: bytes) -> Any:
+    """The JSON value in ``body``, of whatever kind. Raises InvalidPayload as ``parse`` does."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -78,13 +86,39 @@ def parse(body: bytes) -> dict[str, Any]:
     except ValueError:
         # int() refuses numbers of more than some thousand digits.
         raise _invalid("A number has too many digits") from None
-    if not isinstance(payload, dict):
-        raise _invalid("The body must be a JSON object")
     if not is_small:
         _require_doubles(body)
     if b"\\u" in body:
         _require_sound(text, payload)
     return payload
+
+
+def require_plain(value: Any) -> None:
+    """Raise InvalidPayload unless a value that was made of another form is what strict JSON can have."""
+    seen = 0
+    level = [value]
+    depth = 0
+    while level:
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                if not all(isinstance(name, str) for name in one):
+                    raise _invalid("A member's name is no text")
+                inner += one.values()
+            elif isinstance(one, list | tuple):
+                inner += one
+            elif isinstance(one, float) and (isinf(one) or one != one):
+                raise _invalid("A number is too large for a double")
+            elif not (one is None or isinstance(one, str | int | float | bool)):
+                raise _invalid("A value is none that JSON can have")
+        seen += len(inner)
+        if seen > MAX_VALUES:
+            raise _invalid(f"It has more than {MAX_VALUES} members and items")
+        depth += bool(inner)
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = inner
+    _check_characters(value)
 
 
 def _invalid(details: str) -> InvalidPayload:
@@ -150,7 +184,7 @@ def _require_doubles(body: bytes) -> None:
             raise _invalid("A number is too large for a double")
 
 
-def _require_sound(text: str, payload: dict[str, Any]) -> None:
+def _require_sound(text: str, payload: Any) -> None:
     """Raise InvalidPayload for a NUL character or a lone surrogate."""
     sound = _SOUND.match(text)
     end = sound.end() if sound else 0
@@ -164,7 +198,7 @@ def _require_sound(text: str, payload: dict[str, Any]) -> None:
     raise _invalid(f"{what} at line {line} column {column}")
 
 
-def _check_characters(payload: dict[str, Any]) -> None:
+def _check_characters(payload: Any) -> None:
     for pointer, text in _strings(payload):
         if "\0" in text:
             raise _invalid(f"A NUL character at {pointer or '/'}")
