@@ -172,7 +172,9 @@ class Hub:
             self._described,
             lambda: self.routes,
         ).routes()
-        yield from CaptureApi(self.store, settings.body_limit).routes()
+        yield from CaptureApi(
+            self.store, settings.body_limit, settings.webhook_secret, settings.public_url
+        ).routes()
         if self.console is not None:
             yield from self.console.routes()
         for endpoint in self.endpoints:

@@ -18,12 +18,14 @@ ROOMS = {
         "scaffold testing http hub api jobs sheets record intake plugin config store wire domain errors"
         " log version"
     ),
-    "scaffold": "testing wire config domain errors",
+    "scaffold": "handshakes testing plugin wire config domain errors",
     "testing": "http hub api record intake plugin config store wire domain errors",
     "http": "api intake config store domain errors log",
     "hub": "console api jobs record intake plugin config store domain errors",
     "console": "api jobs record intake plugin config store wire domain errors log",
-    "api": "export jobs sheets record intake plugin config store wire domain errors log version",
+    "api": (
+        "export handshakes jobs sheets record intake plugin config store wire domain errors log version"
+    ),
     "export": "",
     "jobs": "sheets record intake plugin config store wire domain errors log version",
     "sheets": "domain errors",

@@ -1,20 +1,26 @@
-"""Captures: what is posted to a secret URL is kept as it came, and answered 202."""
+"""Captures: what is sent to a secret URL is kept as it came, and answered 202; a known handshake as its
+sender has it, so that it takes the URL.
+"""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hub import handshakes
 from hub.api.route import Route
-from hub.domain.captures import MOST_REQUESTS, Capture
+from hub.domain.captures import MOST_REQUESTS, Capture, CapturedRequest
 from hub.domain.timestamps import format_utc, utc_now
 from hub.domain.tokens import digest
 from hub.errors import CaptureFull, NotFound, Refused, StoreConflict, StoreUnavailable
 from hub.intake import answers
 from hub.intake.answers import Answer
-from hub.intake.request import headers_of
+from hub.intake.request import headers_of, request_of
+from hub.plugin.sender import Handshake, Reply
+from hub.plugin.source import METHODS
 from hub.store import captures
 from hub.store.store import Store
 from hub.wire.body import read_body
+from hub.wire.request import Request
 
 _log = logging.getLogger(__name__)
 
@@ -22,26 +28,42 @@ PATH = "/api/capture"
 
 
 class CaptureApi:
-    """The captures of a hub. ``body_limit`` is in bytes."""
+    """The captures of a hub. ``body_limit`` is in bytes; ``secrets`` are those that a handshake may need;
+    ``public_url`` is the hub's address as its senders have it.
+    """
 
-    def __init__(self, store: Store, body_limit: int) -> None:
+    def __init__(
+        self, store: Store, body_limit: int, secrets: Sequence[str] = (), public_url: str = ""
+    ) -> None:
         self._store = store
         self._body_limit = body_limit
+        self._secrets = tuple(secrets)
+        self._public_url = public_url
 
     def routes(self) -> Iterator[Route]:
-        """The secret URL of each capture."""
-        yield Route("POST", f"{PATH}/<token>", self._take)
+        """The secret URL of each capture, and all below it."""
+        for method in METHODS:
+            yield Route(method, f"{PATH}/<token>", self._take)
+            yield Route(method, f"{PATH}/<token>/<rest:path>", self._take)
 
-    def _take(self, environ: Mapping[str, Any], token: str) -> Answer:
+    def _take(self, environ: Mapping[str, Any], token: str, rest: str = "") -> Answer:
         """Keep a request, if ``token`` is that of an open capture."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return answers.of_reply(200, "text/plain; charset=utf-8", "")
         try:
-            capture = self._keep(environ, token)
+            # Before the transaction: a body may come slowly, and all writers would wait for it.
+            body = read_body(environ, self._body_limit)
+            request = request_of(environ, headers_of(environ), body, {}, self._public_url)
+            capture = self._keep(request, token)
         except Refused as refused:
             return answers.refusal(refused)
         except (StoreConflict, StoreUnavailable):
             if self._store.in_batch:
                 raise
             return answers.unavailable()
+        for handshake in handshakes.KNOWN:
+            if (reply := _answer(handshake, request, self._secrets)) is not None:
+                return answers.of_reply(reply.status, reply.content_type, reply.body)
         return answers.answer(
             202,
             {
@@ -52,10 +74,8 @@ class CaptureApi:
             },
         )
 
-    def _keep(self, environ: Mapping[str, Any], token: str) -> Capture:
+    def _keep(self, request: Request, token: str) -> Capture:
         """The capture as it was before this request."""
-        # Before the transaction: a body may come slowly, and all writers would wait for it.
-        body = read_body(environ, self._body_limit)
         now = utc_now()
         with self._store.writing() as tx:
             capture = captures.by_token(tx, digest(token))
@@ -63,9 +83,21 @@ class CaptureApi:
                 raise NotFound("Not found", "There is no such capture, or it has expired")
             if capture.requests >= MOST_REQUESTS:
                 raise CaptureFull(MOST_REQUESTS)
-            captures.keep(tx, capture.id, now, headers_of(environ), body)
+            kept = CapturedRequest(
+                now, request.headers, request.body, request.method, request.path, request.query
+            )
+            captures.keep(tx, capture.id, kept)
             number = capture.requests + 1
             tx.when_committed(
                 lambda: _log.info("captured request %d of capture %d", number, capture.id)
             )
         return capture
+
+
+def _answer(handshake: Handshake, request: Request, secrets: Sequence[str]) -> Reply | None:
+    if request.method not in handshake.methods:
+        return None
+    try:
+        return handshake.answer(request, secrets)
+    except Refused:
+        return None  # what cannot be read is no handshake

@@ -24,7 +24,8 @@ def open_(settings: Settings, minutes: int, url: str | None) -> Iterator[str]:
     base = (url or settings.public_url or _address(settings)).rstrip("/")
     yield f"capture {identifier}, open until {local(expires_at, settings.time_zone)}:"
     yield f"  {base}{PATH}/{token}/"
-    yield "Let the system post there. The hub records nothing of it, and keeps the requests, with the"
+    yield "Let the system send there, by any method, also below it; known handshakes are answered."
+    yield "The hub records nothing of it, and keeps the requests, with the"
     kept_until = local(expires_at + KEPT_FOR, settings.time_zone)
     yield f"personal data in them, until {kept_until}. Then:"
     yield f"  attendance-hub new-source NAME --from-capture {identifier}"
@@ -55,6 +56,8 @@ def show_(settings: Settings, identifier: int) -> Iterator[str]:
     """The lines of what a capture has taken."""
     for number, request in enumerate(requests_of(settings, identifier), start=1):
         yield f"request {number}, {local(request.received_at, settings.time_zone)}"
+        query = f"?{request.query}" if request.query else ""
+        yield f"{request.method} {request.path}{query}"
         yield from (f"{name}: {value}" for name, value in request.headers.items())
         yield ""
         # Indented: no line of a body looks like one of the command's own.

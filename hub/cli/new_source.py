@@ -14,6 +14,8 @@ from hub.scaffold.mapping import Role, is_card
 from hub.scaffold.project import EXAMPLE, Project, names_of, plan, write
 from hub.scaffold.requests import read_file
 from hub.testing.trial import Tried, told
+from hub.wire.credentials import SecretIn
+from hub.wire.hmacs import Ed25519, Hmac
 from hub.wire.signatures import OPEN, STANDARD_WEBHOOKS, HmacSha256
 
 
@@ -35,14 +37,6 @@ def run(
     else:
         requests, candidates = [EXAMPLE], []
     project = plan(name, requests, candidates)
-    if secrets and captures and project.draft.scheme is OPEN:
-        found = ", ".join(project.draft.suspicious)
-        said = f"it does not fit {found}" if found else "no header looks like a signature"
-        raise SettingError(
-            f"secret: {said}; is it the system's, and is the body byte by byte what was sent? A file "
-            "must have the request's headers, too. If the system does not sign, leave out --secret; then "
-            "anyone may post"
-        )
     place = folder or Path(name)
     tried = write(project, place, settings)
     for line in _report(project, place, tried, bool(captures), bool(candidates)):
@@ -95,7 +89,8 @@ def _understood(project: Project) -> Iterator[str]:
             if not member.has_zone:
                 yield "  without an offset, so it is in the hub's time_zone"
     if draft.kind is not None:
-        where = f"header {draft.kind.header}" if draft.kind.header else f"/{draft.kind.member}"
+        own = f"/{'/'.join(draft.kind.path)}"
+        where = f"header {draft.kind.header}" if draft.kind.header else own
         yield f"check-ins are those where {where} is {draft.kind.value}"
     if project.unused:
         yield f"not used: {', '.join('/' + '/'.join(path) for path in project.unused)}"
@@ -114,14 +109,22 @@ def _understood(project: Project) -> Iterator[str]:
 
 
 def _signature(project: Project, had_secrets: bool) -> str:
-    scheme, found = project.draft.scheme, ", ".join(project.draft.suspicious)
+    draft = project.draft
+    scheme, found = draft.scheme, ", ".join(draft.suspicious)
+    if not draft.is_scheme_known:
+        what = f"{found} may be one" if found else "none is known to fit"
+        said = "no configured secret fits it" if had_secrets else "it is not checked"
+        mend = "is the secret the system's, and is the body byte by byte what was sent?"
+        return f"signature: {what}, {said}, so nobody gets in; {mend if had_secrets else 'use --secret'}"
     if isinstance(scheme, HmacSha256):
         return f"signature: {scheme.header}, HMAC-SHA256 of {scheme.signed}; the secret fits"
+    if isinstance(scheme, Hmac | Ed25519):
+        kind = f"HMAC ({scheme.algorithm})" if isinstance(scheme, Hmac) else "Ed25519"
+        return f"signature: {scheme.place}, {kind} of {scheme.signed}; the secret fits"
     if scheme is STANDARD_WEBHOOKS:
         return "signature: Standard Webhooks; the secret fits"
+    if isinstance(scheme, SecretIn):
+        return f"signature: none, but a secret is in {scheme.place}"
     if scheme is not OPEN:
         return f"signature: none, but a secret is in {scheme.headers[0]}"
-    if not found:
-        return "signature: none was found, so anyone who reaches the hub may post"
-    said = "no configured secret fits it" if had_secrets else "it is not checked"
-    return f"signature: {found} may be one, {said}, so anyone may post; use --secret"
+    return "signature: none was found, so anyone who reaches the hub may post"

@@ -25,7 +25,7 @@ class Capture:
 @dataclass(frozen=True, slots=True)
 class CapturedRequest:
     """What is kept of a request: its headers, names in lower case and nothing removed, its raw body, its
-    method and query, and its path below the capture's URL.
+    method, its path as its sender has it, and its query.
 
     ``received_at`` is naive and in UTC.
     """

@@ -6,6 +6,7 @@ from typing import Any
 from pony.orm import count, select
 
 from hub.domain.captures import Capture, CapturedRequest
+from hub.domain.delivery import METHOD, PATH, QUERY
 from hub.store.store import Entities
 
 
@@ -41,4 +42,7 @@ def _captures(db: Entities) -> Any:
 
 
 def _request(row: tuple[Any, ...]) -> CapturedRequest:
-    return CapturedRequest(row[1], json.loads(row[2]), bytes(row[3]))
+    kept = json.loads(row[2])
+    headers = {name: value for name, value in kept.items() if not name.startswith(":")}
+    others = (kept.get(METHOD, "POST"), kept.get(PATH, ""), kept.get(QUERY, ""))
+    return CapturedRequest(row[1], headers, bytes(row[3]), *others)

@@ -31,10 +31,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The members by role, and the array whose items are check-ins, if there is one."""
+    """The members by role, the array whose items are check-ins, if there is one, and the roles that are
+    rather guessed.
+    """
 
     roles: Mapping[Role, Member]
     loop: Path | None
+    unsure: frozenset[Role] = frozenset()
 
     def get(self, role: Role) -> Member | None:
         """The member that has a role."""
@@ -43,11 +46,11 @@ class Proposal:
 
 _PERSON = word_set(
     "student attendee person user member participant profile visitor guest holder cardholder contact "
-    "registrant individual learner people employee customer respondent"
+    "registrant individual learner people employee customer respondent responder actor invitee sender"
 )
 _OTHERS = word_set(
     "organizer organiser staff operator scanner device creator created author account sender host admin "
-    "issuer by advisor teacher instructor manager owner"
+    "issuer by advisor teacher instructor manager owner app api team client account organization company"
 )
 _EVENT = word_set(
     "event meeting session class course lecture workshop activity program programme club list seminar "
@@ -55,7 +58,7 @@ _EVENT = word_set(
 )
 _PLACE = word_set(
     "room location venue door gate reader zone area checkpoint station lab terminal entrance building "
-    "site"
+    "site channel"
 )
 _ID = word_set("id uuid guid uid key ref number no code identifier pk")
 _CARD = word_set("badge card uid rfid nfc tag barcode credential chip token")
@@ -70,10 +73,10 @@ _NAME = word_sets("name, full name, fullname, display name, displayname")
 _TITLE = (*_NAME, *word_sets("title, label, subject, summary"))
 _SEEN = word_set(
     "scanned scan checkin checked check tap tapped swipe swiped seen entered entry arrival arrived "
-    "attended read captured occurred happened presented"
+    "attended read captured occurred happened presented join joined submit submitted granted"
 )
 _WHEN = word_set("time timestamp at date when ts datetime moment")
-_WRITTEN = word_set("created sent updated received modified published generated submitted")
+_WRITTEN = word_set("created sent updated received modified published generated registered changed")
 _ENDS = word_set(
     "out checkout end ends ended expires expiry birth dob birthday until left exit deleted"
 )
@@ -83,8 +86,10 @@ _IN = re.compile(r"in|inbound|entry|entrance|enter|entered|arrive|arrival|check-
 _OUT = re.compile(r"out|outbound|exit|leave|left|departure|check-?out", re.IGNORECASE)
 _DELIVERY = word_sets(
     "delivery id, webhook id, message id, request id, scan id, transaction id, check in id, "
-    "checkin id, record id, notification id, idempotency key"
+    "checkin id, record id, idempotency key, submission id"
 )
+_OF_ENVELOPE = word_set("event webhook hook notification subscription")
+"""Whose id is the request's own, or that of what had it sent; neither a meeting's nor a person's."""
 
 _KIND = word_set("type event action topic kind trigger")
 _WORDS_OF_KIND = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+)*")
@@ -100,11 +105,27 @@ def is_kind(name: frozenset[str], value: object) -> bool:
         for word in (part, part[:-1], part[:-2])
     }
     is_verb = bool(told & (_SEEN | _WRITTEN | {"attendance", "create", "swip"}))
+    # A bare "event" may as well have the event's name; such as badge.scanned is none.
+    is_dotted = re.fullmatch(r"[a-z][a-z0-9_-]*(?:[.:][a-z0-9_-]+)+", value) is not None
     return (
         bool(name & _KIND)
         and name <= _KIND | {"name", "webhook", "x", "hook"}
-        # A bare "event" may as well have the event's name.
-        and (is_verb or (name != {"event"} and re.search(r"[._:]", value) is not None))
+        and (is_verb or is_dotted or (name != {"event"} and re.search(r"[._:]", value) is not None))
+    )
+
+
+def tells_of_check_in(value: str) -> bool:
+    """Whether what happened is rather somebody's coming."""
+    parts = re.split(r"[._:/-]", value.lower())
+    return bool(set(parts) & (_SEEN | {"attendance", "unlock", "in"}))
+
+
+def is_of_envelope(member: Member) -> bool:
+    """Whether a member is the id of a request, or of what had it sent."""
+    return (
+        bool(member.own & _OF_ENVELOPE and member.own & _ID)
+        and len(member.path) <= 2
+        and (len(member.path) == 1 or not (member.context & (_EVENT | _PERSON) - {"event"}))
     )
 
 
@@ -142,11 +163,22 @@ def _email(member: Member) -> int:
 def _person_id(member: Member) -> int:
     if not member.are_identifiers or member.are_emails or member.moment or member.are_a_numbers:
         return 0
-    if member.own & _CARD and not member.context & (_EVENT | _PLACE):
+    if member.own & _CARD and not member.context & (_EVENT | _PLACE) and _are_numbers(member):
         return _person(6, member)
     if _of_person(member) and member.own & _ID:
         return _person(5, member)
-    return 0
+    if is_phone(member):
+        return 4
+    # The first column of a device's rows is whom it is about, if anything tells.
+    return 3 if member.path == ("column_1",) else 0
+
+
+_NUMBER = re.compile(r"(?=.*\d)[A-Za-z0-9 :._-]{1,64}")
+
+
+def _are_numbers(member: Member) -> bool:
+    """Whether its values look like those of cards."""
+    return all(not isinstance(one, str) or _NUMBER.fullmatch(one) for one in member.given)
 
 
 def _name_of(own: tuple[frozenset[str], ...], alone: str) -> Callable[[Member], int]:
@@ -193,6 +225,8 @@ def _event_id(member: Member) -> int:
 def _event_start(member: Member) -> int:
     if not member.moment or member.own & (_ENDS | _SEEN | _WRITTEN):
         return 0
+    if member.own == {"event", "time"}:
+        return 0  # when something happened
     if (member.own | member.context) & _EVENT and member.own & _STARTS:
         return 6
     return 5 if member.own & word_set("start starts begin begins") else 0
@@ -201,8 +235,12 @@ def _event_start(member: Member) -> int:
 def _time(member: Member) -> int:
     if not member.moment or member.own & _ENDS:
         return 0
+    if "joined" in member.own and member.context & {"member", "user"}:
+        return 2  # since when somebody is a member
     if member.own & _SEEN:
         return 8
+    if member.own == {"event", "time"}:
+        return 2
     if member.context & _EVENT or member.own & _EVENT:
         return 0
     if member.own & _WRITTEN:
@@ -241,6 +279,13 @@ def goes_out(member: Member) -> str | None:
     return next((value for value in member.given if _OUT.fullmatch(value)), None)
 
 
+def is_phone(member: Member) -> bool:
+    """Whether a member has the number of the phone of who sends."""
+    return member.are_phones and bool(
+        member.own & word_set("from phone mobile sender caller msisdn")
+    )
+
+
 def is_card(member: Member) -> bool:
     """Whether a person's id is rather the number of a card."""
     return bool(member.own & _CARD - word_set("token credential"))
@@ -274,10 +319,14 @@ _SCORES: Mapping[Role, Callable[[Member], int]] = {
 }
 
 
-def propose(found: Sequence[Member]) -> Proposal:
-    """The roles of the members. Those that are not always there have no role."""
+def propose(found: Sequence[Member], has_kind: bool = False) -> Proposal:
+    """The roles of the members. Those that are not always there have no role; with ``has_kind``, the id
+    of an event is that of what happened.
+    """
     # What is in an array of an array belongs to no check-in that could be told.
     candidates = [one for one in found if one.always and one.path.count(EACH) < 2]
+    candidates = [one for one in candidates if not (has_kind and is_of_envelope(one))]
+    candidates = [one for one in candidates if not one.own & {"webhook", "hook"}]
     roles = _assigned(candidates)
     student = next(
         (roles[role] for role in (Role.A_NUMBER, Role.EMAIL, Role.PERSON_ID) if role in roles), None
@@ -288,7 +337,25 @@ def propose(found: Sequence[Member]) -> Proposal:
     forms = [roles[role].moment or "" for role in (Role.TIME, Role.EVENT_START) if role in roles]
     if len(forms) == 2 and forms[0] != forms[1] and all("%" in form for form in forms):
         del roles[Role.EVENT_START]  # the module reads one such form
-    return Proposal(roles, loop)
+    unsure = {role for role, member in roles.items() if _SCORES[role](member) < _SURE[role]}
+    return Proposal(roles, loop, frozenset(unsure))
+
+
+_SURE: Mapping[Role, int] = {
+    Role.EMAIL: 10,
+    Role.FIRST_NAME: 7,
+    Role.LAST_NAME: 7,
+    Role.A_NUMBER: 7,
+    Role.EVENT_START: 6,
+    Role.TIME: 8,
+    Role.DELIVERY: 6,
+    Role.DIRECTION: 6,
+    Role.FULL_NAME: 6,
+    Role.PERSON_ID: 6,
+    Role.EVENT_NAME: 7,
+    Role.EVENT_ID: 7,
+}
+"""The scores from which a role is no guess."""
 
 
 def _assigned(candidates: Sequence[Member]) -> dict[Role, Member]:

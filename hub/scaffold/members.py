@@ -29,6 +29,7 @@ def word_sets(text: str) -> tuple[frozenset[str], ...]:
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|#")
 _A_NUMBER = re.compile(r"[aA]\d{5,10}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_QUESTION = re.compile(r"^q\d+_(?=[A-Za-z])")
 _PHONE = re.compile(r"\+?[\d(][\d ().-]{6,}\d")
 _FIELDS = word_set(
     "a id number name first last full student event meeting email mail e address time timestamp date day "
@@ -97,7 +98,8 @@ class Member:
     def own(self) -> frozenset[str]:
         """The words of its own name; for the items of an array, of the array's."""
         named = [name for name in self.path if name != EACH]
-        return frozenset(words(named[-1])) if named else frozenset()
+        # q5_studentId is what builders of forms make of a question.
+        return frozenset(words(_QUESTION.sub("", named[-1]))) if named else frozenset()
 
     @property
     def context(self) -> frozenset[str]:

@@ -4,10 +4,23 @@ import builtins
 import json
 import keyword
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from hub.scaffold.mapping import Proposal, Role, comes_in, goes_out, is_card
+from hub.scaffold.look import Look
+from hub.scaffold.mapping import (
+    Proposal,
+    Role,
+    comes_in,
+    goes_out,
+    is_card,
+    is_phone,
+    tells_of_check_in,
+)
 from hub.scaffold.members import EACH, Member, Path, words
+from hub.wire.credentials import Basic, SecretIn
+from hub.wire.hmacs import Ed25519, Hmac
+from hub.wire.jwt import Jwt
 from hub.wire.signatures import (
     GITHUB_SIGNATURE,
     ONETAP_SIGNATURE,
@@ -30,18 +43,26 @@ _CONSTANTS = {
 }
 
 
+ASK = "# ?"
+"""How a comment begins that asks what could not be known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What says that a payload is a check-in: a member, its value, and the header it is from, if any."""
+    """What says that a payload is a check-in: the path of a member, its value, and the header that it is
+    from, if any.
+    """
 
-    member: str
+    path: Path
     value: str
     header: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is known of a source: its names, what its members mean, how it signs."""
+    """What is known of a source: its names, what its members mean, how it signs and looks, whether that
+    it signs so is known, and which members have an address.
+    """
 
     name: str
     module: str
@@ -49,6 +70,9 @@ class Draft:
     scheme: Authentication
     kind: Kind | None
     suspicious: Sequence[str]
+    look: Look
+    is_scheme_known: bool = True
+    addresses: Sequence[str] = ()
 
 
 def literal(text: str) -> str:
@@ -73,6 +97,7 @@ class _Writer:
         self._names = {"Operation", "Source", "hookimpl"}
         self._variable = _loop_variable(draft.proposal.loop)
         self._time_form: str | None = None
+        self._identifier_marks: list[str] = []
 
     def head(self) -> list[str]:
         draft = self._draft
@@ -85,7 +110,7 @@ class _Writer:
         if len(line) > 100:
             line = "\n".join(["from hub import (", *(f"    {name}," for name in known), ")"])
         return [
-            f'"""The source {draft.name}: what /api/webhook/{draft.name}/ takes, as operations."""',
+            f'"""The source {draft.name}: what it takes, as operations."""',
             "",
             *imports,
             line,
@@ -99,8 +124,14 @@ class _Writer:
             return
         yield "def kind(payload: Mapping[str, Any]) -> str:"
         yield '    """Which schema a payload must satisfy: the hub records nothing of any other event."""'
-        told = f"payload.get({literal(kind.member)}) == {literal(kind.value)}"
-        yield f'    return "check_in" if {told} else "other"'
+        told = f"payload.get({literal(kind.path[0])})"
+        if len(kind.path) > 1:
+            yield "    told: Any = payload"
+            yield f"    for name in ({', '.join(literal(name) for name in kind.path)}):"
+            yield "        told = told.get(name) if isinstance(told, Mapping) else None"
+            told = "told"
+        mark = "" if tells_of_check_in(kind.value) else f"  {ASK} does that tell of who came?"
+        yield f'    return "check_in" if {told} == {literal(kind.value)} else "other"{mark}'
         yield ""
         yield ""
 
@@ -133,7 +164,10 @@ class _Writer:
         yield from self._way("    ", in_loop=False)
         if not self._identifiers():
             self._names.add("Ignore")
-            yield "    # No member looks like a student: yield CheckIn(student=…, event=…)."
+            yield f"    {ASK} no member looks like a student: yield CheckIn(student=…, event=…)."
+            if self._draft.addresses:
+                where = ", ".join(self._draft.addresses)
+                yield f"    {ASK} is there more to fetch at {where}? See docs/senders.md, Fetching."
             yield '    yield Ignore(reason="It is not known yet what this records")'
         elif self._variable is None:
             yield from self._operations("    ")
@@ -160,16 +194,18 @@ class _Writer:
     def _operations(self, indent: str) -> Iterator[str]:
         identifiers = self._identifiers()
         names = list(self._student_names(indent))
-        student = f"{indent}    student={identifiers[0]},"
+        mark = next((one for one in self._identifier_marks if one), "")
+        student = f"{indent}    student={identifiers[0]},{mark}"
         if names:
             self._names.add("SaveStudent")
             yield from (line for line in names if not line.startswith(f"{indent}    "))
             yield f"{indent}yield SaveStudent("
             if len(identifiers) == 1:
-                yield f"{indent}    identifiers=({identifiers[0]},),"
+                yield f"{indent}    identifiers=({identifiers[0]},),{mark}"
             else:
                 yield f"{indent}    identifiers=("
-                yield from (f"{indent}        {one}," for one in identifiers)
+                marked = zip(identifiers, self._identifier_marks, strict=True)
+                yield from (f"{indent}        {one},{asks}" for one, asks in marked)
                 yield f"{indent}    ),"
             yield from (line for line in names if line.startswith(f"{indent}    "))
             yield f"{indent})"
@@ -177,9 +213,6 @@ class _Writer:
         event = yield from self._event(indent)
         self._names.add("CheckIn")
         arguments = [one for one in (student, event, *self._at(indent)) if one]
-        if not arguments:
-            yield f"{indent}yield CheckIn(repeatable=True)"
-            return
         yield f"{indent}yield CheckIn("
         yield from arguments
         yield f"{indent}    repeatable=True,"
@@ -189,7 +222,8 @@ class _Writer:
         """The student's identifiers as expressions; text where a number or an e-mail is enough."""
         proposal = self._proposal
         has_names = any(proposal.get(role) for role in (Role.FULL_NAME, Role.FIRST_NAME))
-        found = []
+        found: list[str] = []
+        self._identifier_marks = marks = []
         for role, constant in ((Role.A_NUMBER, "A_NUMBER"), (Role.EMAIL, "EMAIL")):
             member = proposal.get(role)
             if member is None:
@@ -199,6 +233,7 @@ class _Writer:
                 found.append(f"Identifier({constant}, {self._text(member)})")
             else:
                 found.append(self._text(member))
+            marks.append(self._mark(role))
         own = proposal.get(Role.PERSON_ID)
         if own is not None and (has_names or not found):
             self._names.add("Identifier")
@@ -206,7 +241,10 @@ class _Writer:
             if is_card(own):
                 self._names.add("CARD")
                 kind = "CARD"
+            elif is_phone(own):
+                kind = '"phone"'
             found.append(f"Identifier({kind}, {self._text(own)})")
+            marks.append(self._mark(Role.PERSON_ID))
         return found
 
     def _student_names(self, indent: str) -> Iterator[str]:
@@ -243,19 +281,31 @@ class _Writer:
             made = f'Identifier("{self._draft.module}_event", {told})'
             yield f"{indent}yield SaveEvent("
             yield f"{indent}    identifiers=({made},),"
-            yield f"{indent}    name={called},"
-            yield f"{indent}    starts_at={self._read(starts, begins)},"
+            yield f"{indent}    name={called},{self._mark(Role.EVENT_NAME)}"
+            starts_mark = self._mark(Role.EVENT_START)
+            if proposal.get(Role.EVENT_START) is None:
+                starts_mark = f"  {ASK} when does it start?"
+            yield f"{indent}    starts_at={self._read(starts, begins)},{starts_mark}"
             yield f"{indent})"
             return ""
         meant = name or own
         if meant is None:
-            return f'{indent}    event="Weekly Meeting",  # no member looks like an event'
-        return f"{indent}    event={self._text(meant)},"
+            return f'{indent}    event="Weekly Meeting",  {ASK} no member looks like an event'
+        mark = self._mark(Role.EVENT_NAME if name is not None else Role.EVENT_ID)
+        return f"{indent}    event={self._text(meant)},{mark}"
 
     def _at(self, indent: str) -> Iterator[str]:
         time = self._proposal.get(Role.TIME)
         if time is not None:
-            yield f"{indent}    at={self._read(time, self._value(time))},"
+            mark = self._mark(Role.TIME)
+            yield f"{indent}    at={self._read(time, self._value(time))},{mark}"
+        else:
+            yield f"{indent}    {ASK} no member tells when: the time of receipt counts"
+
+    def _mark(self, *roles: Role) -> str:
+        """A question behind a line whose member is a guess."""
+        own = next((role for role in roles if role in self._proposal.roles), None)
+        return f"  {ASK} {own}" if own in self._proposal.unsure else ""
 
     def _text(self, member: Member) -> str:
         value = self._value(member)
@@ -284,25 +334,48 @@ class _Writer:
         yield "@hookimpl"
         yield "def register_sources() -> Iterable[Source]:"
         if draft.scheme is OPEN:
-            yield "    # Anyone who reaches the hub may post: no signature was recognised."
+            yield f"    {ASK} anyone who reaches the hub may post: nothing looks like a credential."
+        elif not draft.is_scheme_known:
+            yield f"    {ASK} no spelling of a signature is known to fit, so nobody gets in."
             if draft.suspicious:
                 yield f"    # These look like credentials: {', '.join(draft.suspicious)}."
         yield "    yield Source("
         yield f"        name={literal(draft.name)},"
         yield f"        path={literal(draft.name)},"
         yield from self._scheme()
+        yield from self._sender()
         if kind is not None:
             if kind.header is not None:
-                yield f"        headers={{{literal(kind.member)}: {literal(kind.header)}}},"
+                yield f"        headers={{{literal(kind.path[0])}: {literal(kind.header)}}},"
             yield "        kind=kind,"
             yield '        schema={"check_in": SCHEMA, "other": {"type": "object"}},'
         else:
             yield "        schema=SCHEMA,"
         yield "        normalize=normalize,"
         delivery = self._proposal.get(Role.DELIVERY)
-        if delivery is not None:
-            yield f"        delivery_key=lambda payload: {self._text(delivery)},"
+        if delivery is not None and self._draft.proposal.loop is None:
+            mark = self._mark(Role.DELIVERY)
+            yield f"        delivery_key=lambda payload: {self._text(delivery)},{mark}"
         yield "    )"
+
+    def _sender(self) -> Iterator[str]:
+        """What the requests look like, where that is not JSON by POST."""
+        look = self._draft.look
+        if look.methods != ("POST",):
+            inner = ", ".join(literal(one) for one in look.methods)
+            yield f"        methods=({inner}{',' if len(look.methods) == 1 else ''}),"
+        if look.written != "JSON_OBJECT":
+            self._names.add(look.written.partition("(")[0])
+            yield f"        body={look.written},"
+        if look.rows:
+            yield '        rows="",'
+        if look.members:
+            inner = ", ".join(f"{literal(k)}: {literal(one)}" for k, one in look.members.items())
+            yield f"        members={{{inner}}},"
+        if look.handshakes:
+            self._names.add("handshakes")
+            inner = ", ".join(f"handshakes.{one}" for one in look.handshakes)
+            yield f"        handshakes=({inner},),"
 
     def _scheme(self) -> Iterator[str]:
         scheme = self._draft.scheme
@@ -313,6 +386,18 @@ class _Writer:
             self._names.add("SharedSecret")
             prefix = f", prefix={literal(scheme.prefix)}" if scheme.prefix else ""
             yield f"        authenticate=SharedSecret({literal(scheme.header)}{prefix}),"
+        elif isinstance(scheme, Hmac | Ed25519):
+            self._names.add(type(scheme).__name__)
+            yield from _made(scheme, ("scheme", "place"))
+        elif isinstance(scheme, SecretIn | Jwt):
+            self._names.add(type(scheme).__name__)
+            if isinstance(scheme, Jwt) and scheme.jwks:
+                yield f"        {ASK} where are the sender's public keys, and for whom are its tokens?"
+            yield from _made(scheme, ("place",))
+        elif isinstance(scheme, Basic):
+            self._names.add("Basic" if scheme.user else "BASIC")
+            written = f"Basic({literal(scheme.user)})" if scheme.user else "BASIC"
+            yield f"        authenticate={written},"
         elif isinstance(scheme, HmacSha256):
             self._names.add("HmacSha256")
             yield "        authenticate=HmacSha256("
@@ -323,6 +408,28 @@ class _Writer:
                 if value is not None and value != HmacSha256.__dataclass_fields__[name].default:
                     yield f"            {name}={literal(value)},"
             yield "        ),"
+
+
+def _made(scheme: Any, first: Sequence[str]) -> Iterator[str]:
+    """The lines that make a scheme: its first arguments, and those that have not their defaults."""
+    name = type(scheme).__name__
+    yield f"        authenticate={name}("
+    yield from (f"            {literal(getattr(scheme, one))}," for one in first)
+    for entry in fields(scheme):
+        value = getattr(scheme, entry.name)
+        if (
+            entry.name in first
+            or not entry.init
+            or entry.name == "scheme"
+            or value == entry.default
+        ):
+            continue
+        if isinstance(value, tuple):
+            inner = ", ".join(literal(one) for one in value)
+            yield f"            {entry.name}=({inner}{',' if len(value) == 1 else ''}),"
+        else:
+            yield f"            {entry.name}={literal(value)},"
+    yield "        ),"
 
 
 def _expression(variable: str, path: Path) -> str:

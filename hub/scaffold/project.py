@@ -1,5 +1,6 @@
 """The project of a new source: a distribution of its own, with its fixtures and its tests."""
 
+import copy
 import json
 import keyword
 import re
@@ -17,15 +18,18 @@ from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.scaffold.inference import infer
 from hub.scaffold.invented import Inventor
+from hub.scaffold.look import looked_at, looks_secret, rows_of
 from hub.scaffold.mapping import Proposal, is_kind, propose, unread_times
-from hub.scaffold.members import Member, members, words
+from hub.scaffold.members import Member, is_data, members, words
 from hub.scaffold.members import Path as Path_
 from hub.scaffold.module import Draft, Kind, module_text
 from hub.scaffold.recognition import recognise, suspicious
-from hub.scaffold.requests import payload_of
 from hub.testing import trial
 from hub.testing.fixtures import fixtures
-from hub.wire.signatures import OPEN, Authentication
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.jwt import Jwt
+from hub.wire.request import steps_of
+from hub.wire.signatures import OPEN, SHARED_SECRET, Authentication
 from hub_plugins import BUILT_INS, OPTIONAL
 
 _TAKEN = frozenset({*BUILT_INS, *OPTIONAL, "attendance", "status"})
@@ -117,16 +121,26 @@ def names_of(name: str) -> tuple[str, str]:
 
 
 def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str]) -> Project:
-    """What a project of this name has in it. Raises SettingError for a request without a JSON object."""
+    """What a project of this name has in it. Raises SettingError for a request that nothing can be made
+    of.
+    """
     module, package = names_of(name)
-    payloads = [payload_of(request, number) for number, request in enumerate(requests, start=1)]
-    kind = _kind(payloads, requests)
+    look = looked_at(requests)
+    requests = look.requests
+    scheme, is_known = _scheme(requests, secrets, name)
+    payloads = tuple(_without_credential(one, scheme) for one in look.payloads)
+    look = replace(look, payloads=payloads)
+    kind = _kind(payloads, requests) if not look.rows else None
     told = [payload for payload, request in zip(payloads, requests, strict=True)
             if kind is None or _value(kind, payload, request) == kind.value]  # fmt: skip
+    if look.rows:
+        told = list(rows_of(look))
     found = members(told)
-    proposal = propose(found)
-    scheme = _scheme(requests, secrets, name)
-    draft = Draft(name, module, proposal, scheme or OPEN, kind, suspicious(requests))
+    proposal = propose([one for one in found if not looks_secret(one.path[-1])], kind is not None)
+    suspects = suspicious(requests)
+    draft = Draft(
+        name, module, proposal, scheme, kind, suspects, look, is_known, tuple(_addresses(found))
+    )
     schema = infer(told, list(_needed(proposal)), f"A check-in of {name}")
     files = {
         "pyproject.toml": _filled(_PYPROJECT, name, module, package),
@@ -136,21 +150,31 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
         f"{package}/{module}.py": module_text(draft),
         f"{package}/{module}.schema.json": _json(schema),
     }
-    inventor = Inventor(members(payloads), proposal)
+    inventor = Inventor(members(list(rows_of(look))), proposal)
     for number, (payload, request) in enumerate(zip(payloads, requests, strict=True), start=1):
         event = _event(kind, payload, request)
         variant = "captured" if len(payloads) == 1 else f"captured-{number}"
         fixture = f"fixtures/{event}__{variant}"
-        files[f"{fixture}.json"] = _json(inventor.payload(payload))
+        invented = (
+            [inventor.payload(one) for one in payload] if look.rows else inventor.payload(payload)
+        )
+        files[f"{fixture}.json"] = _json(invented)
         if kind is not None and kind.header is not None:
             value = request.headers.get(kind.header.lower())
             if value is not None:
                 files[f"{fixture}.headers.json"] = _json({kind.header: value})
     used = {member.path for member in proposal.roles.values()}
-    unused = [one.path for one in found if one.path not in used]
     if kind is not None and kind.header is None:
-        unused.remove((kind.member,))
+        used.add(kind.path)
+    unused = [one.path for one in found if one.path not in used]
     return Project(name, package, module, files, draft, unread_times(found), unused)
+
+
+def _addresses(found: Sequence[Member]) -> Iterator[str]:
+    """The members with an address, at which there may be more to fetch."""
+    for member in found:
+        if member.given and all(str(one).startswith("https://") for one in member.given):
+            yield "/".join(member.path)
 
 
 def write(project: Project, folder: Path, settings: Settings) -> list[trial.Tried]:
@@ -190,14 +214,53 @@ def _no_bytecode() -> Iterator[None]:
 
 def _scheme(
     requests: Sequence[CapturedRequest], secrets: Sequence[str], name: str
-) -> Authentication | None:
-    """The scheme that fits; an editor may have added a line's end to the file of a request."""
-    if not secrets:
-        return None
+) -> tuple[Authentication, bool]:
+    """The scheme that fits, and whether it is known to. Where something looks like a credential and no
+    spelling fits, one that lets nobody in.
+    """
+    # An editor may have added a line's end to the file of a request.
     for cut in (bytes, lambda body: body.removesuffix(b"\n"), lambda body: body.rstrip(b"\r\n")):
         as_sent = [replace(request, body=cut(request.body)) for request in requests]
-        if (scheme := recognise(as_sent, secrets, name)) is not None:
-            return scheme
+        if secrets and (scheme := recognise(as_sent, secrets, name)) is not None:
+            return scheme, True
+    if (token := _token(requests[0])) is not None:
+        return token, False
+    return (SHARED_SECRET, False) if secrets or suspicious(requests) else (OPEN, True)
+
+
+def _without_credential(payload: Any, scheme: Authentication) -> Any:
+    """A payload without what stands where the scheme has its credential."""
+    if not isinstance(payload, dict) or not isinstance(scheme, RequestAuthentication):
+        return payload
+    for place in scheme.places:
+        if place.kind in ("query", "form"):
+            payload = {name: one for name, one in payload.items() if name != place.name}
+        elif place.kind == "json":
+            *around, last = steps_of(place.name)
+            payload = copy.deepcopy(payload)
+            inner = _at(payload, tuple(around))
+            if isinstance(inner, dict):
+                inner.pop(last, None)
+    return payload
+
+
+def _token(request: CapturedRequest) -> Authentication | None:
+    """Of a token that a key of the sender's has signed: where those keys may be."""
+    import jwt
+
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    for place, text in (
+        ("body", request.body.decode("latin-1").strip('" \r\n')),
+        ("Authorization", bearer),
+    ):
+        if not text.startswith("eyJ"):
+            continue
+        try:
+            algorithm = str(jwt.get_unverified_header(text).get("alg", ""))
+            keys = "https://keys.example/.well-known/jwks.json"
+            return Jwt(place, algorithms=(algorithm,), jwks=keys)
+        except (jwt.PyJWTError, ValueError):
+            continue
     return None
 
 
@@ -206,19 +269,38 @@ def _needed(proposal: Proposal) -> Any:
     return proposal.roles.values()
 
 
-def _kind(
-    payloads: Sequence[Mapping[str, Any]], requests: Sequence[CapturedRequest]
-) -> Kind | None:
-    """What says what happened, in a member or in a header; of several, the first payload's."""
-    for name, value in payloads[0].items():
-        if is_kind(frozenset(words(name)), value) and all(name in payload for payload in payloads):
-            return Kind(name, value, None)
+def _kind(payloads: Sequence[Any], requests: Sequence[CapturedRequest]) -> Kind | None:
+    """What says what happened, in a member or in a header; of several, the first payload's outermost."""
+    for path, value in sorted(_texts(payloads[0], ()), key=lambda pair: len(pair[0])):
+        if is_kind(frozenset(words(path[-1])), value) and all(
+            _at(payload, path) is not None for payload in payloads
+        ):
+            return Kind(path, value, None)
+    if not isinstance(payloads[0], dict):
+        return None
     for name, value in requests[0].headers.items():
         own = frozenset(words(name))
         if name.startswith("x-") and is_kind(own - frozenset(words(_vendor(name))), value.strip()):
             header = "-".join(part.capitalize() for part in name.split("-"))
-            return Kind("event", value.strip(), header) if "event" not in payloads[0] else None
+            kind = Kind(("event",), value.strip(), header)
+            return kind if "event" not in payloads[0] else None
     return None
+
+
+def _texts(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
+    """The texts in objects, but not far in."""
+    if isinstance(value, dict) and len(path) < 3:
+        for name, member in value.items():
+            if not is_data(name):
+                yield from _texts(member, (*path, name))
+    elif isinstance(value, str) and path:
+        yield path, value
+
+
+def _at(payload: Any, path: Path_) -> Any:
+    for name in path:
+        payload = payload.get(name) if isinstance(payload, dict) else None
+    return payload
 
 
 def _vendor(header: str) -> str:
@@ -226,13 +308,13 @@ def _vendor(header: str) -> str:
     return " ".join(header.split("-")[1:-1])
 
 
-def _value(kind: Kind, payload: Mapping[str, Any], request: CapturedRequest) -> Any:
+def _value(kind: Kind, payload: Any, request: CapturedRequest) -> Any:
     if kind.header is None:
-        return payload.get(kind.member)
+        return _at(payload, kind.path)
     return request.headers.get(kind.header.lower(), "").strip()
 
 
-def _event(kind: Kind | None, payload: Mapping[str, Any], request: CapturedRequest) -> str:
+def _event(kind: Kind | None, payload: Any, request: CapturedRequest) -> str:
     """The part of a fixture's name that tells what happened."""
     if kind is None:
         return "check-in"

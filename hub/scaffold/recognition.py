@@ -4,12 +4,18 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import parse_timestamp
+from hub.scaffold.look import request_of
+from hub.scaffold.spellings import bases, spelled
+from hub.wire.hmacs import RequestAuthentication
+from hub.wire.request import Place, Request
 from hub.wire.signatures import (
     BODY,
     GITHUB_SIGNATURE,
@@ -56,9 +62,12 @@ def recognise(
     ``scheme`` is the name of one that is not the hub's own.
     """
     for secret in secrets:
-        for candidate in _candidates(requests[0], secret, scheme):
+        usual = _candidates(requests[0], secret, scheme)
+        candidate: Any
+        for candidate in itertools.chain(usual, spelled(requests[0], secret, scheme)):
             if all(fits(candidate, request, secret) for request in requests):
-                return candidate
+                found: Authentication = candidate
+                return found
     return None
 
 
@@ -78,11 +87,41 @@ def fits(scheme: Authentication, request: CapturedRequest, secret: str) -> bool:
     """Whether a scheme accepts a request, judged at the time when it was sent."""
     if scheme is STANDARD_WEBHOOKS:
         return _is_standard(request, secret)
+    if isinstance(scheme, RequestAuthentication):
+        return any(_fits_at(scheme, request, secret, base) for base in bases(request))
     try:
         scheme.verify(request.headers, request.body, (secret,), _sent_at(scheme, request))
     except Exception:
         return False
     return True
+
+
+def _fits_at(
+    scheme: RequestAuthentication, captured: CapturedRequest, secret: str, base: str
+) -> bool:
+    request = request_of(captured, base)
+    now = captured.received_at
+    moment = getattr(scheme, "_moment", "")
+    if moment:
+        told = _moment_in(scheme, request, moment)
+        now = told or now
+    try:
+        scheme.check_secret(secret)
+        scheme.verify_request(request, (secret,), now)
+    except Exception:
+        return False
+    return True
+
+
+def _moment_in(scheme: Any, request: Request, name: str) -> datetime | None:
+    """The moment of signing, wherever a scheme has it."""
+    try:
+        own = Place.of(scheme.place).in_(request) or ""
+        inside = re.search(r"(?:^|[,; ])\s*[A-Za-z0-9_]+=([0-9]{10,13})(?=$|[,; ])", own)
+        text = inside[1] if name == "t" and inside else Place.of(name).in_(request)
+    except ValueError:
+        return None
+    return _moment(text or "")
 
 
 def _candidates(request: CapturedRequest, secret: str, scheme: str) -> Iterator[Authentication]:

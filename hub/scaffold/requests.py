@@ -1,23 +1,11 @@
 """Requests to learn from: captured by the hub, or written to a file by another tool."""
 
 from pathlib import Path
-from typing import Any
 
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import utc_now
-from hub.errors import Refused, SettingError
+from hub.errors import SettingError
 from hub.wire.message import read_message
-from hub.wire.strict_json import parse
-
-
-def payload_of(request: CapturedRequest, number: int) -> dict[str, Any]:
-    """The JSON object that a request posts. Raises SettingError for anything else."""
-    try:
-        return parse(request.body)
-    except Refused as refused:
-        raise SettingError(
-            f"from-capture: the body of request {number} cannot be a payload: {refused.details}"
-        ) from None
 
 
 def read_file(path: Path) -> CapturedRequest:

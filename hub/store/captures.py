@@ -1,10 +1,10 @@
 """Captures in the store: opened, filled, and removed when their time is over."""
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 
-from hub.domain.captures import Capture
+from hub.domain.captures import Capture, CapturedRequest
+from hub.domain.delivery import METHOD, PATH, QUERY
 from hub.store.transaction import Transaction
 
 OPEN = "INSERT INTO capture (token, opened_at, expires_at) VALUES (?, ?, ?) RETURNING id"
@@ -35,12 +35,11 @@ def by_token(tx: Transaction, token: str) -> Capture | None:
     return Capture(identifier, tx.moment(opened_at), tx.moment(expires_at), count)
 
 
-def keep(
-    tx: Transaction, capture: int, received_at: datetime, headers: Mapping[str, str], body: bytes
-) -> None:
-    """Keep a request."""
-    told = json.dumps(dict(headers), ensure_ascii=False)
-    tx.run(KEEP, capture, received_at, told, body)
+def keep(tx: Transaction, capture: int, request: CapturedRequest) -> None:
+    """Keep a request. What is no header stands among them, under a name that no header can have."""
+    told = dict(request.headers)
+    told |= {METHOD: request.method, PATH: request.path, QUERY: request.query}
+    tx.run(KEEP, capture, request.received_at, json.dumps(told, ensure_ascii=False), request.body)
 
 
 def remove_request(tx: Transaction, identifier: int) -> None:

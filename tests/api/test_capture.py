@@ -1,12 +1,15 @@
 """Captures: a secret URL that keeps what is posted there, for a while."""
 
+import hashlib
+import hmac
+import json
 import re
 from datetime import timedelta
 
 import pytest
 import requests
 from click.testing import CliRunner
-from hubtest import UNIFIED
+from hubtest import UNIFIED, Client
 
 from hub.api import capture as http
 from hub.cli import main
@@ -66,7 +69,62 @@ def test_without_the_token_there_is_nothing(client, opened):
     for wrong in (path[:-2], "/api/capture/x/", "/api/capture/%C3%BC/"):
         reply = client.post(wrong, {})
         assert (reply.status, reply.error) == (404, "Not found")
-    assert client.get(path).status == 405
+
+
+def test_any_method_path_and_query_is_kept(hub, client, opened, command):
+    path, identifier = opened
+    for method, more, query in (
+        ("GET", "", "uid=04A2&x=%C3%A9"),
+        ("PUT", "iclock/cdata", "SN=A1"),
+        ("DELETE", "", ""),
+    ):
+        assert client.request(method, path + more, b"", query=query).status == 202
+    assert client.request("HEAD", path).status == 200
+    found = taken(hub, identifier)
+    assert [(one.method, one.query) for one in found] == [
+        ("GET", "uid=04A2&x=%C3%A9"), ("PUT", "SN=A1"), ("DELETE", ""),
+    ]  # fmt: skip
+    assert found[1].path == f"{path}iclock/cdata"
+    assert all(not name.startswith(":") for one in found for name in one.headers)
+    assert f"PUT {path}iclock/cdata?SN=A1\n" in command("--show", str(identifier))
+
+
+@pytest.mark.parametrize(
+    ("payload", "query", "answer"),
+    [
+        ({"type": "url_verification", "challenge": "abc"}, "", {"challenge": "abc"}),
+        ({"type": 1}, "", {"type": 1}),
+        ({}, "validationToken=a%20b", "a b"),
+        ({}, "validationToken=%3Cscript%3E", "<script>"),
+        ([{"data": {"validationCode": "7"}}], "", {"validationResponse": "7"}),
+    ],
+)
+def test_a_known_handshake_is_answered_so_that_the_url_is_taken(
+    hub, client, opened, payload, query, answer
+):
+    path, identifier = opened
+    headers = {"Aeg-Event-Type": "SubscriptionValidation"} if isinstance(payload, list) else {}
+    body = json.dumps(payload).encode()
+    reply = client.request("POST", path, body, headers, "application/json", query)
+    assert reply.status == 200
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    if isinstance(answer, str):
+        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert reply.body.decode() == answer
+    else:
+        assert reply.json == answer
+    assert len(taken(hub, identifier)) == 1
+
+
+def test_a_handshake_with_a_secret(make_hub, command):
+    client = Client(make_hub(webhook_secret=("s3cret",)))
+    path = re.search(r"(/api/capture/\S+)", command())[1]
+    body = {"event": "endpoint.url_validation", "payload": {"plainToken": "q"}}
+    digest = hmac.new(b"s3cret", b"q", hashlib.sha256).hexdigest()
+    assert client.post(path, body).json == {"plainToken": "q", "encryptedToken": digest}
+    query = "hub.mode=subscribe&hub.challenge=77&hub.verify_token="
+    assert client.request("GET", path, query=query + "s3cret").body == b"77"
+    assert client.request("GET", path, query=query + "wrong").status == 403
 
 
 def test_a_store_that_cannot_take_it_now_is_503(hub, client, opened, monkeypatch):

@@ -9,6 +9,7 @@ from conftest import STORE
 from hubtest import LEGACY, ONETAP, UNIFIED, fixture
 from serving import eventually
 
+from hub.domain.captures import CapturedRequest
 from hub.domain.delivery import Outcome, Settlement, delivery_id_at
 from hub.domain.evidence import State
 from hub.domain.identifiers import Identifier
@@ -247,7 +248,7 @@ def test_a_captured_request_that_is_no_text_goes_too(hub, calls, rows):
     with hub.store.writing() as tx:
         capture = captures.open_(tx, "digest", now, now)
         for body in (b"\xff", b"a\0b", b"nobody", b'{"who": "zx12"}'):
-            captures.keep(tx, capture, now, {}, body)
+            captures.keep(tx, capture, CapturedRequest(now, {}, body))
     done = forget(hub.store, "zx12")
     assert (done.student, done.deliveries, done.found.captured) == (False, 0, 3)
     assert [bytes(row["body"]) for row in rows("CapturedRequest")] == [b"nobody"]
