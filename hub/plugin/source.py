@@ -22,7 +22,7 @@ StatusAndBody = tuple[int, Mapping[str, Any]]
 """The HTTP status and the JSON body of an answer."""
 
 _PATH = re.compile(r"[a-z0-9_-]+(?:/(?:[a-z0-9_-]+|\{[a-z]+\}))*")
-_OWN_PATH = re.compile(r"(?:/(?:[A-Za-z0-9._-]+|\{[a-z]+\}))+")
+_OWN_PATH = re.compile(r"(?:/(?:(?!\.+(?:/|$))[A-Za-z0-9._-]+|\{[a-z]+\}))+")
 _PART = re.compile(r"\{([a-z]+)\}")
 _OF_THE_HUB = frozenset({"api", "console", "metrics", "health", "healthz", "livez", "readyz"})
 """First parts of paths that are the hub's, now or one day."""

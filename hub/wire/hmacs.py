@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol, runtime_checkable
 
 from hub.errors import Refused, Unauthenticated
@@ -135,7 +135,7 @@ class _Signed(OverRequest):
         if self._moment and not self._signs(self._moment):
             raise ValueError(f"timestamp: {self._moment} is not signed, so it proves nothing")
 
-    @property
+    @cached_property
     def places(self) -> tuple[Place, ...]:  # type: ignore[override]
         """See ``RequestAuthentication.places``."""
         return (Place.of(self.place),)
@@ -151,7 +151,7 @@ class _Signed(OverRequest):
         """The header with the id that is signed."""
         return self.identifier or None
 
-    @property
+    @cached_property
     def _moment(self) -> str:
         return self.timestamp or ("t" if "t" in _names(self.value) else "")
 
@@ -162,7 +162,7 @@ class _Signed(OverRequest):
 
     def _read(self, request: Request) -> Mapping[str, list[str]]:
         """What stands in the credential, by name in its template. Raises Unauthenticated."""
-        place = Place.of(self.place)
+        (place,) = self.places
         found = place.all_in(request)
         if not found or not found[0].strip():
             raise Unauthenticated(
@@ -182,7 +182,7 @@ class _Signed(OverRequest):
         name = self._moment
         if not name:
             return
-        given = told[name][0] if name in told else Place.of(name).in_(request)
+        given = told[name][0] if name in told else _place(name).in_(request)
         if not given:
             raise Unauthenticated(
                 f"Missing {Place.of(name).told}", "The moment of signing is signed too"
@@ -315,13 +315,14 @@ class Ed25519(_Signed):
 
     def verify_request(self, request: Request, secrets: Sequence[str], now: datetime) -> None:
         """See ``RequestAuthentication.verify_request``."""
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
         require_secret(secrets)
         told = self._read(request)
         self._check_moment(request, told, now)
         content = self._content(request, told)
+        # Late, as it takes some time: not at each start.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         for secret in secrets:
             for signature in self._signatures(told):
                 try:

@@ -126,6 +126,8 @@ class Jwt(OverRequest):
     def verify_request(self, request: Request, secrets: Sequence[str], now: datetime) -> None:
         """See ``RequestAuthentication.verify_request``."""
         token = self._token(request)
+        if token.count(".") != 2:
+            raise Unauthenticated("Invalid token", "It is no JSON Web Token")
         if self.keys is None:
             require_secret(secrets)
             keys: list[Any] = [one.replace("\\n", "\n") for one in secrets]
