@@ -14,6 +14,7 @@ from hub.plugin.sender import Handshake, Reply
 from hub.wire.request import Place, Request
 
 _LONGEST = 1000
+_TOKEN = re.compile(r"[A-Za-z0-9_=+/-]{1,100}")
 _PLAIN = re.compile(r"[\x20-\x7e]+")
 
 
@@ -39,15 +40,14 @@ def _zoom(request: Request, secrets: Sequence[str]) -> Reply | None:
     if not _is(request, "event", "endpoint.url_validation"):
         return None
     token = _asked(request, "json:/payload/plainToken")
-    if token is None or not secrets:
+    # Nothing that could stand for a body, or for what is signed of one.
+    if token is None or not secrets or not _TOKEN.fullmatch(token):
         return None
     digest = hmac.new(secrets[0].encode(), token.encode(), hashlib.sha256).hexdigest()
     return Reply.json({"plainToken": token, "encryptedToken": digest})
 
 
 def _slack(request: Request, secrets: Sequence[str]) -> Reply | None:
-    if _asked(request, "form:ssl_check") == "1":
-        return Reply("")
     if not _is(request, "type", "url_verification"):
         return None
     challenge = _asked(request, "json:/challenge")
@@ -81,11 +81,19 @@ def _event_grid(request: Request, secrets: Sequence[str]) -> Reply | None:
     return None if code is None else Reply.json({"validationResponse": code})
 
 
+def _slack_ssl(request: Request, secrets: Sequence[str]) -> Reply | None:
+    is_check = "1" in (_asked(request, "query:ssl_check"), _asked(request, "form:ssl_check"))
+    return Reply("") if is_check else None
+
+
 ZOOM = Handshake(_zoom, signed=True)
 """``endpoint.url_validation``: an HMAC of its token (Zoom, "Validate your webhook endpoint")."""
 
 SLACK = Handshake(_slack, signed=True)
-"""``url_verification``: its challenge; ``ssl_check`` (Slack, "The Events API", "Slash commands")."""
+"""``url_verification``: its challenge (Slack, "The Events API")."""
+
+SLACK_SSL = Handshake(_slack_ssl, methods=("POST", "GET"))
+"""``ssl_check``, which looks at the certificate alone and is not signed (Slack, "Slash commands")."""
 
 GRAPH = Handshake(_graph, methods=("POST", "GET"))
 """``validationToken``, as text (Microsoft Graph, "Receive change notifications through webhooks")."""
@@ -99,5 +107,5 @@ META = Handshake(_meta, methods=("GET",))
 EVENT_GRID = Handshake(_event_grid)
 """A ``SubscriptionValidationEvent``: its code (Azure Event Grid, "Endpoint validation")."""
 
-KNOWN = (ZOOM, SLACK, GRAPH, DISCORD, META, EVENT_GRID)
+KNOWN = (ZOOM, SLACK, SLACK_SSL, GRAPH, DISCORD, META, EVENT_GRID)
 """All of them."""

@@ -140,7 +140,13 @@ class Hub:
     def _routes(self) -> Iterator[Route]:
         settings = self.settings
         yield from StatusPages(
-            self.store, self.plugins, self.endpoints, self.observers, self.senders, utc_now()
+            self.store,
+            self.plugins,
+            self.endpoints,
+            self.observers,
+            self.senders,
+            self.fetchers,
+            utc_now(),
         ).routes()
         yield from DeliveriesApi(
             self.store,
@@ -173,7 +179,7 @@ class Hub:
             lambda: self.routes,
         ).routes()
         yield from CaptureApi(
-            self.store, settings.body_limit, settings.webhook_secret, settings.public_url
+            self.store, settings.body_limit, settings.capture_secret, settings.public_url
         ).routes()
         if self.console is not None:
             yield from self.console.routes()
@@ -184,7 +190,7 @@ class Hub:
         """The paths of a source. A batch is taken beside the check-ins: it may have many rows."""
         handle = partial(self.webhooks.handle, endpoint)
         looked_at = partial(self.webhooks.look_at, endpoint)
-        lane = "" if endpoint.source.rows is None else "rows"
+        lane = "" if endpoint.source.rows is None else f"rows {endpoint.source.name}"
         for path in (f"/api/webhook/{endpoint.source.path}", *endpoint.source.paths):
             for method in endpoint.source.all_methods:
                 answer = looked_at if method == "GET" else handle

@@ -21,6 +21,10 @@ def sentence(happened: Happened) -> str:
         return "Write: here, and the name of the event."
     if happened.status == 404 and happened.sentence.startswith("Student"):
         return "I do not know you yet. Ask an officer of the club to add you; this message is kept."
+    if happened.status == 404 and happened.sentence.startswith("Event"):
+        named = happened.sentence.removeprefix("Event with identifier ").removesuffix(" not found")
+        how = "Write: here, and the name of the event as it is in the calendar"
+        return f"I know no event named {named}. {how}; this message is kept."
     if not is_missing(happened.sentence) and happened.status < 500:
         return f"Not checked in: {happened.sentence}."
     return "Something went wrong. Your message is kept; an officer can see it."

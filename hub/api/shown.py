@@ -53,6 +53,7 @@ def whole(kept: KeptDelivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
         **shown,
         "fetched": None if kept.delivery.fetched is None else _json(kept.delivery.fetched.decode()),
         "answer": _json(kept.answer) if kept.told is None else _told(kept.told),
+        "told": None if kept.told is None else kept.told.body,
         "attempts": [
             {
                 "number": attempt.number,

@@ -47,7 +47,7 @@ class SourcesApi:
 
 
 def _shown(endpoint: Endpoint, one: pulse.Pulse) -> Mapping[str, Any]:
-    signing = in_shell(endpoint.authentication)
+    signing = in_shell(endpoint.authentication) if endpoint.is_plain else None
     return {
         "name": endpoint.source.name,
         "plugin": endpoint.plugin,

@@ -11,6 +11,7 @@ from hub.domain.timestamps import format_utc
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
+from hub.jobs.fetching import Fetchers
 from hub.jobs.sender import Senders
 from hub.plugin.loading import Plugins
 from hub.plugin.observers import Observers
@@ -34,6 +35,7 @@ class StatusPages:
         endpoints: Sequence[Endpoint],
         observers: Observers,
         senders: Senders,
+        fetchers: Fetchers,
         since: datetime,
     ) -> None:
         self._store = store
@@ -41,6 +43,7 @@ class StatusPages:
         self._endpoints = endpoints
         self._observers = observers
         self._senders = senders
+        self._fetchers = fetchers
         self._sections = Sections(plugins.hooks)
         self._since = format_utc(since.replace(microsecond=0))
 
@@ -61,6 +64,7 @@ class StatusPages:
                 },
                 "observers": self._observers.counters(),
                 "targets": self._senders.counters(),
+                "fetching": self._fetchers.counters(),
                 "hanging": [call._asdict() for call in self._plugins.watch.hanging()],
                 "sections": self._sections.shown(),
             }

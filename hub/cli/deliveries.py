@@ -218,8 +218,12 @@ def _line(kept: KeptDelivery, zone: tzinfo) -> str:
     waits = f"  waits for {_awaited(kept.waiting, zone)}" if kept.waiting else ""
     tried = f"  ({kept.attempts} attempts)" if kept.attempts > 1 else ""
     received = local(delivery.received_at, zone)
-    columns = (delivery.id, received, delivery.source, kept.outcome, str(kept.status), said)
+    columns = (delivery.id, received, delivery.source, kept.outcome, str(_status(kept)), said)
     return "  ".join(columns).rstrip() + waits + tried
+
+
+def _status(kept: KeptDelivery) -> int:
+    return kept.status if kept.told is None else kept.told.status
 
 
 def _awaited(waiting: str, zone: tzinfo) -> str:
@@ -237,10 +241,16 @@ def _told(kept: KeptDelivery, attempts: Sequence[Attempt], zone: tzinfo) -> Iter
     yield f"outcome: {whole['outcome']}" + (
         f", waits for {_awaited(kept.waiting, zone)}" if kept.waiting else ""
     )
+    if kept.told is not None:
+        told = json.dumps(kept.told.body, ensure_ascii=False)
+        yield f"its sender was told: {kept.told.status} {told}"
     for attempt in attempts:
         answer = json.dumps(json.loads(attempt.answer), ensure_ascii=False)
         yield f"attempt {attempt.number}, {local(attempt.at, zone)}: {attempt.outcome}"
         yield f"  {attempt.status} {answer}"
+    if whole["method"] != "POST" or whole["path"] or whole["query"]:
+        query = f"?{whole['query']}" if whole["query"] else ""
+        yield f"request: {whole['method']} {whole['path'] or ''}{query}"
     yield "headers:"
     for name, value in whole["headers"].items():
         yield f"  {name}: {value}"
@@ -251,6 +261,9 @@ def _told(kept: KeptDelivery, attempts: Sequence[Attempt], zone: tzinfo) -> Iter
     else:
         yield "body:"
         yield from _lines(whole["body"])
+    if whole["fetched"] is not None:
+        yield "fetched:"
+        yield from _lines(json.dumps(whole["fetched"]))
 
 
 def _lines(body: str) -> Sequence[str]:

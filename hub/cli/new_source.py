@@ -36,9 +36,9 @@ def run(
         candidates = secrets or [*settings.webhook_secret, *configured]
     else:
         requests, candidates = [EXAMPLE], []
-    project = plan(name, requests, candidates)
+    project = plan(name, requests, candidates, settings.public_url)
     place = folder or Path(name)
-    tried = write(project, place, settings)
+    tried = write(project, place)
     for line in _report(project, place, tried, bool(captures), bool(candidates)):
         show(line)
     if any(one.status >= 500 for one in tried):
@@ -68,6 +68,8 @@ def _report(
         answer = json.dumps(one.answer.get("message") or one.answer.get("error"))
         yield f"{one.fixture.name}: {made or 'nothing'}; answered {one.status} {answer}"
         yield from one.faults
+    if any(400 <= one.status < 500 for one in tried):
+        yield "the source refuses what was captured; its tests fail until that is mended"
     yield f"written: {folder}/, with the module, its schema, fixtures, tests and packaging"
     yield f"look at what normalize makes of a payload, in {module}; then"
     yield f"  attendance-hub try {module} {folder / 'fixtures'}"
@@ -99,7 +101,10 @@ def _understood(project: Project) -> Iterator[str]:
     known = {Role.A_NUMBER, Role.EMAIL} & set(roles)
     if Role.PERSON_ID in roles and not known and not {Role.FULL_NAME, Role.FIRST_NAME} & set(roles):
         if is_card(roles[Role.PERSON_ID]):
-            yield "a card's number: give cards to students with the source cards (docs/built-ins.md)"
+            yield (
+                "a card's number: give it to a student with attendance-hub desk save-student STUDENT "
+                "--identifier card=NUMBER, or with the source cards (docs/built-ins.md)"
+            )
         else:
             kind = f"{project.module}_person"
             yield (
@@ -113,7 +118,7 @@ def _signature(project: Project, had_secrets: bool) -> str:
     scheme, found = draft.scheme, ", ".join(draft.suspicious)
     if not draft.is_scheme_known:
         what = f"{found} may be one" if found else "none is known to fit"
-        said = "no configured secret fits it" if had_secrets else "it is not checked"
+        said = "no secret fits it" if had_secrets else "it is not checked"
         mend = "is the secret the system's, and is the body byte by byte what was sent?"
         return f"signature: {what}, {said}, so nobody gets in; {mend if had_secrets else 'use --secret'}"
     if isinstance(scheme, HmacSha256):

@@ -1,5 +1,6 @@
 """Command-line options made from the table of settings."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PLUGIN_SETTINGS = ("plugins", "enable", "load_plugins", "without")
 """What every command that loads plugins takes: the settings that say which."""
+
+TOKEN = "ATTENDANCE_HUB_TOKEN"
+"""The variable that has the token for commands on a running hub."""
+
+
+def is_given(token: str | None) -> bool:
+    """Whether a token was written down for this command, and is not the environment's."""
+    return token is not None and token != os.environ.get(TOKEN)
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
@@ -41,9 +50,9 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 def hub_options(command: Command) -> Command:
     """Options of what works on the store or on a running hub."""
-    command = click.option(
-        "--token", metavar="VALUE", envvar="ATTENDANCE_HUB_TOKEN", help="A token of that hub."
-    )(command)
+    command = click.option("--token", metavar="VALUE", envvar=TOKEN, help="A token of that hub.")(
+        command
+    )
     return click.option(
         "--url", metavar="VALUE", help="Ask the hub at this address instead of the store."
     )(command)

@@ -17,7 +17,8 @@ def report(plugins: Plugins, settings: Settings) -> Iterator[str]:
         yield f"  hooks: {', '.join(plugin.hooks)}"
         for endpoint in found:
             if endpoint.plugin == plugin.name:
-                yield f"  source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}"
+                paths = ", ".join((endpoint.path, *endpoint.source.paths))
+                yield f"  source {endpoint.source.name}: {paths}  {endpoint.protection}"
                 yield from (f"    schema {identifier}" for identifier in _schemas(endpoint))
         yield from (f"  target {target.name}" for target in plugin.targets)
     if plugins.off:

@@ -11,6 +11,7 @@ from hub.api.doubts import DoubtsApi
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
 from hub.cli.asking import Local, Query, Remote
+from hub.cli.options import is_given
 from hub.cli.store import existing_store
 from hub.config.settings import Settings
 from hub.errors import SettingError
@@ -47,7 +48,7 @@ def reading(
     if url is not None:
         yield _Remote(url, token)
         return
-    if token is not None:
+    if is_given(token):
         raise SettingError("--token is for --url: the store asks for none")
     with existing_store(settings.database) as store:
         yield _Local(store, settings, sources)

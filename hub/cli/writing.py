@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.cli.asking import Local, Remote
+from hub.cli.options import is_given
 from hub.config.settings import Settings
 from hub.errors import SettingError
 from hub.http.app import Application
@@ -43,7 +44,7 @@ def writing(settings: Settings, url: str | None, token: str | None) -> Iterator[
     if url is not None:
         yield _Hub(Remote(url, token, _TIMEOUT), None)
         return
-    if token is not None:
+    if is_given(token):
         raise SettingError("--token is for --url: the store asks for none")
     with opened(settings) as hub:
         yield over(hub)

@@ -18,6 +18,7 @@ _PLUGIN_PREFIX = "HUB_PLUGIN_"
 _TABLES = {"sources", "plugin"}
 _SECRET = "WEBHOOK_SECRET"
 _ADMIN_TOKEN = "HUB_ADMIN_TOKEN"
+_CAPTURE_SECRET = "HUB_CAPTURE_SECRET"
 _SHORTEST_TOKEN = 16
 
 
@@ -67,7 +68,7 @@ class _Reading:
                     self._source_table(source, table, path)
             elif name == "plugin":
                 self._plugin_tables(value, path)
-            elif name in ("webhook_secret", "secrets", "admin_token"):
+            elif name in ("webhook_secret", "secrets", "admin_token", "capture_secret"):
                 raise _secret_in_file(name, path)
             elif name in known:
                 self._set(name, value, path)
@@ -111,6 +112,9 @@ class _Reading:
         if secrets := _secrets(environment.get(_SECRET, ""), _SECRET):
             self._values["webhook_secret"] = secrets
             self._origins["webhook_secret"] = _SECRET
+        if secrets := _secrets(environment.get(_CAPTURE_SECRET, ""), _CAPTURE_SECRET):
+            self._values["capture_secret"] = secrets
+            self._origins["capture_secret"] = _CAPTURE_SECRET
         if token := environment.get(_ADMIN_TOKEN, ""):
             self._admin_token(token.strip())
         own = {k: v for k, v in environment.items() if k.startswith(_PLUGIN_PREFIX)}
@@ -265,7 +269,8 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
 
     Those of plugins are looked at when the plugins are loaded.
     """
-    known = {_PREFIX + entry.name.upper() for entry in settable(Settings)} | {_ADMIN_TOKEN}
+    known = {_PREFIX + entry.name.upper() for entry in settable(Settings)}
+    known |= {_ADMIN_TOKEN, _CAPTURE_SECRET}
     for variable in sorted(environment):
         own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX))
         if variable.startswith(_PREFIX) and not own and variable not in known:

@@ -170,6 +170,10 @@ class Settings:
         "Secrets for every signed source without its own, one a line; WEBHOOK_SECRET in the environment"
     )
     environment_secrets: tuple[str, ...] = _secret("Those of webhook_secret that are in no file")
+    capture_secret: tuple[str, ...] = _secret(
+        "The secret with which a capture answers handshakes that need one, and with which no source is "
+        "signed; HUB_CAPTURE_SECRET in the environment"
+    )
     admin_token: str = _secret(
         "Opens the API of the kept deliveries; HUB_ADMIN_TOKEN in the environment", default=""
     )

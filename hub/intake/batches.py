@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from hub.domain.delivery import CommittedDelivery, Delivery, Outcome, Settlement
 from hub.errors import FAULTS, Refused, StoreConflict, StoreUnavailable
 from hub.intake import answers
 from hub.intake.answers import Answer
+from hub.intake.budget import Kind
 from hub.intake.decide import Decision
 from hub.intake.endpoint import Endpoint
 from hub.intake.keys import Key, derived_key, digest
@@ -26,6 +28,7 @@ from hub.plugin.hooks import Hooks
 from hub.plugin.sender import Happened
 from hub.store import deliveries
 from hub.store.store import Store
+from hub.wire.signatures import is_trusted
 
 if TYPE_CHECKING:
     from hub.intake.webhooks import Webhooks
@@ -130,15 +133,28 @@ class Batches:
         with self._store.writing() as tx:
             kept = answers.answer(200, {"rows": len(rows)})
             settlement = Settlement(Outcome.APPLIED, 200, kept.body, 0)
-            deliveries.keep(tx, delivery, settlement, None, None)
+            deliveries.keep(tx, self._within_budget(endpoint, delivery), settlement, None, None)
         found: Counter[str] = Counter()
         not_taken: list[dict[str, Any]] = []
         for (row, *_), decision in self._recorded(endpoint, delivery, rows):
             found[decision.outcome] += 1
             if decision.outcome in (Outcome.REFUSED, Outcome.FAILED):
                 error = json.loads(decision.answer.body)["error"]
-                not_taken.append({"row": row.row, "delivery": row.id, "error": error})
+                about = {"delivery": row.id} if is_trusted(endpoint.authentication, {}) else {}
+                not_taken.append({"row": row.row, **about, "error": error})
         return self._end(endpoint, delivery, key, found, not_taken, started)
+
+    def _within_budget(self, endpoint: Endpoint, batch: Delivery) -> Delivery:
+        """A batch as it is kept: of a source that strangers may post to, without its body where too much
+        was kept already. Its rows are kept, or not, by themselves.
+        """
+        if is_trusted(endpoint.authentication, {}):
+            return batch
+        size, at = len(batch.body), batch.received_at
+        if endpoint.budget.has_room(Kind.IN_VAIN, size, at):
+            endpoint.budget.use(Kind.IN_VAIN, size, at)
+            return batch
+        return replace(batch, body=b"")
 
     def _recorded(
         self, endpoint: Endpoint, batch: Delivery, rows: Sequence[Any]
@@ -167,7 +183,7 @@ class Batches:
         rows = found.total()
         body: dict[str, Any] = {
             "success": True,
-            "message": f"{rows} rows received",
+            "message": f"{rows} {'row' if rows == 1 else 'rows'} received",
             "delivery": delivery.id,
             "rows": counts,
         }

@@ -33,6 +33,7 @@ from hub.plugin.loading import Plugins
 from hub.plugin.sender import Happened, Reply
 from hub.plugin.source import Source, StatusAndBody
 from hub.plugin.watch import Watch
+from hub.wire.credentials import Known
 from hub.wire.forms import JSON_OBJECT
 from hub.wire.hmacs import RequestAuthentication
 from hub.wire.request import Request
@@ -56,6 +57,9 @@ HANDSHAKE = "handshake"
 """What is counted beside the outcomes of deliveries: requests without a right credential, those that the
 store could not take, and handshakes.
 """
+
+
+_OF_EVENTS = (CheckIn, CheckOut, Withdraw)
 
 
 class Counters:
@@ -180,7 +184,7 @@ class Endpoint:
         """The operations with the events that the setting ``events`` says they mean. An event that one of
         them would make is not made then.
         """
-        if not self.events:
+        if not self.events or not any(isinstance(one, _OF_EVENTS) for one in operations):
             return operations
         called = self.source.called
         also = () if called is None else tuple(str(one).strip() for one in called(payload))
@@ -190,7 +194,7 @@ class Endpoint:
         return tuple(self._meant(one, of_payload) for one in operations)
 
     def _meant(self, operation: Operation, of_payload: str | None) -> Operation:
-        if not isinstance(operation, CheckIn | CheckOut | Withdraw):
+        if not isinstance(operation, _OF_EVENTS):
             return operation
         named = operation.event
         text = named.text if isinstance(named, Identifier) else named
@@ -210,6 +214,8 @@ class Endpoint:
         if isinstance(self.authentication, Open):
             return "open"
         scheme = self.authentication.scheme
+        if isinstance(self.authentication, Known):
+            return "listed devices"
         if not needs_secret(self.authentication):
             return f"signed ({scheme})"
         if isinstance(self.authentication, WhenSigned):

@@ -3,6 +3,7 @@
 It does not touch the store, so a delivery whose transaction had to be undone goes the same way again.
 """
 
+import json
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from hub.domain.delivery import Delivery
 from hub.domain.identifiers import ROW, Identifier
 from hub.domain.operations import CheckIn, CheckOut, Ignore, Operation, Withdraw
-from hub.errors import FAULTS, Conflicting, PluginError, Refused
+from hub.errors import FAULTS, Conflicting, PayloadTooLarge, PluginError, Refused
 from hub.intake.endpoint import Endpoint
 from hub.log import log_fault
 from hub.plugin.checks import kind_of, operations_of, place_of
@@ -20,6 +21,9 @@ from hub.wire.body import require_json
 from hub.wire.request import Request
 from hub.wire.strict_json import parse, parse_any, require_plain
 from hub.wire.validation import validate
+
+_LARGEST_ROWS = 4_194_304
+"""Characters of the rows of a batch, with what each of them gains."""
 
 
 class Prepared(NamedTuple):
@@ -132,6 +136,10 @@ def _batch(endpoint: Endpoint, delivery: Delivery, payload: Any) -> Prepared:
     with endpoint.watch.calling(endpoint.plugin, "rows", delivery.id):
         rows = tuple(endpoint.source.rows_of(payload))
         require_plain(list(rows))
+        if len(json.dumps(rows, ensure_ascii=False)) > _LARGEST_ROWS:
+            # What each row gains from the query is kept with each.
+            details = f"Its rows have more than {_LARGEST_ROWS} characters together"
+            raise PayloadTooLarge("Payload too large", details)
     note = Ignore(reason="A batch; each of its rows is a delivery of its own")
     return Prepared(payload, (note,), rows=rows)
 
@@ -147,13 +155,29 @@ def _required(endpoint: Endpoint, delivery: Delivery, payload: Any) -> Fetch | N
         raise PluginError(
             f"{place_of(source.fetch)} gave {kind_of(wanted)}; give hub.Fetch(…), or None"
         )
-    if urlsplit(wanted.url).hostname not in source.fetch_hosts:
+    if not _may_be_fetched(endpoint, wanted.url):
         # It may be the sender's: what a payload names is not to be trusted.
         raise Refused(
             "What the payload names cannot be fetched",
-            f"It must be at {' or '.join(source.fetch_hosts)}",
+            f"It must be an https address at {' or '.join(source.fetch_hosts)}",
         )
     return wanted
+
+
+def _may_be_fetched(endpoint: Endpoint, url: str) -> bool:
+    """Whether an address is one of the source's hosts, and nothing else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.hostname not in endpoint.source.fetch_hosts or "@" in parts.netloc:
+        return False
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    if endpoint.fetches_privately:
+        return parts.scheme in ("https", "http")
+    return parts.scheme == "https" and port in (None, 443)
 
 
 def _fetched(delivery: Delivery) -> Any:

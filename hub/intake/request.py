@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from hub.plugin.source import Source
 from hub.wire.hmacs import RequestAuthentication
+from hub.wire.jwt import Jwt
 from hub.wire.request import REMOVED, Place, Request, without_others
 from hub.wire.signatures import Authentication, told_headers
 
@@ -26,6 +27,9 @@ _READ = (
     "sec-fetch-site",
 )
 """The headers that the hub itself reads, and that are no credentials."""
+
+UNREADABLE = b"[removed: it could not be read, and may have had a credential in it]"
+"""What is kept in place of such a body."""
 
 _LONGEST_REMEMBERED = 64
 
@@ -58,12 +62,17 @@ class Kept:
         self._kept = frozenset(names) - self._credentials
         self._places = tuple(dict.fromkeys((*source.credential_places, *_places(scheme))))
         self._query = source.kept_query
+        self._hidden = scheme.hidden if isinstance(scheme, Jwt) else None
 
     def whole(self, request: Request) -> Request:
         """A request as it may be kept, and as the source may see it: without its credentials."""
         for place in self._places:
             request = place.removed_from(request)
-        return request
+        return request if self._hidden is None else self._hidden(request)
+
+    def is_readable(self, request: Request) -> bool:
+        """Whether what may be a credential in the body can be found: else nothing of that is kept."""
+        return not any(place.is_hidden_in(request) for place in self._places)
 
     def query(self, request: Request) -> str:
         """The part of its query that may be kept."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +33,7 @@ from hub.intake.decide import Decision, Inside, decide, keep_witness
 from hub.intake.endpoint import HANDSHAKE, UNAUTHENTICATED, UNAVAILABLE, Endpoint
 from hub.intake.keys import Key, derived_key, digest, senders_key
 from hub.intake.prepare import Prepared, prepare
-from hub.intake.request import DELIVERY_ID, headers_of, request_of
+from hub.intake.request import DELIVERY_ID, UNREADABLE, headers_of, request_of
 from hub.intake.tokens import Tokens
 from hub.log import log_fault
 from hub.plugin.checks import place_of
@@ -142,6 +143,8 @@ class Webhooks:
             key = key or derived_key(prepared.own_key)
             if prepared.rows is not None:
                 return self._take_rows(endpoint, delivery, key, prepared.rows, started)
+        if request is not None and not endpoint.kept_headers.is_readable(request):
+            delivery = replace(delivery, body=UNREADABLE)
         return self._commit(endpoint, delivery, key, prepared, started).of_delivery(delivery_id)
 
     def look_at(self, endpoint: Endpoint, environ: Mapping[str, Any], **parts: str) -> Answer:
@@ -250,7 +253,8 @@ class Webhooks:
         def attempt(tx: Transaction, prepared: Prepared) -> Decision:
             decision = self._decide(tx, endpoint, delivery, key, prepared)
             decision = decision.in_words_of(endpoint, delivery, prepared.payload)
-            self._keep(tx, endpoint, delivery, key, prepared, decision, started)
+            if not self._keep(tx, endpoint, delivery, key, prepared, decision, started):
+                decision = decision._replace(told=None)
             if self._targets:
                 outbox.add(tx, self._targets, decision.results, delivery.received_at)
             return decision
@@ -323,13 +327,14 @@ class Webhooks:
         prepared: Prepared,
         decision: Decision,
         started: int,
-    ) -> None:
+    ) -> bool:
+        """Keep a delivery, if there is room for it; whether there was."""
         kind = _kind_in_vain(endpoint, delivery, decision)
         if kind is not None:
             size = len(delivery.body) + len(decision.answer.body) + _OTHER_COLUMNS
             if not endpoint.budget.has_room(kind, size, delivery.received_at):
                 tx.when_committed(lambda: _not_kept(endpoint, delivery, decision, kind))
-                return
+                return False
             tx.when_committed(lambda: endpoint.budget.use(kind, size, delivery.received_at))
         is_seen = decision.witness is not None and keep_witness(
             tx, endpoint, delivery, decision.witness, key, self._zone
@@ -351,6 +356,7 @@ class Webhooks:
         if decision.key_holder is not None:
             deliveries.set_key_holder(tx, delivery.id, decision.key_holder)
         tx.when_committed(lambda: self._committed(endpoint, delivery, decision))
+        return True
 
     def _committed(self, endpoint: Endpoint, delivery: Delivery, decision: Decision) -> None:
         status = decision.answer.status

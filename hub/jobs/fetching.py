@@ -54,6 +54,12 @@ class Fetchers:
         for one in self.every:
             one.start()
 
+    def counters(self) -> Mapping[str, Mapping[str, int | bool]]:
+        """What each source has had fetched since the start, what was not fetched, and whether its
+        server is away.
+        """
+        return {one.endpoint.source.name: one.counters() for one in self.every}
+
     def wake(self, source: str) -> None:
         """Look for what a source wants fetched. Never waits."""
         for one in self.every:
@@ -73,7 +79,7 @@ class Fetcher:
         self.endpoint = endpoint
         self._store = store
         self._replays = replays
-        self._in_vain = 0
+        self._in_vain = self._fetched = self._failed = 0
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._starting = threading.Lock()
@@ -86,6 +92,11 @@ class Fetcher:
                 name = f"fetch {self.endpoint.source.name}"
                 self._thread = threading.Thread(target=self._run, name=name, daemon=True)
                 self._thread.start()
+
+    def counters(self) -> Mapping[str, int | bool]:
+        """What was fetched since the start, what was not, and whether the server is away."""
+        away = self._in_vain > 0
+        return {"fetched": self._fetched, "failed": self._failed, "server_away": away}
 
     def wake(self) -> None:
         """Look for what is to be fetched."""
@@ -167,6 +178,7 @@ class Fetcher:
                 raise NotFetched(f"it is no JSON: {refused.details}") from None
             with self._store.writing() as tx:
                 deliveries.set_fetched(tx, one.delivery, document)
+            self._fetched += 1
         self._attempt(one)
 
     def _attempt(self, one: Due) -> None:
@@ -218,5 +230,6 @@ class Fetcher:
                 fetching.released(tx, one.delivery, at)
 
     def _tell(self, one: Due, error: NotFetched) -> None:
+        self._failed += 1
         what = "source %s: what delivery %s waits for is not fetched: %s"
         _log.warning(what, self._name, one.delivery, error)

@@ -1,5 +1,6 @@
 """Whether a text tells of a person: by an identifier, however it is spelled, or by the whole name."""
 
+import base64
 import json
 import re
 import unicodedata
@@ -18,6 +19,7 @@ _SHORTEST_NUMBER_SPELLED = 8
 _DEEPEST = 3
 """How often JSON may have been put into JSON."""
 
+_CLAIMS = re.compile(r"\beyJ[\w-]*\.([\w-]{2,})\.")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _WORD = re.compile(r"[^\W_]+")
@@ -135,12 +137,15 @@ def _parts(*names: str) -> list[_Words]:
 
 def _readings(given: str | bytes) -> Iterator[str]:
     """What a body may say. UTF-16 is ASCII with a mark before it and NULs in it; what is no UTF-8 may be
-    Latin-1.
+    Latin-1. A JSON Web Token says what its claims say.
     """
+    text = given if isinstance(given, str) else given.decode("utf-8", "replace")
+    yield text
+    for claims in _CLAIMS.findall(text) if "eyJ" in text else ():
+        digits = claims + "=" * (-len(claims) % 4)
+        yield base64.urlsafe_b64decode(digits).decode("utf-8", "replace")
     if isinstance(given, str):
-        yield given
         return
-    yield given.decode("utf-8", "replace")
     if not is_text(given):
         yield given.translate(None, b"\0\xfe\xff").decode("latin-1")
 

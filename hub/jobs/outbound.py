@@ -64,7 +64,9 @@ def get(
         if request.is_over:
             raise NotFetched(f"it took more than {time_limit:g} s", is_away=True) from None
         raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (http.client.InvalidURL, ValueError) as error:
+        raise NotFetched(f"its address cannot be asked for ({type(error).__name__})") from None
+    except (OSError, http.client.HTTPException) as error:
         if request.is_over:
             raise NotFetched(f"it took more than {time_limit:g} s", is_away=True) from None
         raise NotFetched(f"no answer ({type(error).__name__})", is_away=True) from None
@@ -108,7 +110,7 @@ class _Request:
 
     def _open(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
             raise NotFetched("its address is no https address")
         if parts.scheme == "http" and not self._private:
             raise NotFetched("its address must begin with https")
@@ -183,8 +185,23 @@ def _looked_up(host: str, port: int, seconds: float) -> set[str]:
 def _is_public(address: str) -> bool:
     """Whether an address is one of the public internet (RFC 6890)."""
     found = ipaddress.ip_address(address.partition("%")[0])
+    if any(found in network for network in _NOT_PUBLIC if network.version == found.version):
+        return False
     inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
     return found.is_global and not found.is_multicast and (inner is None or inner.is_global)
+
+
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "::/96",  # IPv4 written as IPv6
+        "::ffff:0:0:0/96",
+        "64:ff9b::/32",  # translated to IPv4 (RFC 6052, RFC 8215)
+        "fec0::/10",
+        "192.0.0.0/24",
+        "168.63.129.16/32",  # what a cloud has for its own machines
+    )
+)
 
 
 def _connection(

@@ -40,11 +40,6 @@ def next_fetch(db: Entities, source: str) -> datetime | None:
     return due
 
 
-def fetches(db: Entities) -> Mapping[str, int]:
-    """How many deliveries wait for something to be fetched, by source."""
-    return dict(select((f.source, count(f)) for f in db.Fetching))
-
-
 def check_in(db: Entities, identifier: int, zone: tzinfo) -> CommittedCheckIn | None:
     """The check-in that a row tells to send, as it is now; None if it is not to be sent any more."""
     attendance = select(o.attendance for o in db.Outbox if o.id == identifier).first()

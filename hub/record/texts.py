@@ -12,8 +12,8 @@ from hub.store.store import Entities
 
 @dataclass(frozen=True, slots=True)
 class DeliveryTexts:
-    """What a delivery says: its body, and its headers, key and answers as ``texts``. ``students`` and
-    ``events`` are whom and what it is about (``hub.domain.subjects``).
+    """What a delivery says: its body, and its headers, key, answers and what was fetched as ``texts``.
+    ``students`` and ``events`` are whom and what it is about (``hub.domain.subjects``).
     """
 
     id: str
@@ -36,6 +36,8 @@ def deliveries(db: Entities, after: str, upto: str, limit: int) -> list[Delivery
             d.headers,
             d.answer,
             d.idempotency_key,
+            d.told,
+            d.fetched,
         )
         for d in db.Delivery
         if d.id > after and d.id <= upto
@@ -49,7 +51,11 @@ def deliveries(db: Entities, after: str, upto: str, limit: int) -> list[Delivery
             events,
             emptied == Emptied.FORGOTTEN,
             bytes(body),
-            tuple(text for text in (*texts, *answers[identifier]) if text),
+            tuple(
+                text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
+                for text in (*texts, *answers[identifier])
+                if text
+            ),
         )
         for identifier, students, events, emptied, body, *texts in rows
     ]

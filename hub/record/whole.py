@@ -31,6 +31,7 @@ TABLES = (
     "Change",
     "Token",
     "Outbox",
+    "Fetching",
     "Forgetting",
 )
 """All that is kept but captures, which end within a day; those first that others refer to."""

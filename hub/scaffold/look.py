@@ -31,7 +31,7 @@ from hub.wire.request import FORM_TYPE, Request
 _TOKEN = re.compile(rb"\s*\"?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\"?\s*")
 _HANDSHAKES = {
     id(getattr(handshakes, name)): name
-    for name in ("ZOOM", "SLACK", "GRAPH", "DISCORD", "META", "EVENT_GRID")
+    for name in ("ZOOM", "SLACK", "SLACK_SSL", "GRAPH", "DISCORD", "META", "EVENT_GRID")
 }
 _SECRET_NAMES = re.compile(
     r"(?:.*[_-])?(?:token|secret|key|sig|signature|password|passwd|auth|hmac|apikey)", re.IGNORECASE
@@ -42,7 +42,8 @@ _MOST_COLUMNS = 50
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the requests have in common. ``written`` is the form as Python has it; ``rows`` says that each
-    payload is an array of them; ``members`` are those that stand in the query beside a body.
+    payload is an array of them; ``members`` are those that stand in the query beside a body, ``unused``
+    those of which nothing is made.
     """
 
     form: Form
@@ -53,6 +54,7 @@ class Look:
     requests: tuple[CapturedRequest, ...]
     members: Mapping[str, str] = field(default_factory=dict)
     handshakes: tuple[str, ...] = ()
+    unused: frozenset[str] = frozenset()
 
 
 def looked_at(requests: Sequence[CapturedRequest]) -> Look:

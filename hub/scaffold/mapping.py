@@ -351,7 +351,7 @@ _SURE: Mapping[Role, int] = {
     Role.DELIVERY: 6,
     Role.DIRECTION: 6,
     Role.FULL_NAME: 6,
-    Role.PERSON_ID: 6,
+    Role.PERSON_ID: 7,
     Role.EVENT_NAME: 7,
     Role.EVENT_ID: 7,
 }

@@ -188,7 +188,7 @@ class _Writer:
         condition = f"!= {literal(told)}" if told else f"== {literal(goes_out(member) or '')}"
         self._names.add("Ignore")
         yield f"{indent}if {self._value(member)} {condition}:"
-        yield f'{indent}    yield Ignore(reason="Only who comes in is recorded")'
+        yield f'{indent}    yield Ignore(reason="Only who comes in is recorded")  {ASK} or CheckOut'
         yield f"{indent}    {'continue' if in_loop else 'return'}"
 
     def _operations(self, indent: str) -> Iterator[str]:
@@ -212,6 +212,11 @@ class _Writer:
             student = ""
         event = yield from self._event(indent)
         self._names.add("CheckIn")
+        if not student or not event:
+            saved = " and ".join(
+                what for what, one in (("student", student), ("event", event)) if not one
+            )
+            yield f"{indent}# The {saved} saved above."
         arguments = [one for one in (student, event, *self._at(indent)) if one]
         yield f"{indent}yield CheckIn("
         yield from arguments

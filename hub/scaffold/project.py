@@ -18,7 +18,7 @@ from hub.domain.timestamps import utc_now
 from hub.errors import SettingError
 from hub.scaffold.inference import infer
 from hub.scaffold.invented import Inventor
-from hub.scaffold.look import looked_at, looks_secret, rows_of
+from hub.scaffold.look import Look, looked_at, looks_secret, rows_of
 from hub.scaffold.mapping import Proposal, is_kind, propose, unread_times
 from hub.scaffold.members import Member, is_data, members, words
 from hub.scaffold.members import Path as Path_
@@ -120,14 +120,16 @@ def names_of(name: str) -> tuple[str, str]:
     return module, f"attendance_hub_{module}"
 
 
-def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str]) -> Project:
+def plan(
+    name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str], public_url: str = ""
+) -> Project:
     """What a project of this name has in it. Raises SettingError for a request that nothing can be made
     of.
     """
     module, package = names_of(name)
     look = looked_at(requests)
     requests = look.requests
-    scheme, is_known = _scheme(requests, secrets, name)
+    scheme, is_known = _scheme(requests, secrets, name, public_url)
     payloads = tuple(_without_credential(one, scheme) for one in look.payloads)
     look = replace(look, payloads=payloads)
     kind = _kind(payloads, requests) if not look.rows else None
@@ -137,6 +139,9 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
         told = list(rows_of(look))
     found = members(told)
     proposal = propose([one for one in found if not looks_secret(one.path[-1])], kind is not None)
+    look, found = _without_unused(look, found, proposal)
+    payloads = look.payloads
+    told = [_but(one, look) for one in told]
     suspects = suspicious(requests)
     draft = Draft(
         name, module, proposal, scheme, kind, suspects, look, is_known, tuple(_addresses(found))
@@ -170,6 +175,30 @@ def plan(name: str, requests: Sequence[CapturedRequest], secrets: Sequence[str])
     return Project(name, package, module, files, draft, unread_times(found), unused)
 
 
+def _without_unused(
+    look: Look, found: list[Member], proposal: Proposal
+) -> tuple[Look, list[Member]]:
+    """A look without the members of the query that nothing is made of."""
+    used = {member.path[-1] for member in proposal.roles.values()}
+    kept = {name: place for name, place in look.members.items() if name in used}
+    unused = set(look.members) - set(kept)
+    if not unused:
+        return look, found
+    own = replace(look, members=kept, unused=frozenset(unused))
+    payloads = tuple(
+        [_but(one, own) for one in payload] if isinstance(payload, list) else _but(payload, own)
+        for payload in look.payloads
+    )
+    return replace(own, payloads=payloads), [one for one in found if one.path[-1] not in unused]
+
+
+def _but(payload: Any, look: Look) -> Any:
+    """A payload without the members that are not used."""
+    if not isinstance(payload, dict):
+        return payload
+    return {name: one for name, one in payload.items() if name not in look.unused}
+
+
 def _addresses(found: Sequence[Member]) -> Iterator[str]:
     """The members with an address, at which there may be more to fetch."""
     for member in found:
@@ -177,7 +206,7 @@ def _addresses(found: Sequence[Member]) -> Iterator[str]:
             yield "/".join(member.path)
 
 
-def write(project: Project, folder: Path, settings: Settings) -> list[trial.Tried]:
+def write(project: Project, folder: Path) -> list[trial.Tried]:
     """Write the project into a new folder, and try its fixtures: what becomes of them is expected.
 
     Raises SettingError where the folder is there already, or cannot be made.
@@ -196,7 +225,8 @@ def write(project: Project, folder: Path, settings: Settings) -> list[trial.Trie
     with _no_bytecode():
         for fixture in fixtures(folder / "fixtures"):
             plugin = folder / project.package / f"{project.module}.py"
-            done = trial.try_fixture(plugin, None, fixture, settings)
+            # As its tests do: without what is set here.
+            done = trial.try_fixture(plugin, None, fixture, Settings())
             fixture.expectation.write_text(trial.written(done.result), "utf-8")
             tried.append(done)
     return tried
@@ -213,7 +243,7 @@ def _no_bytecode() -> Iterator[None]:
 
 
 def _scheme(
-    requests: Sequence[CapturedRequest], secrets: Sequence[str], name: str
+    requests: Sequence[CapturedRequest], secrets: Sequence[str], name: str, public_url: str
 ) -> tuple[Authentication, bool]:
     """The scheme that fits, and whether it is known to. Where something looks like a credential and no
     spelling fits, one that lets nobody in.
@@ -221,7 +251,8 @@ def _scheme(
     # An editor may have added a line's end to the file of a request.
     for cut in (bytes, lambda body: body.removesuffix(b"\n"), lambda body: body.rstrip(b"\r\n")):
         as_sent = [replace(request, body=cut(request.body)) for request in requests]
-        if secrets and (scheme := recognise(as_sent, secrets, name)) is not None:
+        scheme = recognise(as_sent, secrets, name, public_url) if secrets else None
+        if scheme is not None:
             return scheme, True
     if (token := _token(requests[0])) is not None:
         return token, False

@@ -55,17 +55,20 @@ _USUAL = frozenset(
 
 
 def recognise(
-    requests: Sequence[CapturedRequest], secrets: Sequence[str], scheme: str
+    requests: Sequence[CapturedRequest],
+    secrets: Sequence[str],
+    scheme: str,
+    public_url: str = "",
 ) -> Authentication | None:
     """The first scheme that fits all the requests with one of the secrets; None if none does.
 
-    ``scheme`` is the name of one that is not the hub's own.
+    ``scheme`` is the name of one that is not the hub's own; ``public_url`` how a URL may begin.
     """
     for secret in secrets:
         usual = _candidates(requests[0], secret, scheme)
         candidate: Any
         for candidate in itertools.chain(usual, spelled(requests[0], secret, scheme)):
-            if all(fits(candidate, request, secret) for request in requests):
+            if all(fits(candidate, request, secret, public_url) for request in requests):
                 found: Authentication = candidate
                 return found
     return None
@@ -83,12 +86,17 @@ def suspicious(requests: Sequence[CapturedRequest]) -> list[str]:
     return sorted(found)
 
 
-def fits(scheme: Authentication, request: CapturedRequest, secret: str) -> bool:
-    """Whether a scheme accepts a request, judged at the time when it was sent."""
+def fits(
+    scheme: Authentication, request: CapturedRequest, secret: str, public_url: str = ""
+) -> bool:
+    """Whether a scheme accepts a request, judged at the time when it was sent. A URL that is signed may
+    begin with ``public_url``.
+    """
     if scheme is STANDARD_WEBHOOKS:
         return _is_standard(request, secret)
     if isinstance(scheme, RequestAuthentication):
-        return any(_fits_at(scheme, request, secret, base) for base in bases(request))
+        every = bases(request, public_url)
+        return any(_fits_at(scheme, request, secret, base) for base in every)
     try:
         scheme.verify(request.headers, request.body, (secret,), _sent_at(scheme, request))
     except Exception:

@@ -32,10 +32,11 @@ def spelled(captured: CapturedRequest, secret: str, name: str) -> Iterator[Reque
     yield from _keys(request, name, places)
 
 
-def bases(captured: CapturedRequest) -> list[str]:
+def bases(captured: CapturedRequest, public_url: str = "") -> list[str]:
     """How the URL may have begun that a signature is made over."""
     host = captured.headers.get("x-forwarded-host") or captured.headers.get("host", "")
-    return [f"{scheme}://{host}" for scheme in ("https", "http")] if host else [""]
+    found = [public_url.rstrip("/")] if public_url else []
+    return found + ([f"{scheme}://{host}" for scheme in ("https", "http")] if host else [""])
 
 
 def _places(request: Request) -> Iterator[tuple[Place, str]]:

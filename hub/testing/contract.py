@@ -32,6 +32,7 @@ from hub.wire.forms import Json, Read, with_body
 from hub.wire.hmacs import RequestSigner
 from hub.wire.request import Request, steps_of
 from hub.wire.signatures import Signer
+from hub.wire.validation import validate
 
 RECORD = ("student", "student_identifier", "event", "event_identifier", "attendance")
 """The tables of what a source can record."""
@@ -452,7 +453,13 @@ def _breaks(hub: MemoryHub, subject: Subject, request: Request) -> bool:
         return True
     except Exception:
         return False  # that it fails is what the case shows
-    return kind in endpoint.validators and not endpoint.validators[kind].is_valid(payload)
+    if kind not in endpoint.validators:
+        return False
+    try:
+        validate(endpoint.validators[kind], copy.deepcopy(payload))
+    except Refused:
+        return True
+    return False
 
 
 def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:

@@ -197,7 +197,7 @@ class MemoryHub:
         endpoint = self.endpoint(source)
         if sign and not self._has_credential(endpoint, request):
             request = self.signed(endpoint, request)
-        with _faults() as faults:
+        with _faults() as faults, _faults("hub.intake"):
             (response,) = run(self._application, [Sent(_environ(request), request.body)])
         found = {name.lower(): value for name, value in response.headers}
         operations = self.operations_of(source, request)

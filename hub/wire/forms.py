@@ -127,16 +127,22 @@ class Multipart(_Plain):
         content_type = request.headers.get("content-type", "")
         require_type(content_type, self.media_types)
         pairs = parts_of(request.body, content_type)
-        return members_of(pairs, self.several, self.json)
+        members = members_of(pairs, self.several, self.json)
+        require_plain(members)
+        return members
 
     def write(self, payload: Any, request: Request) -> Request:
         """See ``Form.write``."""
         boundary = "the-parts-end-here"
         lines = []
-        for name, value in pairs_from(payload):
-            quoted = name.replace("\r", "").replace("\n", "%0A").replace('"', "%22")
-            lines.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"\r\n\r\n')
-            lines.append(f"{value}\r\n")
+        files = {name: one for name, one in payload.items() if _is_file(one)}
+        for name, value in pairs_from({**payload, **dict.fromkeys(files, "")}):
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
+            if (file := files.get(name)) is not None:
+                head += f'; filename="{_quoted(str(file["filename"]))}"'
+                head += f"\r\nContent-Type: {file.get('content_type') or 'text/plain'}"
+                value = "x" * min(int(file["size"]), _LARGEST_FILE)
+            lines.append(f"{head}\r\n\r\n{value}\r\n")
         body = "".join((*lines, f"--{boundary}--\r\n")).encode("utf-8", "surrogatepass")
         return with_body(request, body, f"{self.media_types[0]}; boundary={boundary}")
 
@@ -159,6 +165,7 @@ class Text(_Plain):
 
 _TEXTS = (
     "text/plain",
+    FORM_TYPE,
     "text/csv",
     "text/tab-separated-values",
     "application/push",
@@ -185,7 +192,11 @@ class DelimitedRows(_Plain):
         if text.count("\n") * (len(self.columns) or 1) > MAX_VALUES:
             raise InvalidPayload("Invalid text payload", f"It has more than {MAX_VALUES} fields")
         if len(self.delimiter) == 1 and self.delimiter != "\t":
-            lines = [row for row in csv.reader(io.StringIO(text), delimiter=self.delimiter) if row]
+            try:
+                written = io.StringIO(text, newline="")
+                lines = [row for row in csv.reader(written, delimiter=self.delimiter) if row]
+            except csv.Error as error:
+                raise InvalidPayload("Invalid text payload", f"It is no CSV: {error}") from None
         else:
             lines = [one.rstrip("\r").split(self.delimiter) for one in text.split("\n")]
             lines = [one for one in lines if any(field.strip() for field in one)]
@@ -354,6 +365,19 @@ def pairs_from(payload: Any) -> Pairs:
         for name, value in payload.items()
         for one in (value if isinstance(value, list) else [value])
     ]
+
+
+_LARGEST_FILE = 1000
+"""Bytes of a file that is made up for a trial."""
+
+
+def _is_file(value: Any) -> bool:
+    is_object = isinstance(value, Mapping) and set(value) == {"filename", "content_type", "size"}
+    return is_object and isinstance(value["size"], int)
+
+
+def _quoted(name: str) -> str:
+    return name.replace("\r", "").replace("\n", "%0A").replace('"', "%22")
 
 
 def _cell(value: Any) -> str:

@@ -8,7 +8,8 @@ A template says how the credential is written, another one what is signed. In bo
     Hmac("c", "X-Twilio-Signature", signed="{url}{form:sorted}", algorithm="sha1", encoding="base64")
 
 The parts of what is signed: ``body``, ``url``, ``method``, ``path``, ``query``, ``form:sorted`` (name and
-value of each member, sorted), any place (``hub.wire.request``), and whatever the value's template names.
+value of each member but the credential's own, sorted), any place (``hub.wire.request``), and whatever
+the value's template names.
 """
 
 from __future__ import annotations
@@ -199,6 +200,9 @@ class _Signed(OverRequest):
                 pieces.append(request.body)
             elif text in told:
                 pieces.append(told[text][0].encode("latin-1", "replace"))
+            elif text == "form:sorted":
+                (own,) = self.places
+                pieces.append(_sorted_form(request, own.name if own.kind == "form" else None))
             else:
                 pieces.append(_part(request, text))
         return b"".join(pieces)
@@ -375,10 +379,11 @@ def _part(request: Request, name: str) -> bytes:
     return value.encode("latin-1" if place.kind == "header" else "utf-8", "replace")
 
 
-def _sorted_form(request: Request) -> bytes:
-    """Name and value of each member, sorted and joined (Twilio, "Validating requests")."""
+def _sorted_form(request: Request, but: str | None = None) -> bytes:
+    """Name and value of each member ``but`` one, sorted and joined (Twilio, "Validating requests")."""
     try:
-        return "".join(f"{name}{value}" for name, value in sorted(set(request.form_pairs))).encode()
+        pairs = sorted({pair for pair in request.form_pairs if pair[0] != but})
+        return "".join(f"{name}{value}" for name, value in pairs).encode()
     except Refused:
         raise Unauthenticated(INVALID, "The body is no form") from None
 

@@ -8,12 +8,13 @@ is said of a place, as one text: ``X-Door`` or ``header:X-Door``, ``query:door``
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus, urlencode
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
 
 from hub.errors import InvalidPayload, Refused
 from hub.wire.strict_json import MAX_VALUES, parse_any
@@ -165,35 +166,94 @@ class Place:
         if self.kind == "header":
             return replace(request, headers={**request.headers, self.name: value})
         if self.kind == "path":
-            old = quote(request.parts.get(self.name, ""), safe="")
-            path = request.path.replace(f"/{old}", f"/{quote(value, safe='')}", 1) if old else ""
-            path = path or request.path.replace(f"{{{self.name}}}", quote(value, safe=""))
-            return replace(request, path=path, parts={**request.parts, self.name: value})
+            old = request.parts.get(self.name, f"{{{self.name}}}")
+            new = quote(value, safe="")
+            steps = [new if unquote(one) == old else one for one in request.path.split("/")]
+            parts = {**request.parts, self.name: value}
+            return replace(request, path="/".join(steps), parts=parts)
         if self.kind == "query":
             return replace(request, query=_with_pair(request.query, self.name, value))
         if self.kind == "form" and request.is_multipart:
-            body = request.body
-            for old in self.all_in(request):
-                body = body.replace(old.encode(), value.encode()) if old else body
-            return replace(request, body=body)
+            from hub.wire.parts import with_part
+
+            return _with_body(request, with_part(request, self.name, value))
         if self.kind == "form":
             text = request.body.decode("utf-8", "surrogateescape")
             body = _with_pair(text, self.name, value).encode("utf-8", "surrogateescape")
-            return replace(request, body=body)
+            return _with_body(request, body)
         try:
             document = parse_any(request.body)
         except Refused:
             return request
         _set(document, self.name, value)
-        return replace(request, body=json.dumps(document, ensure_ascii=False).encode())
+        return _with_body(request, json.dumps(document, ensure_ascii=False).encode())
+
+    def is_hidden_in(self, request: Request) -> bool:
+        """Whether what may stand there cannot be found, because the body cannot be read as it should."""
+        if self.kind not in ("form", "json") or not request.body:
+            return False
+        try:
+            if self.kind == "json":
+                return request.json is None
+            content_type = request.headers.get("content-type", "")
+            is_form = not content_type or content_type.lower().startswith(FORM_TYPE)
+            return not (request.form_pairs is not None and (is_form or request.is_multipart))
+        except Refused:
+            return True
 
     def removed_from(self, request: Request) -> Request:
-        """The same request without what stands there, which may be a credential. Headers stay: which of
-        them are kept is said elsewhere.
+        """The same request without what stands there, which may be a credential, whatever it is. Headers
+        stay: which of them are kept is said elsewhere.
         """
+        if self.kind == "json":
+            return self.put(request, REMOVED) if _has(request, self.name) else request
+        if self.kind == "form" and request.is_multipart:
+            return _with_body(request, without_parts(request, self.name))
         if self.kind == "header" or not self.all_in(request):
             return request
         return self.put(request, REMOVED)
+
+
+def _has(request: Request, pointer: str) -> bool:
+    """Whether a JSON Pointer names something in a body."""
+    *around, last = steps_of(pointer)
+    try:
+        inner = _pointed(request.json, "".join(f"/{_escaped(step)}" for step in around))
+    except Refused:
+        return False
+    if isinstance(inner, list):
+        return last.isdigit() and int(last) < len(inner)
+    return isinstance(inner, dict) and last in inner
+
+
+def without_parts(request: Request, name: str) -> bytes:
+    """The body of a form in parts, with something else in each part of a name. It is cut where the parts
+    are; nothing else is touched, and what cannot be read is none of them.
+    """
+    from hub.wire.parts import boundary_of
+
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    if not boundary:
+        return request.body
+    line = b"--" + boundary
+    pieces = re.split(rb"(?:\A|\r?\n)" + re.escape(line), request.body)
+    own = re.compile(rb"(?i)[; ]name\s*=\s*\"?" + re.escape(name.encode()) + rb"(?:\"|[;\r\n]|\Z)")
+    made = []
+    for piece in pieces:
+        head, blank, _ = piece.partition(b"\r\n\r\n")
+        is_own = bool(blank) and own.search(head) is not None
+        made.append(head + blank + REMOVED.encode() if is_own else piece)
+    # The pieces but the first begin after a boundary.
+    begins = request.body.startswith(line)
+    joined = (b"\r\n" + line).join(made)
+    return joined[2:] if begins else joined
+
+
+def _with_body(request: Request, body: bytes) -> Request:
+    headers = request.headers
+    if "content-length" in headers:
+        headers = {**headers, "content-length": str(len(body))}
+    return replace(request, body=body, headers=headers)
 
 
 def _with_pair(text: str, name: str, value: str) -> str:

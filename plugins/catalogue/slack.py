@@ -48,7 +48,7 @@ def register_sources() -> Iterable[Source]:
         path="slack",
         authenticate=SIGNATURE,
         body=FORM,
-        handshakes=(handshakes.SLACK,),
+        handshakes=(handshakes.SLACK, handshakes.SLACK_SSL),
         reply=reply,
         remove=("form:token", "form:response_url", "form:trigger_id"),
         schema="https://attendance-hub.example/schemas/catalogue/slack.json",

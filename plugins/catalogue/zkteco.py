@@ -57,11 +57,10 @@ def normalize(settings: Settings, row: Mapping[str, Any]) -> Iterator[Operation]
 
 
 def hello(request: Request, secrets: Sequence[str]) -> Reply | None:
-    asks = request.method == "GET" and request.path.rstrip("/").endswith("cdata")
-    serial = dict(request.query_pairs).get("SN", "")
-    if asks:
-        return Reply(OPTIONS.format(serial))
-    return None if request.path.rstrip("/").endswith("cdata") else Reply("OK")
+    asked = request.path.rstrip("/").rpartition("/")[2]
+    if asked == "cdata" and request.method == "GET":
+        return Reply(OPTIONS.format(dict(request.query_pairs).get("SN", "")))
+    return Reply("OK") if asked in ("getrequest", "devicecmd") else None
 
 
 def reply(happened: Happened) -> Reply:

@@ -117,7 +117,7 @@ def test_a_known_handshake_is_answered_so_that_the_url_is_taken(
 
 
 def test_a_handshake_with_a_secret(make_hub, command):
-    client = Client(make_hub(webhook_secret=("s3cret",)))
+    client = Client(make_hub(capture_secret=("s3cret",)))
     path = re.search(r"(/api/capture/\S+)", command())[1]
     body = {"event": "endpoint.url_validation", "payload": {"plainToken": "q"}}
     digest = hmac.new(b"s3cret", b"q", hashlib.sha256).hexdigest()

@@ -359,3 +359,30 @@ class TestTheTerminal:
         assert [(one["outcome"], one["waiting"]) for one in rows] == [
             ("refused", "student zkteco_pin:1001")
         ] * 2
+
+
+class TestWhoIsForgotten:
+    """In whatever form a request told of a person, nothing is left of it."""
+
+    @pytest.mark.parametrize(
+        ("source", "body", "content_type", "query", "method"),
+        [
+            ("form", b"student=ada.lovely%40example.edu&event=Nowhere", FORM, "", "POST"),
+            ("query", b"", None, "student=ada.lovely%40example.edu&event=Nowhere", "GET"),
+            ("many", b'[{"student": "ada.lovely@example.edu"}]', "application/json", "", "POST"),
+        ],
+    )  # fmt: skip
+    def test_nothing_stays(self, client, source, body, content_type, query, method):
+        from hub.jobs.forget import forget
+
+        Calls(client).student("a7", email="ada.lovely@example.edu")
+        send(client, source, body, content_type, query=query, method=method)
+        forget(client.hub.store, "a7")
+        assert "lovely" not in str(kept(client, source))
+
+    def test_the_claims_of_a_token_are_read(self):
+        from hub.jobs.mentions import Mentions, Person, forms
+
+        claims = b"eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6ImFkYS5sb3ZlbHlAZXhhbXBsZS5lZHUifQ.c2ln"
+        person = Person(("email:ada.lovely@example.edu",))
+        assert Mentions(person).identifier(forms(claims))

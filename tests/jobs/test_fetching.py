@@ -189,6 +189,12 @@ class TestGet:
             "https://[fe80::1%25lo]/",
             "https://[2002:7f00:1::]/",
             "https://224.0.0.1/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[::7f00:1]/",
+            "https://[::ffff:0:7f00:1]/",
+            "https://[fec0::1]/",
+            "https://192.0.0.8/",
+            "https://168.63.129.16/",
         ],
     )
     def test_no_private_network_is_reached(self, url):
@@ -334,7 +340,8 @@ def test_the_same_one_again_is_answered_as_the_first(thin, server):
 @pytest.mark.parametrize(
     "address",
     ["https://169.254.169.254/", "https://evil.example/", "file:///etc/passwd", "https://127.0.0.1.evil.example/",
-     "https://127.0.0.1@evil.example/", "//"],
+     "https://127.0.0.1@evil.example/", "http://:p@127.0.0.1/", "https://[::1", "ftp://127.0.0.1/",
+     "http://127.0.0.1/a b", "http://127.0.0.1/\u00e9", "//127.0.0.1/x", "//"],
 )  # fmt: skip
 def test_another_host_is_refused(thin, address):
     hub, client, _ = thin

@@ -368,7 +368,7 @@ class TestTheSignature:
 
     @pytest.mark.parametrize(
         ("secret", "said"),
-        [("another", "no configured secret fits it"), (None, "it is not checked")],
+        [("another", "no secret fits it"), (None, "it is not checked")],
     )
     def test_that_is_not_known_lets_nobody_in(self, new, capture, tmp_path, hub_with, secret, said):
         output = new("gate", *capture("badge-platform.http", secret))
@@ -430,7 +430,7 @@ class TestWhatItMakes:
          "read as %m/%d/%Y %I:%M %p; it could also be %d/%m/%Y %I:%M %p"),
         ({"student_id": "a1", "event": "x", "time": "03/01/2026 06:02 PM"}, "in the hub's time_zone"),
         ({"student_id": "a1", "event": "x", "time": "the 3rd at 6"}, "not understood: /time looks like"),
-        ({"card": "0012AB", "room": "x"}, "a card's number: give cards to students with the source"),
+        ({"card": "0012AB", "room": "x"}, "a card's number: give it to a student with"),
         ({"user": {"id": 7}, "room": "x"}, "no student has an identifier of the kind gate_person yet"),
     ],
 )  # fmt: skip

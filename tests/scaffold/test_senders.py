@@ -1,9 +1,12 @@
 """``new-source`` of each fixture of the catalogue, from its request alone: right, or asked about."""
 
+import hmac
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from catalogue import CATALOGUE, FOLDER, settings
@@ -196,3 +199,74 @@ def test_no_request_ends_in_a_traceback(tmp_path, monkeypatch, contents, secret)
     if done.exit_code:
         assert done.output.count("\n") == 1
         assert "from-capture: " in done.output
+
+
+def digest(algorithm, content, secret=b"a secret of some length"):
+    return hmac.new(secret, content, algorithm)
+
+
+def form(**members):
+    return urlencode(members).encode()
+
+
+FORM = "application/x-www-form-urlencoded"
+PERSON = {"student_id": "a12345678", "event": "Chess"}
+FILE = (
+    b'--b\r\nContent-Disposition: form-data; name="data"; filename="d.json"\r\n'
+    b'Content-Type: application/json\r\n\r\n{"student_id": "a12345678", "event": "Chess"}\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\n\xff\xd8\r\n--b--\r\n"
+)
+SIGNED = [
+    ("form:sig, URL", FORM, "", form(**PERSON, sig="@"), "sha1", b"https://h.example/x", "form:sig"),
+    ("form:token", FORM, "", form(**PERSON, token="a secret of some length"), None, b"", "form:token"),
+    ("json:/sig", "application/json", "", json.dumps({**PERSON, "sig": "@"}).encode(), "sha256",
+     b"https://h.example/x", "json:/sig"),
+    ("query:apikey", "multipart/form-data; boundary=b", "?apikey=a+secret+of+some+length", FILE,
+     None, b"", "query:apikey"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content_type", "query", "body", "algorithm", "content", "place"),
+    [one[1:] for one in SIGNED],
+    ids=[one[0] for one in SIGNED],
+)
+def test_a_credential_in_a_body_or_a_query(
+    tmp_path, monkeypatch, content_type, query, body, algorithm, content, place
+):
+    monkeypatch.chdir(tmp_path)
+    if algorithm:
+        made = digest(algorithm, content).hexdigest().encode()
+        body = body.replace(b"%40", made).replace(b"@", made)
+    head = f"POST /x{query} HTTP/1.1\r\nHost: h.example\r\nContent-Type: {content_type}\r\n\r\n"
+    (tmp_path / "one.http").write_bytes(head.encode() + body)
+    options = ["--from-capture", "one.http", "--secret", "a secret of some length"]
+    done = CliRunner().invoke(main, ["new-source", "gate", *options])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert place in done.output
+    assert "CheckIn; answered 201" in done.output, done.output
+    assert "refuses" not in done.output
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "gate"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_address_of_the_hub_may_be_signed_and_its_zone_does_not_matter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub.toml").write_text(
+        'public_url = "https://hub.example.edu"\ntime_zone = "America/Denver"\n'
+    )
+    body = form(**PERSON, scanned_at="2026-03-01 18:02:11")
+    made = digest("sha1", b"https://hub.example.edu/x" + body).hexdigest()
+    head = (
+        f"POST /x HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nX-Sig: {made}\r\nContent-Type: {FORM}\r\n\r\n"
+    )
+    (tmp_path / "one.http").write_bytes(head.encode() + body)
+    options = ["--from-capture", "one.http", "--secret", "a secret of some length"]
+    output = CliRunner().invoke(main, ["new-source", "gate", *options]).output
+    assert "signature: X-Sig, HMAC (sha1) of {url}{body}; the secret fits" in output
+    (expected,) = (tmp_path / "gate" / "fixtures").glob("*.expected.json")
+    assert "2026-03-01T18:02:11Z" in expected.read_text()

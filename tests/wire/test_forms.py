@@ -191,7 +191,7 @@ def test_what_is_written_is_read(form, payload):
         ("query:token", Request(query="a=%20&token=s3cret&b=+&token=s3cret")),
         ("query:token", Request(query="t%6fken=s3cret")),
         ("form:token", typed(b"a=1&token=s3cret&b=2", FORM_TYPE)),
-        ("form:token", typed(part(b"token", b"s3cret") + part(b"a", b"see s3cret") + END, PARTS)),
+        ("form:token", typed(part(b"token", b"s3cret") + part(b"a", b"see") + END, PARTS)),
         ("json:/a/0/token", Request(body=b'{"a": [{"token": "s3cret"}]}')),
         ("path:token", Request(path="/x/s3cret/", parts={"token": "s3cret"})),
     ],

@@ -29,7 +29,10 @@ def command(address: str, source: Any) -> str:
     lines = [f"BODY={quoted}"]
     signing = source["signing"]
     if signing is None:
-        return f"The plugin {source['plugin']} signs in a way of its own."
+        return (
+            f"The source {source['name']} takes requests of a form of its own: see docs/catalogue, or "
+            f"the plugin {source['plugin']}."
+        )
     headers = ["-H 'Content-Type: application/json'", *signing["headers"]]
     options = " \\\n  ".join([*headers, '-d "$BODY"'])
     return "\n".join([*lines, *signing["lines"], f"curl -X POST {url} \\\n  {options}"])

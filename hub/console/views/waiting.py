@@ -131,7 +131,9 @@ def _made(visit: Visit) -> Mapping[str, Any]:
         data = {"name": form.get("value"), "starts_at": form.get("starts_at")}
         if not all(data.values()):
             raise Said(400, "An event needs a name and a start")
-        return {"action": "save_event", "data": data}
+        own = {form.get("own_kind"): form.get("own_value")} if form.get("own_kind") else None
+        more = {"identifiers": own} if own else {}
+        return {"action": "save_event", "data": {**data, **more}}
     identifiers = {form.get("kind"): form.get("value")}
     for name in ("a_number", "email"):
         if form.get(name):
