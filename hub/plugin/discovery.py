@@ -17,6 +17,9 @@ from hub.errors import SettingError
 from hub.plugin.source import StatusAndBody
 from hub.version import __version__
 
+BUILT_IN = "built-in"
+"""The origin of the hub's own plugins."""
+
 GROUP = "attendance_hub"
 """The group of the entry points, and the name of the project in pluggy's sense."""
 
@@ -29,6 +32,11 @@ class Found:
     origin: str
     version: str
     load: Callable[[], object]
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is one of the hub's own, whose schemas are checked by the tests."""
+        return self.origin == BUILT_IN
 
 
 def built_ins() -> frozenset[str]:
@@ -110,7 +118,7 @@ def _built_ins(settings: Settings) -> Iterator[Found]:
     wanted = {*settings.enable, *settings.load_plugins}
     for name in (*BUILT_INS, *(one for one in OPTIONAL if one in wanted)):
         load = partial(importlib.import_module, module_of(name))
-        yield Found(name, "built-in", __version__, load)
+        yield Found(name, BUILT_IN, __version__, load)
 
 
 def _entry_points() -> Iterator[Found]:

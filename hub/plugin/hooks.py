@@ -40,6 +40,15 @@ class HookFailed(HubError):
         super().__init__(f"plugin {plugin}: {hook} failed")
 
 
+class _Manager(pluggy.PluginManager):
+    """pluggy's manager, which looks closely at what is marked alone, not at all that a module imports."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        if getattr(getattr(plugin, name, None), f"{GROUP}_impl", None) is None:
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class Hooks:
     """The hooks of the plugins that are registered. It owns pluggy's manager.
 
@@ -48,7 +57,7 @@ class Hooks:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._manager = pluggy.PluginManager(GROUP)
+        self._manager = _Manager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._sections: dict[str, Section] = {}
         self._implementations: dict[str, tuple[Any, ...]] = {}

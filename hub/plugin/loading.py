@@ -152,7 +152,7 @@ class Plugins:
                     )
             probe(source)
             taken.append((source, "this plugin"))
-            yield source, self._validators(source)
+            yield source, self._validators(source, found.is_built_in)
 
     def _targets(self, found: Found) -> Iterator[Target]:
         taken = {target.name for target in self.targets}
@@ -179,10 +179,11 @@ class Plugins:
                 )
             yield one
 
-    def _validators(self, source: Source) -> Mapping[str, Validator]:
+    def _validators(self, source: Source, is_checked: bool) -> Mapping[str, Validator]:
         try:
             return {
-                kind: self._schemas.validator(schema) for kind, schema in source.schemas.items()
+                kind: self._schemas.validator(schema, is_checked)
+                for kind, schema in source.schemas.items()
             }
         except ValueError as error:
             raise PluginError(f"source {source.name}: {error}") from None

@@ -69,13 +69,16 @@ class Schemas:
             for identifier, schema in self._shipped.items()
         )
 
-    def validator(self, schema: str | Path | Mapping[str, Any]) -> Validator:
-        """A validator for a schema, given whole, as a file, or as the ``$id`` of a shipped one.
+    def validator(
+        self, schema: str | Path | Mapping[str, Any], is_checked: bool = False
+    ) -> Validator:
+        """A validator for a schema, given whole, as a file, or as the ``$id`` of a shipped one. One that
+        ``is_checked`` is known to be a JSON Schema.
 
         Raises ValueError where it is no JSON Schema, or a ``$ref`` in it resolves nowhere.
         """
         contents = self._contents(schema)
-        if not isinstance(schema, str):
+        if not isinstance(schema, str) and not is_checked:
             # The shipped ones are checked by the tests; checking costs milliseconds a schema.
             require_schema(contents)
         whole = _in_dialect(inlined(contents, self._registry))

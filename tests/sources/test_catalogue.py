@@ -45,6 +45,18 @@ class TestEach:
             assert heading in page, (name, heading)
 
 
+def test_their_schemas_are_json_schemas():
+    """A start does not check them: that takes as long as all the rest of it."""
+    from hub.plugin.loading import Plugins
+    from hub.wire.metaschema import require_schema
+
+    for name in (*CATALOGUE, "cards", "forms", "qr"):
+        for source, _ in Plugins(settings(name)).sources:
+            for schema in source.schemas.values():
+                if not isinstance(schema, str):
+                    require_schema(schema)
+
+
 def code(lines):
     text = re.sub(r'""".*?"""', "", "\n".join(lines), flags=re.DOTALL)
     text = re.sub(r"^from .*? import (?:\([^)]*\)|.*)$|^import .*$", "", text, flags=re.MULTILINE)
