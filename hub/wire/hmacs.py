@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Protocol, runtime_checkable
 
 from hub.errors import Refused, Unauthenticated
@@ -348,11 +348,17 @@ class Ed25519(_Signed):
         return self._written(request, told, key.sign(self._content(request, told)))
 
 
+@cache
+def has_keys() -> bool:
+    """Whether the libraries of the extra ``keys`` are there."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("cryptography", "jwt"))
+
+
 def require_keys() -> None:
     """Raise ValueError where the libraries of the extra ``keys`` are missing."""
-    import importlib.util
-
-    if importlib.util.find_spec("cryptography") is None or not importlib.util.find_spec("jwt"):
+    if not has_keys():
         raise ValueError("it needs the extra keys: pip install 'attendance-hub[keys]'")
 
 
