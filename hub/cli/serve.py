@@ -47,7 +47,8 @@ def _introduce(hub: Hub, listener: socket.socket) -> None:
     show(f"attendance-hub {__version__} on http://{shown}:{port}")
     show(f"database: {hub.store.address.shown}")
     for endpoint in hub.endpoints:
-        show(f"source {endpoint.source.name}: {endpoint.path}  {endpoint.protection}")
+        paths = ", ".join((endpoint.path, *endpoint.source.paths))
+        show(f"source {endpoint.source.name}: {paths}  {endpoint.protection}")
     if not hub.endpoints:
         show("warning: no plugin declares a source; nothing can be posted", err=True)
     _introduce_console(hub, f"http://{shown}:{port}")
