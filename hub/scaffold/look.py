@@ -56,6 +56,15 @@ class Look:
     handshakes: tuple[str, ...] = ()
     unused: frozenset[str] = frozenset()
 
+    @property
+    def own_path(self) -> str:
+        """The path of the first request, if it may be one that a device cannot change: of plain words,
+        since anything else may be a secret.
+        """
+        path = self.requests[0].path.rstrip("/")
+        is_plain = re.fullmatch(r"(?:/[a-z]{1,20}(?:\.[a-z]{2,4})?){2,}", path)
+        return path if is_plain and not path.startswith("/api/") else ""
+
 
 def looked_at(requests: Sequence[CapturedRequest]) -> Look:
     """The look of requests. Handshakes among them are set aside. Raises SettingError."""

@@ -92,7 +92,7 @@ _OF_ENVELOPE = word_set("event webhook hook notification subscription")
 """Whose id is the request's own, or that of what had it sent; neither a meeting's nor a person's."""
 
 _KIND = word_set("type event action topic kind trigger")
-_WORDS_OF_KIND = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+)*")
+_WORDS_OF_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[._:/-][A-Za-z][A-Za-z0-9]*)*")
 
 
 def is_kind(name: frozenset[str], value: object) -> bool:
@@ -104,7 +104,9 @@ def is_kind(name: frozenset[str], value: object) -> bool:
         for part in re.split(r"[._:/-]", value.lower())
         for word in (part, part[:-1], part[:-2])
     }
-    is_verb = bool(told & (_SEEN | _WRITTEN | {"attendance", "create", "swip"}))
+    is_verb = bool(
+        told & (_SEEN | _WRITTEN | {"attendance", "create", "swip", "unlock", "unlocked"})
+    )
     # A bare "event" may as well have the event's name; such as badge.scanned is none.
     is_dotted = re.fullmatch(r"[a-z][a-z0-9_-]*(?:[.:][a-z0-9_-]+)+", value) is not None
     return (

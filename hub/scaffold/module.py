@@ -346,7 +346,10 @@ class _Writer:
                 yield f"    # These look like credentials: {', '.join(draft.suspicious)}."
         yield "    yield Source("
         yield f"        name={literal(draft.name)},"
-        yield f"        path={literal(draft.name)},"
+        is_in_path = isinstance(draft.scheme, SecretIn) and draft.scheme.place == "path:secret"
+        yield f"        path={literal(draft.name + ('/{secret}' if is_in_path else ''))},"
+        if draft.look.own_path:
+            yield f"        {ASK} is its path fixed? Then: paths=({literal(draft.look.own_path)},),"
         yield from self._scheme()
         yield from self._sender()
         if kind is not None:

@@ -132,11 +132,14 @@ def plan(
     scheme, is_known = _scheme(requests, secrets, name, public_url)
     payloads = tuple(_without_credential(one, scheme) for one in look.payloads)
     look = replace(look, payloads=payloads)
-    kind = _kind(payloads, requests) if not look.rows else None
-    told = [payload for payload, request in zip(payloads, requests, strict=True)
-            if kind is None or _value(kind, payload, request) == kind.value]  # fmt: skip
     if look.rows:
-        told = list(rows_of(look))
+        rows = list(rows_of(look))
+        kind = _kind(rows, ())
+        told = [row for row in rows if kind is None or _at(row, kind.path) == kind.value]
+    else:
+        kind = _kind(payloads, requests)
+        told = [payload for payload, request in zip(payloads, requests, strict=True)
+                if kind is None or _value(kind, payload, request) == kind.value]  # fmt: skip
     found = members(told)
     proposal = propose([one for one in found if not looks_secret(one.path[-1])], kind is not None)
     look, found = _without_unused(look, found, proposal)
@@ -157,7 +160,7 @@ def plan(
     }
     inventor = Inventor(members(list(rows_of(look))), proposal)
     for number, (payload, request) in enumerate(zip(payloads, requests, strict=True), start=1):
-        event = _event(kind, payload, request)
+        event = "check-in" if look.rows else _event(kind, payload, request)
         variant = "captured" if len(payloads) == 1 else f"captured-{number}"
         fixture = f"fixtures/{event}__{variant}"
         invented = (
@@ -311,7 +314,7 @@ def _kind(payloads: Sequence[Any], requests: Sequence[CapturedRequest]) -> Kind 
             return Kind(path, value, None)
     if not isinstance(payloads[0], dict):
         return None
-    for name, value in requests[0].headers.items():
+    for name, value in requests[0].headers.items() if requests else ():
         own = frozenset(words(name))
         if name.startswith("x-") and is_kind(own - frozenset(words(_vendor(name))), value.strip()):
             header = "-".join(part.capitalize() for part in name.split("-"))

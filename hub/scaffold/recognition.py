@@ -7,13 +7,16 @@ import hmac
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import parse_timestamp
 from hub.scaffold.look import request_of
 from hub.scaffold.spellings import bases, spelled
+from hub.wire.credentials import SecretIn
 from hub.wire.hmacs import RequestAuthentication
 from hub.wire.request import Place, Request
 from hub.wire.signatures import (
@@ -109,6 +112,11 @@ def _fits_at(
 ) -> bool:
     request = request_of(captured, base)
     now = captured.received_at
+    if isinstance(scheme, SecretIn) and scheme.places[0].kind == "path":
+        steps = [unquote(one) for one in request.path.split("/")]
+        request = replace(
+            request, parts={"secret": next((one for one in steps if one == secret), "")}
+        )
     moment = getattr(scheme, "_moment", "")
     if moment:
         told = _moment_in(scheme, request, moment)

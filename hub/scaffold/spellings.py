@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from hub.domain.captures import CapturedRequest
 from hub.errors import Refused
@@ -80,9 +81,8 @@ def _shown(request: Request, secret: str) -> Iterator[RequestAuthentication]:
     for place, text in _places(request):
         if text == secret and place.kind != "header":
             yield SecretIn(str(place))
-    for part in request.path.split("/"):
-        if part == secret:
-            return
+    if secret in map(unquote, request.path.split("/")):
+        yield SecretIn("path:secret")
     kind, _, digits = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "basic":
         try:
@@ -116,7 +116,15 @@ def _hmacs(
                         encoding=encoding,
                         timestamp="" if timestamp == "t" else timestamp,
                         algorithm=algorithm,
+                        identifier=_identifier(signed, timestamp),
                     )
+
+
+def _identifier(signed: str, timestamp: str) -> str:
+    """The header with an id of the request, where one is signed beside a moment."""
+    named = [Place.of(one) for one in re.findall(r"\{(header:[^{}]+)\}", signed)]
+    others = [one for one in named if _written(one) != timestamp]
+    return _written(others[0]) if len(others) == 1 and (timestamp or len(named) > 1) else ""
 
 
 def _values(text: str) -> Iterator[tuple[str, str, str]]:

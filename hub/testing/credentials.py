@@ -75,7 +75,8 @@ def _of_request(
     for place in places:
         value = place.in_(good) or ""
         for wrong, changed in _wrong(value):
-            yield BadCredential(f"{place.name} {wrong}", place.put(good, changed))
+            if changed.strip() or place.kind != "path":  # without it, that is another path
+                yield BadCredential(f"{place.name} {wrong}", place.put(good, changed))
         if place.kind == "header":
             continue
         if place.kind in ("query", "form"):

@@ -223,6 +223,9 @@ class _Signed(OverRequest):
         seconds = str(int(now.replace(tzinfo=UTC).timestamp()))
         if self.identifier:
             request = Place.of(self.identifier).put(request, identifier)
+        for is_part, text in _pieces(self.signed):
+            if is_part and text.startswith("header:") and _place(text).in_(request) is None:
+                request = _place(text).put(request, identifier)
         if self._moment in _names(self.value):
             told[self._moment] = [seconds]
         elif self._moment:
