@@ -297,7 +297,8 @@ def _endpoint(
 def _is_plain(source: Source, authentication: Authentication) -> bool:
     over_all = isinstance(authentication, RequestAuthentication) or source.credential_places
     places = [place for place in source.places.values() if place.kind != "header"]
-    return not (over_all or places or source.handshakes or source.body is not JSON_OBJECT)
+    is_usual = tuple(source.methods) == ("POST",) and not source.paths and not source.handshakes
+    return is_usual and not (over_all or places or source.body is not JSON_OBJECT)
 
 
 def needs_secret(scheme: Authentication) -> bool:

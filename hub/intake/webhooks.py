@@ -96,9 +96,8 @@ class Webhooks:
         headers = headers_of(environ)
         request: Request | None = None
         try:
-            self._browsers.require_own(
-                environ["REQUEST_METHOD"], headers, takes_json=endpoint.source.takes_json_alone
-            )
+            takes_json = endpoint.is_plain or endpoint.source.takes_json_alone
+            self._browsers.require_own(environ["REQUEST_METHOD"], headers, takes_json=takes_json)
             body = read_body(environ, self._body_limit)
             if not endpoint.is_plain:
                 request = request_of(environ, headers, body, parts, self._public_url)

@@ -48,6 +48,11 @@ class Source:
         They are there before ``kind``, ``schema`` and ``normalize``.
     authenticate: how a request proves where it comes from; ``OPEN`` if it need not. No default: an
         open endpoint is a choice that somebody wrote down.
+    headers: the same as ``members``, of headers alone: ``{"event": "X-Event"}``.
+    remove: places of texts that must not be kept, though they are no credentials of a delivery: a token
+        for answers, an address with a secret in it.
+    keep_headers: further headers, which are no credentials, that are kept with each delivery. Others are
+        not kept, and no hook sees them.
     handshakes: how it makes sure that somebody is there.
     reply: the answer as it needs it, for what became of a delivery; None for the hub's own. The delivery
         keeps both. It is not asked about what is not kept: a wrong credential, a store that is away.
@@ -60,11 +65,6 @@ class Source:
 
     schema: what a payload must look like; several by kind, where ``kind`` tells a payload's.
     normalize: turns a valid payload into operations. It is pure: no store, no request, no clock.
-    headers: the same as ``members``, of headers alone: ``{"event": "X-Event"}``.
-    remove: places of texts that must not be kept, though they are no credentials of a delivery: a token
-        for answers, an address with a secret in it.
-    keep_headers: further headers, which are no credentials, that are kept with each delivery. Others are
-        not kept, and no hook sees them.
     kind: names the schema that a payload must satisfy; raises ``Refused`` for a payload of none.
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
@@ -89,16 +89,16 @@ class Source:
     methods: Sequence[str] = ("POST",)
     body: Form = JSON_OBJECT
     members: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    remove: Sequence[str] = ()
+    keep_headers: Sequence[str] = ()
     handshakes: Sequence[Handshake] = ()
     reply: Callable[[Happened], Reply | None] | None = None
     rows: str | Callable[[Any], Iterable[Any]] | None = None
     fetch: Callable[[Any], Fetch | None] | None = None
     fetch_hosts: Sequence[str] = ()
-    remove: Sequence[str] = ()
-    called: Callable[[Any], Iterable[str]] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    keep_headers: Sequence[str] = ()
     kind: Callable[[Any], str] | None = None
+    called: Callable[[Any], Iterable[str]] | None = None
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
     answer: Callable[[Any, Sequence[Result]], StatusAndBody | None] | None = None
