@@ -4,11 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
+from own_tests import require_passing
 
 from hub.cli import main
 
@@ -92,8 +91,4 @@ def test_what_is_found(tmp_path, monkeypatch, request_, lines):
     assert [one for one in lines if one not in text] == [], text
     assert "event_id" not in text
     assert SECRET not in text
-    command = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "gate"]
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    require_passing(tmp_path, "gate")

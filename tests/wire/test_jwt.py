@@ -19,7 +19,7 @@ PUBLIC = KEY.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 )
 JWK = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "one"}
-CLAIMS = {"iat": NOW, "exp": NOW + timedelta(minutes=5), "aud": "hub", "iss": "canvas"}
+CLAIMS = {"iat": NOW, "exp": NOW + timedelta(days=1), "aud": "hub", "iss": "canvas"}
 
 
 def scheme(**options):
@@ -61,8 +61,8 @@ def confused():
 WRONG = [
     unsigned(),
     confused(),
-    token({**CLAIMS, "exp": NOW - timedelta(minutes=5)}),
-    token({**CLAIMS, "nbf": NOW + timedelta(minutes=5)}),
+    token({**CLAIMS, "exp": NOW - timedelta(days=1)}),
+    token({**CLAIMS, "nbf": NOW + timedelta(days=1)}),
     token({**CLAIMS, "aud": "others"}),
     token({name: one for name, one in CLAIMS.items() if name != "aud"}),
     token({**CLAIMS, "iss": "others"}),
