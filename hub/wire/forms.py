@@ -225,7 +225,14 @@ class JwtBody(_Plain):
     """
 
     media_types: tuple[str, ...] = field(
-        default=("application/jwt", "text/plain", "application/json"), kw_only=True
+        default=(
+            "application/jwt",
+            "text/plain",
+            "application/json",
+            "application/octet-stream",
+            FORM_TYPE,
+        ),
+        kw_only=True,
     )
 
     def read(self, request: Request) -> Any:

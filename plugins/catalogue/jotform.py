@@ -32,9 +32,9 @@ def normalize(settings: Settings, payload: Mapping[str, Any]) -> Iterator[Operat
         found = QUESTION.fullmatch(name)
         answers[found[1] if found else name] = answer
     # A submission has no moment of its own: that of receipt counts.
-    yield from Row(settings.columns, answers, settings.event or payload["formTitle"]).operations(
-        None
-    )
+    yield from Row(
+        settings.columns, answers, settings.event or payload.get("formTitle", "")
+    ).operations(None)
 
 
 @hookimpl

@@ -30,6 +30,7 @@ from hub import (
 
 COLUMNS = ("pin", "time", "state", "verified_by", "work_code", "reserved_1", "reserved_2")
 OUT = ("1", "5")
+OTHERS = ("getrequest", "devicecmd", "ping")
 OPTIONS = (
     "GET OPTION FROM: {}\nStamp=0\nErrorDelay=60\nDelay=30\nTransInterval=1\n"
     "TransFlag=1000000000\nRealtime=1\nEncrypt=0\n"
@@ -60,7 +61,7 @@ def hello(request: Request, secrets: Sequence[str]) -> Reply | None:
     asked = request.path.rstrip("/").rpartition("/")[2]
     if asked == "cdata" and request.method == "GET":
         return Reply(OPTIONS.format(dict(request.query_pairs).get("SN", "")))
-    return Reply("OK") if asked in ("getrequest", "devicecmd") else None
+    return Reply("OK") if asked in OTHERS else None
 
 
 def reply(happened: Happened) -> Reply:
@@ -74,7 +75,7 @@ def register_sources(settings: Settings) -> Iterable[Source]:
     yield Source(
         name="zkteco",
         path="zkteco",
-        paths=("/iclock/cdata", "/iclock/getrequest", "/iclock/devicecmd"),
+        paths=("/iclock/cdata", *(f"/iclock/{one}" for one in OTHERS)),
         authenticate=Known("query:SN", frozenset(settings.terminals)),
         body=DelimitedRows(COLUMNS),
         members={"terminal": "query:SN", "table": "query:table"},

@@ -156,7 +156,7 @@ def deep(levels):
         (TEXT, "text/html"),
         (TEXT, "text/plain; charset=utf-16"),
         (DelimitedRows(("a",)), "application/json"),
-        (JWT, FORM_TYPE),
+        (JWT, "text/html"),
         (CLOUD_EVENTS, "text/plain"),
     ],
 )
