@@ -64,12 +64,10 @@ class Application:
         for route in self.routes:
             own = methods.setdefault(route.path, [])
             own += ("GET", "HEAD") if route.method == "GET" else (route.method,)
-            for path in _spelled(route.path):
-                core.route(path, route.method, partial(self._answer, route.answer))
+            core.route(route.path, route.method, partial(self._answer, route.answer))
         for named, own in methods.items():
             allow = ", ".join((*own, "OPTIONS"))
-            for path in _spelled(named):
-                core.route(path, "OPTIONS", partial(self._options, allow))
+            core.route(named, "OPTIONS", partial(self._options, allow))
         router.compile()
         return core
 
@@ -134,13 +132,19 @@ class Application:
 
 
 class _Router(bottle.Router):  # type: ignore[misc]
-    """Bottle's router, which compiles the rules with parts once: by itself it compiles all of a method
-    anew with each further one, which takes a time that grows with their square.
+    """Bottle's router, which takes each path with and without a slash at its end.
+
+    It compiles the rules with parts once. Bottle by itself compiles all of a method anew with each
+    further one, which takes a time that grows with their square.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._open: set[str] | None = set()
+
+    def add(self, rule: str, method: str, target: Any, name: str | None = None) -> None:
+        for path in _spelled(rule):
+            super().add(path, method, target, name)
 
     def _compile(self, method: str) -> None:
         if self._open is None:

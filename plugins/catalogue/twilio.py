@@ -4,8 +4,8 @@ Format: twilio.com/docs, "Twilio's request to your Webhook URL" and "Webhooks se
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from hub import (
     FORM,
