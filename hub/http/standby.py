@@ -30,6 +30,9 @@ PATIENCE = 1.0
 
 _LOOK_EVERY = 0.25
 
+_LAST_SECONDS = 1.0
+"""How long it waits, at its end, for the requests of those whose connections it took."""
+
 
 class Standby:
     """Serves on ``listener`` while ``beat`` has not been called for a while."""
@@ -79,8 +82,22 @@ class Standby:
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener.dup()]))
         while self._is_needed and not serving.done():
             await asyncio.sleep(_LOOK_EVERY)
+        if not serving.done():
+            await self._take_no_more(server)
         server.should_exit = True
         await serving
+
+    async def _take_no_more(self, server: uvicorn.Server) -> None:
+        """Leave new connections to the first server, and answer those that are here already: to close
+        them at once is to reset what they are just about to ask.
+        """
+        for listening in server.servers:
+            listening.close()
+        end = time.monotonic() + _LAST_SECONDS
+        while time.monotonic() < end and any(
+            getattr(one, "cycle", None) is None for one in server.server_state.connections
+        ):
+            await asyncio.sleep(_LOOK_EVERY / 10)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
