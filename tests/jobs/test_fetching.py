@@ -441,7 +441,12 @@ def test_the_store_is_not_held_while_a_server_is_slow(thin, server):
     """A check-in of another source goes on meanwhile."""
     hub, client, fetcher = thin
     post(client, at(server, "nothing/"))
-    thread = threading.Thread(target=fetcher.fetch_what_is_due, daemon=True)
+
+    def fetch():
+        fetcher.fetch_what_is_due()
+        hub.store.close()  # of this thread
+
+    thread = threading.Thread(target=fetch, daemon=True)
     thread.start()
     end = time.monotonic() + 10
     while not server.asked and time.monotonic() < end:
