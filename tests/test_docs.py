@@ -198,7 +198,7 @@ class TestExamplesOfHooks:
         for event in ("Weekly Meeting", "Secret Meeting"):
             calls.event(event)
             calls.attend("a1", event)
-            sender.send_what_is_due()
+            sender.do_what_is_due()
         assert re.fullmatch(r"msg_\w+_1 1 1\n", capsys.readouterr().out)
         assert sender.counters()["failed"] == 1
 

@@ -5,18 +5,17 @@ first. What was fetched is kept with the delivery, so that no later attempt need
 """
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hub.domain.delivery import moment_of
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, HubError, Refused
+from hub.errors import Refused
 from hub.intake.endpoint import Endpoint
 from hub.jobs import outbound
 from hub.jobs.outbound import NotFetched
 from hub.jobs.replay import Replays
-from hub.log import log_fault
+from hub.jobs.worker import SCHEDULE, Worker, close_all
 from hub.record import deliveries as kept_deliveries
 from hub.record import pending
 from hub.store import deliveries, fetching
@@ -26,19 +25,12 @@ from hub.wire.strict_json import parse_any
 
 _log = logging.getLogger(__name__)
 
-SCHEDULE = tuple(
-    timedelta(seconds=one)
-    for one in (5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-)
-"""After which waits a document is asked for again that its server does not give. Then it is given up."""
-
 _GIVEN_UP_AFTER = timedelta(days=3)
 """After which a server that is away is not asked any more."""
 
 _PAGE = 20
 _LEASE = timedelta(minutes=10)
 _LOOK_EVERY = 5.0
-_LONGEST_PAUSE = 60.0
 
 
 class Fetchers:
@@ -67,76 +59,37 @@ class Fetchers:
                 one.wake()
 
     def close(self, seconds: float) -> None:
-        """End, waiting at most ``seconds`` for each."""
-        for one in self.every:
-            one.close(seconds)
+        """End, waiting at most ``seconds`` in all; a document that comes just now is asked for again
+        after the next start.
+        """
+        close_all(self.every, seconds)
 
 
-class Fetcher:
+class Fetcher(Worker):
     """The thread of one source."""
 
     def __init__(self, store: Store, replays: Replays, endpoint: Endpoint) -> None:
+        name = endpoint.source.name
+        super().__init__(store, f"fetch {name}", f"source {name}: fetching")
         self.endpoint = endpoint
-        self._store = store
         self._replays = replays
-        self._in_vain = self._fetched = self._failed = 0
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin, unless it has begun."""
-        with self._starting:
-            if self._thread is None:
-                name = f"fetch {self.endpoint.source.name}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+        self._source = name
+        self._fetched = self._failed = 0
 
     def counters(self) -> Mapping[str, int | bool]:
         """What was fetched since the start, what was not, and whether the server is away."""
         away = self._in_vain > 0
         return {"fetched": self._fetched, "failed": self._failed, "server_away": away}
 
-    def wake(self) -> None:
-        """Look for what is to be fetched."""
-        self._wake.set()
-
-    def close(self, seconds: float) -> None:
-        """End; a document that comes just now is asked for again after the next start."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                seconds = self.fetch_what_is_due()
-            except HubError as error:
-                _log.warning("source %s: fetching is put off: %s", self._name, error)
-                seconds = _LOOK_EVERY
-            except FAULTS as error:
-                log_fault(f"source {self._name}: fetching failed", error)
-                seconds = _LOOK_EVERY
-            # While the server is away, what is new would not come either.
-            (self._ending if self._in_vain else self._wake).wait(seconds)
-            self._wake.clear()
-        self._store.close()
-
-    @property
-    def _name(self) -> str:
-        return self.endpoint.source.name
-
-    def fetch_what_is_due(self) -> float:
+    def do_what_is_due(self) -> float:
         """Fetch a page of it; the seconds until there is more."""
         now = utc_now()
         with self._store.reading() as db:
-            due = pending.next_fetch(db, self._name)
+            due = pending.next_fetch(db, self._source)
         if due is None or due > now:
             return _LOOK_EVERY if due is None else min(_LOOK_EVERY, (due - now).total_seconds())
         with self._store.writing() as tx:
-            claimed = fetching.claim(tx, self._name, now, now + _LEASE, _PAGE)
+            claimed = fetching.claim(tx, self._source, now, now + _LEASE, _PAGE)
         suspect: Due | None = None
         for number, one in enumerate(claimed):
             if self._ending.is_set():
@@ -221,8 +174,7 @@ class Fetcher:
             if moment_of(one.delivery) < too_old:
                 self._give_up(one, error)
         self._release(waiting, utc_now())
-        self._in_vain += 1
-        return float(min(_LONGEST_PAUSE, 2.0 ** min(self._in_vain - 1, 10)))
+        return self._pause()
 
     def _release(self, rest: Sequence[Due], at: datetime) -> None:
         with self._store.writing() as tx:
@@ -232,4 +184,4 @@ class Fetcher:
     def _tell(self, one: Due, error: NotFetched) -> None:
         self._failed += 1
         what = "source %s: what delivery %s waits for is not fetched: %s"
-        _log.warning(what, self._name, one.delivery, error)
+        _log.warning(what, self._source, one.delivery, error)

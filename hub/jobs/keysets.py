@@ -6,17 +6,17 @@ itself is refused meanwhile, and right when it is sent again.
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, HubError, StoreUnavailable
+from hub.errors import HubError, StoreUnavailable
 from hub.intake.endpoint import Endpoint
 from hub.jobs import outbound
 from hub.jobs.outbound import NotFetched
-from hub.log import log_fault
+from hub.jobs.worker import Worker
 from hub.record import key_sets as kept
 from hub.store import key_sets as written
 from hub.store.store import Store
@@ -38,17 +38,14 @@ class _Renewed:
     in_vain: int = 0
 
 
-class KeySets:
+class KeySets(Worker):
     """The thread that keeps the sets of keys of all sources fresh."""
 
     def __init__(self, store: Store, endpoints: Sequence[Endpoint]) -> None:
-        self._store = store
+        super().__init__(store, "key sets", "renewing the senders' keys")
         self._every = list(_sets(endpoints))
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
         for one in self._every:
-            one.keys.wake = _Wake(one, self._wake)
+            one.keys.wake = partial(self._want, one)
 
     def start(self) -> None:
         """Use what was kept, and begin to renew it; in the process that serves."""
@@ -59,17 +56,9 @@ class KeySets:
         for one in self._every:
             if one.keys.url in known:
                 self._take(one, known[one.keys.url])
-        self._thread = threading.Thread(target=self._run, name="key sets", daemon=True)
-        self._thread.start()
+        super().start()
 
-    def close(self, seconds: float) -> None:
-        """End, waiting at most ``seconds``."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def renew(self) -> float:
+    def do_what_is_due(self) -> float:
         """Fetch the sets that are due; the seconds until the next is."""
         for one in self._every:
             now = time.monotonic()
@@ -84,24 +73,19 @@ class KeySets:
         dues = [max(one.due, one.asked_at + _SHORTEST_PAUSE) - now for one in self._every]
         return max(0.05, min(dues))
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                seconds = self.renew()
-            except FAULTS as error:
-                log_fault("the senders' keys could not be renewed", error)
-                seconds = _SHORTEST_PAUSE
-            self._wake.wait(seconds)
-            self._wake.clear()
-        self._store.close()
+    def _want(self, one: _Renewed) -> None:
+        """Have a set fetched soon."""
+        one.due = 0.0
+        self.wake()
 
     def _renew(self, one: _Renewed) -> None:
         try:
-            document = outbound.get(one.keys.url, {}, private=one.private)
-            if not self._take(one, document.decode("utf-8", "replace")):
+            found = outbound.get(one.keys.url, {}, private=one.private)
+            document = found.decode("utf-8", "replace")
+            if not self._take(one, document):
                 raise NotFetched("it has no keys that can be used")
             with self._store.writing() as tx:
-                written.keep(tx, one.keys.url, document.decode(), utc_now())
+                written.keep(tx, one.keys.url, document, utc_now())
         except StoreUnavailable as error:
             _log.warning("the keys of %s are used, and not kept: %s", one.keys.url, error)
         except HubError as error:
@@ -121,18 +105,6 @@ class KeySets:
         except (ValueError, RecursionError):
             return False
         return True
-
-
-class _Wake:
-    """Has a set fetched soon."""
-
-    def __init__(self, one: _Renewed, wake: threading.Event) -> None:
-        self._one = one
-        self._wake = wake
-
-    def __call__(self) -> None:
-        self._one.due = 0.0
-        self._wake.set()
 
 
 def _sets(endpoints: Sequence[Endpoint]) -> Iterator[_Renewed]:

@@ -7,7 +7,6 @@ has claimed, the others leave alone for a while.
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Any
 
 from hub.domain.timestamps import utc_now
 from hub.errors import FAULTS, HubError, NotDelivered
+from hub.jobs.worker import SCHEDULE, Worker, close_all
 from hub.log import log_fault
 from hub.plugin.target import Target
 from hub.record.pending import Waiting, check_in, counts, next_due
@@ -25,18 +25,9 @@ from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
 
-SCHEDULE = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-)
-"""The waits after the first, second, … failure of a check-in (Standard Webhooks, "Retry schedule",
-a little slower at the beginning). After the last it is given up.
-"""
-
 _JITTER = 0.1
 _PAGE = 20
 _LEASE = timedelta(minutes=2)
-_LONGEST_PAUSE = 60.0
 _LONG = 30.0
 _LOOK_EVERY = 5.0
 """Seconds after which a target looks for what another hub, or another process, has left."""
@@ -67,39 +58,23 @@ class Senders:
 
     def close(self, seconds: float) -> None:
         """End the threads, waiting for them at most ``seconds`` in all."""
-        end = time.monotonic() + seconds
-        for sender in self._senders:
-            sender.end()
-        for sender in self._senders:
-            sender.join(max(0.0, end - time.monotonic()))
+        close_all(self._senders, seconds)
 
 
-class _Sender:
+class _Sender(Worker):
     """Sends one target what is due, until it is told to end."""
 
     def __init__(self, store: Store, target: Target, zone: tzinfo) -> None:
+        super().__init__(store, f"target {target.name}", f"target {target.name}")
         self.target = target
-        self._store = store
         self._zone = zone
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._in_vain = 0
         self._busy: tuple[float, int] | None = None
         self._told = 0
         self._counted = 0.0
         self._counts = dict.fromkeys(("sent", "failed", "waiting", "given_up"), 0)
 
-    def start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                name = f"target {self.target.name}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
-
     def wake(self) -> None:
-        self._wake.set()
+        super().wake()
         busy = self._busy
         if busy is not None and busy[1] != self._told and time.monotonic() - busy[0] > _LONG:
             self._told = busy[1]
@@ -109,37 +84,12 @@ class _Sender:
                 _LONG,
             )
 
-    def end(self) -> None:
-        self._ending.set()
-        self._wake.set()
-
-    def join(self, seconds: float) -> None:
-        if self._thread is not None:
-            self._thread.join(seconds)
-
     def counters(self) -> dict[str, int]:
         busy = self._busy
         seconds = 0 if busy is None else int(time.monotonic() - busy[0])
         return {**self._counts, "sending_for": seconds}
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                seconds = self.send_what_is_due()
-            except HubError as error:
-                _log.warning("target %s is put off: %s", self.target.name, error)
-                seconds = _LOOK_EVERY
-            except FAULTS as error:
-                log_fault(f"target {self.target.name} failed", error)
-                seconds = _LOOK_EVERY
-            if self._in_vain:
-                self._ending.wait(seconds)  # not woken by what is new: it would fail as well
-            else:
-                self._wake.wait(seconds)
-            self._wake.clear()
-        self._store.close()
-
-    def send_what_is_due(self) -> float:
+    def do_what_is_due(self) -> float:
         """Send a page of it, up to the first that fails; the seconds until there is more."""
         now = utc_now()
         name = self.target.name
@@ -158,8 +108,7 @@ class _Sender:
             if not self._send(one):
                 self._release(claimed[number + 1 :])
                 self._count()
-                self._in_vain += 1
-                return min(_LONGEST_PAUSE, 2.0 ** min(self._in_vain - 1, 10))
+                return self._pause()
         self._count()
         self._in_vain = 0
         return 0.0

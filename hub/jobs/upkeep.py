@@ -15,12 +15,12 @@ from hub.config.settings import Settings
 from hub.domain.captures import KEPT_FOR
 from hub.domain.records import Change, Result
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, HubError, Refused
+from hub.errors import HubError, Refused
 from hub.intake.tokens import Tokens
 from hub.jobs import traces
 from hub.jobs.replay import Replays
 from hub.jobs.retention import empty_old_bodies
-from hub.log import log_fault
+from hub.jobs.worker import Worker
 from hub.record import captures as kept_captures
 from hub.record import deliveries, events, students
 from hub.store import captures
@@ -29,7 +29,6 @@ from hub.store.store import Store
 _log = logging.getLogger(__name__)
 
 _HOUR, _DAY = 3600.0, 86400.0
-_RETRY = 5.0
 _TRY_EVERY = 2.0
 _LOOK_EVERY = 60.0
 """Seconds after which it looks for what another process has left."""
@@ -37,7 +36,7 @@ _LOOK_EVERY = 60.0
 _MOST_NAMED = 10_000
 
 
-class Upkeep:
+class Upkeep(Worker):
     """The thread, and the students and events that have appeared since it last looked. What came to the
     ``lasting`` sources keeps its body whatever its age.
     """
@@ -50,7 +49,7 @@ class Upkeep:
         settings: Settings,
         lasting: Collection[str] = (),
     ) -> None:
-        self._store = store
+        super().__init__(store, "upkeep", "upkeep")
         self._replays = replays
         self._tokens = tokens
         self._days = settings.keep_bodies
@@ -59,40 +58,17 @@ class Upkeep:
         self._appeared = _Appeared()
         self._clock = _Clock(timedelta(days=self._days))
         self._retention_due = time.monotonic()
-        self._wake = threading.Event()
-        self._ending = threading.Event()
-        self._starting = threading.Lock()
         self._applying = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin, unless it has begun; in the process that serves, after a server has forked it."""
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
-                self._thread.start()
 
     def tell(self, results: Sequence[Result]) -> None:
         """Have deliveries applied that wait for what these results made. Never waits."""
         if self._applies and results and self._appeared.add(results):
-            self._wake.set()
+            self.wake()
 
     def apply_waiting(self) -> None:
         """Apply at once what waits for what has been told, if the setting says so."""
         if self._applies:
             self._apply_waiting()
-
-    def close(self, seconds: float) -> None:
-        """End the thread, waiting for it at most ``seconds``."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            self._wait(self._do_what_is_due())
-        self._store.close()
 
     def _wait(self, seconds: float) -> None:
         """Wait, at most so long, for something to do; meanwhile a store that failed is tried."""
@@ -106,25 +82,18 @@ class Upkeep:
                 with suppress(HubError):
                     self._store.try_to_write()
 
-    def _do_what_is_due(self) -> float:
+    def do_what_is_due(self) -> float:
         """The seconds until there is something to do again, unless something appears."""
-        try:
-            is_due = time.monotonic() >= self._retention_due
-            if is_due:
-                # What another process has made is found now.
-                self._appeared.add_all()
-            if self._applies:
-                self._apply_waiting()
-            if is_due:
-                self._retention_due = time.monotonic() + self._retention()
-            self._complete_forgetting()
-            self._tokens.keep_used()
-        except HubError as error:
-            _log.warning("upkeep is put off: %s", error)
-            return _RETRY
-        except FAULTS as error:
-            log_fault("upkeep failed", error)
-            return _RETRY
+        is_due = time.monotonic() >= self._retention_due
+        if is_due:
+            # What another process has made is found now.
+            self._appeared.add_all()
+        if self._applies:
+            self._apply_waiting()
+        if is_due:
+            self._retention_due = time.monotonic() + self._retention()
+        self._complete_forgetting()
+        self._tokens.keep_used()
         return max(0.0, min(_LOOK_EVERY, self._retention_due - time.monotonic()))
 
     def _apply_waiting(self) -> None:

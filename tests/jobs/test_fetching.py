@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hubtest import Calls, Client
+from serving import http_server
 
 from hub.config.load import load
 from hub.jobs import fetching, outbound
@@ -113,17 +114,12 @@ class Bad(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bad)
-    server.daemon_threads = True
-    server.asked, server.is_away, server.released = [], False, threading.Event()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        server.server_close()
+    with http_server(Bad) as server:
+        server.asked, server.is_away, server.released = [], False, threading.Event()
+        try:
+            yield server
+        finally:
+            server.released.set()
 
 
 @pytest.fixture
@@ -296,7 +292,7 @@ def test_it_is_answered_at_once_and_applied_when_it_is_there(thin, server):
     assert server.asked == []
     address = f"127.0.0.1:{server.server_address[1]}"
     assert list(waiting(hub).values()) == [f"fetch http://{address}/scan/a1"]
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     assert server.asked == [("/scan/a1?key=hidden", f"Bearer {FETCH_SECRET}")]
     assert states(hub) == [("applied", None)]
     with hub.store.reading() as db:
@@ -310,7 +306,7 @@ def test_a_replay_and_a_rebuild_need_no_network(thin, server):
 
     hub, client, fetcher = thin
     post(client, at(server, "scan/a9"))
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     ((identifier, awaited),) = waiting(hub).items()
     assert awaited == "student a_number:a9"
     server.asked.clear()
@@ -333,7 +329,7 @@ def test_the_same_one_again_is_answered_as_the_first(thin, server):
         )  # fmt: skip
 
     assert [send().status for _ in range(2)] == [202, 202]
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     assert send().status == 201
     with hub.store.reading() as db:
         assert db.Attendance.select().count() == 1
@@ -359,13 +355,13 @@ def test_all_wait_in_order_while_the_server_is_away(thin, server):
     many = 1000 if STORE == "sqlite" else 100
     for number in range(many):
         post(client, at(server, f"scan/a{number % 3 + 1}?n={number}"))
-    assert [fetcher.fetch_what_is_due() for _ in range(3)] == [1.0, 2.0, 4.0]
+    assert [fetcher.do_what_is_due() for _ in range(3)] == [1.0, 2.0, 4.0]
     assert len(server.asked) == 6  # two are asked for each time, no more
     assert len(waiting(hub)) == many
     server.is_away = False
     server.asked.clear()
     while waiting(hub):
-        fetcher.fetch_what_is_due()
+        fetcher.do_what_is_due()
     asked = [int(path.partition("n=")[2]) for path, _ in server.asked]
     assert asked == list(range(many))
     with hub.store.reading() as db:
@@ -378,7 +374,7 @@ def test_one_that_is_wrong_does_not_hold_up_the_others(thin, server, path, monke
     hub, client, fetcher = thin
     post(client, at(server, path))
     post(client, at(server, "scan/a1"))
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     assert [outcome for outcome, _ in states(hub)] == ["ignored", "applied"]
     with hub.store.reading() as db:
         assert [row.attempts for row in db.Fetching.select()] == [1]
@@ -389,7 +385,7 @@ def test_one_that_the_server_alone_cannot_give(thin, server):
     hub, client, fetcher = thin
     post(client, at(server, "status/500"))
     post(client, at(server, "scan/a1"))
-    assert fetcher.fetch_what_is_due() == 0.0
+    assert fetcher.do_what_is_due() == 0.0
     assert [outcome for outcome, _ in states(hub)] == ["ignored", "applied"]
     with hub.store.reading() as db:
         assert [row.attempts for row in db.Fetching.select()] == [1]
@@ -399,7 +395,7 @@ def test_it_is_given_up_at_last_and_a_replay_asks_again(thin, server, monkeypatc
     hub, client, fetcher = thin
     monkeypatch.setattr(fetching, "SCHEDULE", ())
     post(client, at(server, "status/404"))
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     with hub.store.reading() as db:
         (row,) = db.Delivery.select(lambda d: d.source == "thin")
         identifier = row.id
@@ -429,7 +425,7 @@ def test_what_was_fetched_goes_with_the_body(thin, server):
 
     hub, client, fetcher = thin
     post(client, at(server, "scan/a1"))
-    fetcher.fetch_what_is_due()
+    fetcher.do_what_is_due()
     with hub.store.writing() as tx, hub.store.reading() as db:
         (identifier,) = [row.id for row in db.Delivery.select(lambda d: d.source == "thin")]
         deliveries.empty(tx, identifier, Emptied.RETENTION)
@@ -443,7 +439,7 @@ def test_the_store_is_not_held_while_a_server_is_slow(thin, server):
     post(client, at(server, "nothing/"))
 
     def fetch():
-        fetcher.fetch_what_is_due()
+        fetcher.do_what_is_due()
         hub.store.close()  # of this thread
 
     thread = threading.Thread(target=fetch, daemon=True)
@@ -455,3 +451,22 @@ def test_the_store_is_not_held_while_a_server_is_slow(thin, server):
     server.released.set()
     thread.join(10)
     assert isinstance(hub.store, Store)
+
+
+def test_all_are_told_to_end_before_any_is_waited_for(thin):
+    hub, _, fetcher = thin
+    fetchers = fetching.Fetchers(hub.store, hub.replays, [fetcher.endpoint] * 2)
+    one, other = fetchers.every
+    told = []
+
+    def until_told(whom):
+        def work():
+            told.append(whom._ending.wait(5))
+            return 0.0
+
+        return work
+
+    one.do_what_is_due, other.do_what_is_due = until_told(other), until_told(one)
+    fetchers.start()
+    fetchers.close(20)
+    assert set(told) == {True}

@@ -449,11 +449,11 @@ class TestResumption:
         self, stopped, hub, caplog, monkeypatch
     ):
         caplog.set_level("INFO", logger="hub.jobs.upkeep")
-        hub.upkeep._do_what_is_due()
+        hub.upkeep.do_what_is_due()
         assert stopped("Forgetting")[0]["ended_at"] is None
         over = utc_now() + traces.LEASE
         monkeypatch.setattr("hub.jobs.traces.utc_now", lambda: over)
-        hub.upkeep._do_what_is_due()
+        hub.upkeep.do_what_is_due()
         assert complete_without_traces(stopped)
         assert [line for line in caplog.messages if line.startswith("request")] == [
             "request 1 to forget a student is resumed",
@@ -490,7 +490,7 @@ class TestResumption:
                 hub.upkeep._ending.set()
 
         monkeypatch.setattr("hub.jobs.traces.time.sleep", rest)
-        hub.upkeep._do_what_is_due()
+        hub.upkeep.do_what_is_due()
         assert len(rests) == 3
         assert stopped("Forgetting")[0]["ended_at"] is None
         assert stopped.count("Attendance") == 1

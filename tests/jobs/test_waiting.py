@@ -154,6 +154,6 @@ def test_a_store_that_is_away_puts_it_off(make_hub, calls, client, rows, monkeyp
     upkeep = Upkeep(hub.store, hub.replays, hub.tokens, Settings(apply_waiting=True))
     with monkeypatch.context() as patch:
         patch.setattr(hub.store, "_unavailable_until", float("inf"))
-        assert upkeep._do_what_is_due() == 5
-    assert upkeep._do_what_is_due() > 5
+        assert upkeep._seconds_until_more() == 5
+    assert upkeep._seconds_until_more() > 5
     assert rows.count("Attendance") == 1

@@ -88,7 +88,7 @@ def forwarding(make_hub):
 
 
 def test_a_check_in_is_posted_signed(forwarding, receiver):
-    assert forwarding(receiver.port).send_what_is_due() == 0.0
+    assert forwarding(receiver.port).do_what_is_due() == 0.0
     ((identifier, message),) = receiver.messages
     assert identifier.startswith("msg_")
     assert message["type"] == "attendance.created"
@@ -109,7 +109,7 @@ def test_anything_but_2xx_is_not_delivered(forwarding, receiver, caplog, status,
         **({"Retry-After": retry_after} if retry_after else {}),
     }
     sender = forwarding(receiver.port)
-    assert sender.send_what_is_due() == 1.0
+    assert sender.do_what_is_due() == 1.0
     assert f"attempt 1: it answered {status}" in caplog.text
     assert len(receiver.refused) == 1
     assert receiver.messages == []
@@ -118,12 +118,12 @@ def test_anything_but_2xx_is_not_delivered(forwarding, receiver, caplog, status,
 def test_what_a_receiver_says_beside_2xx_does_not_matter(forwarding, receiver):
     receiver.status = 200
     receiver.headers = {"Content-Length": "1000"}  # of which nothing comes
-    assert forwarding(receiver.port).send_what_is_due() == 0.0
+    assert forwarding(receiver.port).do_what_is_due() == 0.0
     assert len(receiver.messages) == 1
 
 
 def test_a_url_that_is_not_there(forwarding, caplog):
-    assert forwarding(free_port()).send_what_is_due() == 1.0
+    assert forwarding(free_port()).do_what_is_due() == 1.0
     assert "attempt 1: it cannot be reached: ConnectionRefusedError" in caplog.text
     assert SECRET not in caplog.text
 

@@ -85,7 +85,7 @@ def test_each_check_in_once_with_all_there_is_to_tell(made, calls, sender, sink)
     reply = calls.attend("a1", check_in_time="2024-01-15T10:05:00Z")
     calls.attend("a1")  # refused: it is there already
     calls.student("a9")
-    assert sender.send_what_is_due() == 0.0
+    assert sender.do_what_is_due() == 0.0
     (sent,) = sink.seen
     assert (sent.student.name, sent.student.a_number) == ("Ada Example", "a1")
     assert (sent.event.name, sent.event.date.isoformat()) == ("Weekly Meeting", "2024-01-15")
@@ -94,7 +94,7 @@ def test_each_check_in_once_with_all_there_is_to_tell(made, calls, sender, sink)
     assert sent.delivery == reply.headers["x-delivery-id"]
     assert sent.id == f"msg_{sent.delivery}_{sent.attendance.id}"
     assert outbox(made) == []
-    assert sender.send_what_is_due() == hub.jobs.sender._LOOK_EVERY
+    assert sender.do_what_is_due() == hub.jobs.sender._LOOK_EVERY
 
 
 def test_without_a_target_there_is_no_outbox(hub, client, rows):
@@ -109,14 +109,14 @@ def test_without_a_target_there_is_no_outbox(hub, client, rows):
 def test_one_that_fails_comes_again_later_and_is_the_same(made, calls, sender, sink, clock, caplog):
     calls.attend("a1")
     sink.raising.append(NotDelivered("it answered 503"))
-    assert sender.send_what_is_due() == 1.0
+    assert sender.do_what_is_due() == 1.0
     assert "target club: msg_" in caplog.text
     assert "is not delivered, attempt 1: it answered 503" in caplog.text
     sink.raising.clear()
-    assert sender.send_what_is_due() > 0
+    assert sender.do_what_is_due() > 0
     assert sink.seen == []
     clock(seconds=6)
-    assert sender.send_what_is_due() == 0.0
+    assert sender.do_what_is_due() == 0.0
     assert len(sink.seen) == 1
 
 
@@ -124,11 +124,11 @@ def test_waits_grow_and_at_last_it_is_given_up(made, calls, sender, sink, clock,
     calls.attend("a1")
     sink.raising.append(ZeroDivisionError("about Ada"))
     for _ in hub.jobs.sender.SCHEDULE:
-        assert 1.0 <= sender.send_what_is_due() <= hub.jobs.sender._LONGEST_PAUSE
+        assert 1.0 <= sender.do_what_is_due() <= hub.jobs.worker.LONGEST_PAUSE
         ((_, _, due_at),) = outbox(made)
         assert due_at is not None
         clock(days=2)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert outbox(made) == [("club", 11, None)]
     assert "and given up" in caplog.text
     assert "Ada" not in caplog.text.replace("Ada Example", "")
@@ -141,10 +141,10 @@ def test_a_target_that_is_down_is_asked_for_one_at_a_time(made, calls, sender, s
     for student in ("a1", "a2", "a3"):
         calls.attend(student)
     sink.raising.append(NotDelivered("it is down"))
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert [attempts for _, attempts, _ in outbox(made)] == [1, 0, 0]
     sink.raising.clear()
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert len(sink.seen) == 2
     assert sender.counters() == {
         "sent": 2, "failed": 1, "waiting": 1, "given_up": 0, "sending_for": 0,
@@ -154,12 +154,12 @@ def test_a_target_that_is_down_is_asked_for_one_at_a_time(made, calls, sender, s
 def test_retry_after_is_kept_to(made, calls, sender, sink, clock):
     calls.attend("a1")
     sink.raising.append(NotDelivered("it answered 429", 3600))
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     sink.raising.clear()
     clock(minutes=59)
-    assert sender.send_what_is_due() > 0
+    assert sender.do_what_is_due() > 0
     clock(minutes=2)
-    assert sender.send_what_is_due() == 0.0
+    assert sender.do_what_is_due() == 0.0
 
 
 def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, calls, sender):
@@ -171,10 +171,10 @@ def test_what_another_hub_has_claimed_is_left_alone_for_a_while(made, make_hub, 
     def send(check_in):
         if not reentered:
             reentered.append(check_in)
-            reentered.append(second.send_what_is_due())
+            reentered.append(second.do_what_is_due())
 
     sender.target = replace(sender.target, send=send)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert reentered[1] > 0
     assert outbox(made) == []
 
@@ -194,10 +194,10 @@ def test_a_target_gets_its_own_and_leaves_the_others_theirs(make_hub, tmp_path):
     club, wall = made.senders._senders
     seen = []
     club.target = replace(club.target, send=lambda check_in: seen.append(check_in.attendance.id))
-    assert club.send_what_is_due() == 0.0
+    assert club.do_what_is_due() == 0.0
     assert seen == [1, 2]
     assert [target for target, _, _ in outbox([made])] == ["wall", "wall"]
-    assert wall.send_what_is_due() == 0.0
+    assert wall.do_what_is_due() == 0.0
     assert outbox([made]) == []
 
 
@@ -206,7 +206,7 @@ def test_it_tells_for_how_long_it_has_been_sending(calls, sender):
     told = []
     send = lambda check_in: told.append(sender.counters()["sending_for"])  # noqa: E731
     sender.target = replace(sender.target, send=send)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert told == [0]
     sender._busy = sender._busy or (time.monotonic() - 7, 1)
     assert sender.counters()["sending_for"] == 7
@@ -238,11 +238,11 @@ def test_what_a_hub_that_died_had_claimed_is_sent_by_another_after_a_while(
     sender.target = replace(sender.target, send=die)
     second.target = replace(second.target, send=seen.append)
     with pytest.raises(KeyboardInterrupt):
-        sender.send_what_is_due()
-    assert second.send_what_is_due() > 0
+        sender.do_what_is_due()
+    assert second.do_what_is_due() > 0
     assert seen == []
     clock(minutes=3)
-    assert second.send_what_is_due() == 0.0
+    assert second.do_what_is_due() == 0.0
     assert len(seen) == 1
     assert outbox(made) == []
 
@@ -256,7 +256,7 @@ def test_one_that_was_withdrawn_meanwhile_is_sent_all_the_same(made, calls, send
     }  # fmt: skip
     assert client.post("/api/webhook/onetap/", payload).status == 201
     client.post("/api/webhook/onetap/", {**payload, "event": "participant.deleted"})
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     (sent,) = sink.seen
     assert (sent.student.name, sent.event.name) == ("Bo Example", "Chess")
 
@@ -265,7 +265,7 @@ def test_of_one_who_was_forgotten_nothing_is_sent(made, calls, sender, sink):
     calls.attend("a1", check_in_time="2024-01-15T10:05:00Z")
     calls.attend("a2")
     forget(made[0].store, "a1")
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert [one.student.a_number for one in sink.seen] == ["a2"]
 
 
@@ -279,7 +279,7 @@ def test_one_who_is_forgotten_while_another_is_sent_is_not_told_of(made, calls, 
         forget(made[0].store, "a2@example.edu")
 
     sender.target = replace(sender.target, send=send)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert told == ["a1"]
     assert outbox(made) == []
 
@@ -294,7 +294,7 @@ def test_what_has_arrived_is_settled_before_the_next_is_sent(made, calls, sender
         sender.end()  # the hub ends: the rest is left for the next time
 
     sender.target = replace(sender.target, send=send)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert left == [3]
     assert [attempts for _, attempts, _ in outbox(made)] == [0, 0]
     with made[0].store.reading() as db:
@@ -307,10 +307,10 @@ def test_what_a_wrong_clock_made_due_in_a_year_can_be_sent_now(
     calls.attend("a1")
     with made[0].store.writing() as tx:
         tx.run("UPDATE outbox SET due_at = ?", utc_now() + timedelta(days=365))
-    assert sender.send_what_is_due() > 0
+    assert sender.do_what_is_due() > 0
     options = ["--database", url, "--plugins", made[0].settings.plugins, "--retry", "club"]
     assert CliRunner().invoke(main, ["outbox", *options]).exit_code == 0
-    assert sender.send_what_is_due() == 0.0
+    assert sender.do_what_is_due() == 0.0
     assert len(sink.seen) == 1
 
 
@@ -318,16 +318,16 @@ def test_a_replay_is_sent_on_too(made, calls, sender, sink):
     reply = calls.attend("a8")
     calls.student("a8")
     made[0].replays.replay(reply.headers["x-delivery-id"], trial=True)
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert sink.seen == []
     made[0].replays.replay(reply.headers["x-delivery-id"])
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert len(sink.seen) == 1
 
 
 def test_the_status_page_counts(made, calls, sender):
     calls.attend("a1")
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     page = calls.client.get(STATUS).json
     counts = {"sent": 1, "failed": 0, "waiting": 0, "given_up": 0, "sending_for": 0}
     assert page["targets"] == {"club": counts}
@@ -344,7 +344,7 @@ def test_the_command_shows_sends_again_and_discards(made, calls, sender, sink, c
     calls.attend("a1")
     sink.raising.append(NotDelivered("no"))
     for _ in range(len(hub.jobs.sender.SCHEDULE) + 1):
-        sender.send_what_is_due()
+        sender.do_what_is_due()
         clock(days=2)
     assert run() == "club: 0 to be sent, 1 given up\n"
     assert run("--retry", "club") == "club: 1 to be sent, 0 given up\n"
@@ -367,7 +367,7 @@ def test_a_store_that_is_away_puts_it_off(made, calls, sender, sink, caplog, mon
         def send():
             raise error
 
-        monkeypatch.setattr(sender, "send_what_is_due", send)
+        monkeypatch.setattr(sender, "do_what_is_due", send)
         monkeypatch.setattr(sender._wake, "wait", wait)
         sender._ending.clear()
         sender._run()
@@ -389,7 +389,7 @@ def test_a_send_that_hangs_is_told_once(made, calls, sender, caplog, monkeypatch
 
     sender.target = replace(sender.target, send=send)
     calls.attend("a1")
-    sender.send_what_is_due()
+    sender.do_what_is_due()
     assert caplog.text.count("target club: send takes longer than 0 s") == 1
 
 
