@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
     """A delivery before the store: its operations, or why there are none.
 
     ``own_key`` is the key that its source's ``delivery_key`` derived. ``rows`` are the payloads of a
-    batch; ``fetch`` is what must be fetched before there can be operations.
+    batch, as JSON; ``fetch`` is what must be fetched before there can be operations.
     """
 
     payload: Any = None
@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
     own_key: str | None = None
     refused: Refused | None = None
     failed: bool = False
-    rows: tuple[Any, ...] | None = None
+    rows: tuple[str, ...] | None = None
     fetch: Fetch | None = None
 
     def as_failed(self) -> "Prepared":
@@ -134,9 +134,10 @@ def _own_key(endpoint: Endpoint, delivery: Delivery, payload: Any) -> str | None
 def _batch(endpoint: Endpoint, delivery: Delivery, payload: Any) -> Prepared:
     """A delivery of many rows: it does nothing itself."""
     with endpoint.watch.calling(endpoint.plugin, "rows", delivery.id):
-        rows = tuple(endpoint.source.rows_of(payload))
-        require_plain(list(rows))
-        if len(json.dumps(rows, ensure_ascii=False)) > _LARGEST_ROWS:
+        found = list(endpoint.source.rows_of(payload))
+        require_plain(found)
+        rows = tuple(json.dumps(row, ensure_ascii=False) for row in found)
+        if sum(map(len, rows)) + len(", ") * len(rows) > _LARGEST_ROWS:
             # What each row gains from the query is kept with each.
             details = f"Its rows have more than {_LARGEST_ROWS} characters together"
             raise PayloadTooLarge("Payload too large", details)

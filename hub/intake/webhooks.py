@@ -141,7 +141,8 @@ class Webhooks:
             prepared = prepare(self._hooks, endpoint, delivery)
             key = key or derived_key(prepared.own_key)
             if prepared.rows is not None:
-                return self._take_rows(endpoint, delivery, key, prepared.rows, started)
+                answer = self._take_rows(endpoint, delivery, key, prepared.rows, started)
+                return answer.of_delivery(delivery_id)
         if request is not None and not endpoint.kept_headers.is_readable(request):
             delivery = replace(delivery, body=UNREADABLE)
         return self._commit(endpoint, delivery, key, prepared, started).of_delivery(delivery_id)
@@ -191,19 +192,14 @@ class Webhooks:
         endpoint: Endpoint,
         delivery: Delivery,
         key: Key | None,
-        rows: Sequence[Any],
+        rows: Sequence[str],
         started: int,
     ) -> Answer:
         """The answer to a batch, whose rows are recorded one by one."""
         try:
-            answer = self._batches.take(endpoint, delivery, key, rows, started)
+            return self._batches.take(endpoint, delivery, key, rows, started)
         except (StoreConflict, StoreUnavailable) as error:
-            if self._store.in_batch:
-                raise
-            endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
-            _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
-            answer = answers.unavailable(may_be_recorded=True)
-        return answer.of_delivery(delivery.id)
+            return self._not_taken(endpoint, delivery, error, may_be_recorded=True)
 
     def _turned_away(
         self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
@@ -231,11 +227,18 @@ class Webhooks:
         try:
             return self.record(endpoint, delivery, key, prepared, started).sent
         except (StoreConflict, StoreUnavailable) as error:
-            if self._store.in_batch:
-                raise
-            endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
-            _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
-            return answers.unavailable(getattr(error, "may_be_recorded", False))
+            may_be_recorded = getattr(error, "may_be_recorded", False)
+            return self._not_taken(endpoint, delivery, error, may_be_recorded)
+
+    def _not_taken(
+        self, endpoint: Endpoint, delivery: Delivery, error: Exception, may_be_recorded: bool
+    ) -> Answer:
+        """The answer where the store cannot take a delivery now. Inside of a batch the error goes on."""
+        if self._store.in_batch:
+            raise error
+        endpoint.counters.count(UNAVAILABLE, delivery.received_at, 503)
+        _log.error("delivery %s answered 503: the store says %s", delivery.id, error)
+        return answers.unavailable(may_be_recorded)
 
     def record(
         self,
@@ -268,12 +271,7 @@ class Webhooks:
         """
 
         def attempt(tx: Transaction, prepared: Prepared) -> Decision | None:
-            decision: Decision | None
-            try:
-                decision = self._repeated(tx, delivery, key)
-            except KeyReused as reused:
-                answer = answers.refusal(reused)
-                decision = Decision(Outcome.REFUSED, answer, key_holder=reused.holder)
+            decision = self._repeated(tx, delivery, key)
             if decision is not None:
                 self._keep(tx, endpoint, delivery, key, prepared, decision, started)
             return decision
@@ -292,18 +290,14 @@ class Webhooks:
         key: Key | None,
         prepared: Prepared,
     ) -> Decision:
-        try:
-            repeated = self._repeated(tx, delivery, key) if key and not prepared.failed else None
-        except KeyReused as reused:
-            return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
+        repeated = self._repeated(tx, delivery, key) if key and not prepared.failed else None
         if repeated is not None:
             return repeated
         return decide(tx, endpoint, delivery, prepared, key, self._zone, self._inside)
 
     def _repeated(self, tx: Transaction, delivery: Delivery, key: Key) -> Decision | None:
-        """The first answer again, if a delivery of this key was answered before.
-
-        Raises KeyReused where the sender's key comes with another body.
+        """The first answer again, if a delivery of this key was answered before; a refusal where the
+        sender's key comes with another body.
         """
         first = deliveries.first_answer(
             tx, delivery.source, key.stored, delivery.received_at, self._retention
@@ -311,7 +305,8 @@ class Webhooks:
         if first is None:
             return None
         if not key.derived and first.body_digest != digest(delivery.body):
-            raise KeyReused(first.delivery)
+            reused = KeyReused(first.delivery)
+            return Decision(Outcome.REFUSED, answers.refusal(reused), key_holder=reused.holder)
         # A source that derives the key tells senders, by 200, that nothing new was recorded.
         status = 200 if key.derived and first.status == 201 else first.status
         answer = Answer(status, first.answer, {"X-Delivery-Replayed": "true"})
