@@ -14,9 +14,8 @@ from hub.wire.forms import (
     Multipart,
     Query,
     Text,
-    with_body,
 )
-from hub.wire.request import Request
+from hub.wire.request import Request, with_body
 from hub.wire.strict_json import MAX_DEPTH, MAX_VALUES
 
 Change = Callable[[Request], Request]

@@ -28,9 +28,9 @@ from hub.testing.bodies import malformed_bodies
 from hub.testing.credentials import malformed
 from hub.testing.fixtures import Fixture, fixtures
 from hub.testing.memory import MemoryHub, Plugin, Posted, load
-from hub.wire.forms import Json, Read, with_body
+from hub.wire.forms import Json, Read
 from hub.wire.hmacs import RequestSigner
-from hub.wire.request import Request, steps_of
+from hub.wire.request import Request, steps_of, with_body
 from hub.wire.signatures import Signer
 from hub.wire.validation import validate
 

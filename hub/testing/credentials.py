@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from hub.intake.endpoint import Endpoint
 from hub.testing.memory import MemoryHub
 from hub.wire.credentials import Known
-from hub.wire.forms import with_body
 from hub.wire.hmacs import RequestAuthentication, RequestSigner
-from hub.wire.request import FORM_TYPE, Place, Request, form_of
+from hub.wire.request import FORM_TYPE, Place, Request, form_of, with_body
 
 OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQsIG5vYm9keSdz"
 _LONG_AGO = timedelta(hours=1)

@@ -46,8 +46,7 @@ class SecretIn(OverRequest):
             )
         if len(found) > 1:
             raise Unauthenticated("Invalid secret", f"{place.told} comes twice")
-        # WSGI hands header bytes over as latin-1; back to the bytes, to compare those.
-        given = found[0].encode("latin-1" if place.kind == "header" else "utf-8", "replace")
+        given = place.encoded(found[0])
         matches = [hmac.compare_digest((self.prefix + one).encode(), given) for one in secrets]
         if not any(matches):
             raise Unauthenticated("Invalid secret", f"Look at {place.told}")
@@ -108,8 +107,7 @@ class Basic(OverRequest):
 @dataclass(frozen=True)
 class Known(OverRequest):
     """A name, at a place of the request, that must be one of ``names``: a device's serial number. It is
-    no
-    secret: let such devices reach the hub by a network of their own.
+    no secret: let such devices reach the hub by a network of their own.
     """
 
     place: str

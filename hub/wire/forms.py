@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from hub.errors import InvalidPayload
 from hub.wire.body import require_json, require_type
 from hub.wire.parts import parts_of, text_of
-from hub.wire.request import FORM_TYPE, Pairs, Place, Request, form_of
+from hub.wire.request import FORM_TYPE, Pairs, Place, Request, form_of, with_body
 from hub.wire.strict_json import MAX_VALUES, parse, parse_any, require_plain
 
 
@@ -321,17 +321,6 @@ JWT = JwtBody()
 def is_type(content_type: str, media_types: Sequence[str]) -> bool:
     """Whether a content type is one of some media types, whatever its parameters."""
     return content_type.partition(";")[0].strip().lower() in media_types
-
-
-def with_body(request: Request, body: bytes, content_type: str | None = None) -> Request:
-    """The same request with another body (None: of the same content type)."""
-    if content_type is None:
-        content_type = request.headers.get("content-type", "")
-    headers = {name: value for name, value in request.headers.items() if name != "content-type"}
-    if content_type:
-        headers["content-type"] = content_type
-    headers["content-length"] = str(len(body))
-    return replace(request, body=body, headers=headers)
 
 
 def members_of(

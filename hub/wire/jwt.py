@@ -13,7 +13,7 @@ from typing import Any
 
 from hub.errors import InvalidPayload, Unauthenticated
 from hub.wire.hmacs import OverRequest, require_keys
-from hub.wire.request import Place, Request
+from hub.wire.request import Place, Request, with_body
 from hub.wire.signatures import require_secret
 
 _ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
@@ -139,12 +139,10 @@ class Jwt(OverRequest):
             require_secret(secrets)
             keys: list[Any] = [one.replace("\\n", "\n") for one in secrets]
         else:
-            key = self._key(token)
-            keys = [key]
-        for key in keys:
-            if self._fits(token, key):
-                return
-        raise Unauthenticated("Invalid token", "Its signature, time, audience or issuer is wrong")
+            keys = [self._key(token)]
+        if not any(self._fits(token, key) for key in keys):
+            why = "Its signature, time, audience or issuer is wrong"
+            raise Unauthenticated("Invalid token", why)
 
     def _token(self, request: Request) -> str:
         if self.place == "body":
@@ -205,8 +203,7 @@ class Jwt(OverRequest):
         headers = {"kid": "trial"} if self.jwks else None
         token = jwt.encode(claims, secret, algorithm=algorithm, headers=headers)
         if self.place == "body":
-            sent = {**request.headers, "content-length": str(len(token))}
-            return replace(request, body=token.encode(), headers=sent)
+            return with_body(request, token.encode())
         return Place.of(self.place).put(request, self.prefix + token)
 
 

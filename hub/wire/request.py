@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
@@ -115,8 +115,9 @@ class Place:
     name: str
 
     @classmethod
+    @lru_cache(maxsize=512)
     def of(cls, text: str) -> Place:
-        """The place that a text means. Raises ValueError."""
+        """The place that a text of a declaration means. Raises ValueError."""
         kind, colon, name = text.partition(":")
         if not colon:
             kind, name = "header", text
@@ -161,6 +162,12 @@ class Place:
         found = self.all_in(request)
         return found[0] if len(found) == 1 else None
 
+    def encoded(self, value: str) -> bytes:
+        """A text that stands there, in the bytes that the sender wrote: WSGI hands headers over as
+        latin-1 (PEP 3333).
+        """
+        return value.encode("latin-1" if self.kind == "header" else "utf-8", "replace")
+
     def put(self, request: Request, value: str) -> Request:
         """The same request with another text there."""
         if self.kind == "header":
@@ -176,17 +183,17 @@ class Place:
         if self.kind == "form" and request.is_multipart:
             from hub.wire.parts import with_part
 
-            return _with_body(request, with_part(request, self.name, value))
+            return with_body(request, with_part(request, self.name, value))
         if self.kind == "form":
             text = request.body.decode("utf-8", "surrogateescape")
             body = _with_pair(text, self.name, value).encode("utf-8", "surrogateescape")
-            return _with_body(request, body)
+            return with_body(request, body)
         try:
             document = parse_any(request.body)
         except Refused:
             return request
         _set(document, self.name, value)
-        return _with_body(request, json.dumps(document, ensure_ascii=False).encode())
+        return with_body(request, json.dumps(document, ensure_ascii=False).encode())
 
     def is_hidden_in(self, request: Request) -> bool:
         """Whether what may stand there cannot be found, because the body cannot be read as it should."""
@@ -208,7 +215,7 @@ class Place:
         if self.kind == "json":
             return self.put(request, REMOVED) if _has(request, self.name) else request
         if self.kind == "form" and request.is_multipart:
-            return _with_body(request, without_parts(request, self.name))
+            return with_body(request, without_parts(request, self.name))
         if self.kind == "header" or not self.all_in(request):
             return request
         return self.put(request, REMOVED)
@@ -249,10 +256,16 @@ def without_parts(request: Request, name: str) -> bytes:
     return joined[2:] if begins else joined
 
 
-def _with_body(request: Request, body: bytes) -> Request:
-    headers = request.headers
-    if "content-length" in headers:
-        headers = {**headers, "content-length": str(len(body))}
+def with_body(request: Request, body: bytes, content_type: str | None = None) -> Request:
+    """The same request with another body, of this content type ('': of none; None: of the same). Its
+    length is told where it was, or where the type is another.
+    """
+    headers = dict(request.headers)
+    if content_type is not None:
+        headers.pop("content-type", None)
+        headers |= {"content-type": content_type} if content_type else {}
+    if content_type is not None or "content-length" in headers:
+        headers["content-length"] = str(len(body))
     return replace(request, body=body, headers=headers)
 
 
@@ -262,15 +275,15 @@ def _with_pair(text: str, name: str, value: str) -> str:
     """
     made = urlencode({name: value})
     pieces = [piece for piece in text.split("&") if piece]
-    is_own = [_is_named(piece, name) for piece in pieces]
+    is_own = [_name_of(piece) == name for piece in pieces]
     if not any(is_own):
         return "&".join((*pieces, made))
     changed = [made if own else piece for own, piece in zip(is_own, pieces, strict=True)]
     return "&".join(changed)
 
 
-def _is_named(piece: str, name: str) -> bool:
-    return unquote_plus(piece.partition("=")[0]) == name
+def _name_of(piece: str) -> str:
+    return unquote_plus(piece.partition("=")[0])
 
 
 def _pointed(document: Any, pointer: str) -> Any:
@@ -308,8 +321,7 @@ def without_others(query: str, kept: frozenset[str] | None) -> str:
     """A query with the members alone that are ``kept`` (None: all)."""
     if kept is None or not query:
         return query
-    pieces = (piece for piece in query.split("&") if unquote_plus(piece.partition("=")[0]) in kept)
-    return "&".join(pieces)
+    return "&".join(piece for piece in query.split("&") if _name_of(piece) in kept)
 
 
 def form_of(pairs: Pairs) -> bytes:
