@@ -15,7 +15,6 @@ from hub.errors import CaptureFull, NotFound, Refused, StoreConflict, StoreUnava
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.request import headers_of, request_of
-from hub.plugin.sender import Handshake, Reply
 from hub.plugin.source import METHODS
 from hub.store import captures
 from hub.store.store import Store
@@ -62,7 +61,7 @@ class CaptureApi:
                 raise
             return answers.unavailable()
         for handshake in handshakes.KNOWN:
-            if (reply := _answer(handshake, request, self._secrets)) is not None:
+            if (reply := handshake.reply_to(request, self._secrets)) is not None:
                 return answers.of_reply(reply.status, reply.content_type, reply.body)
         return answers.answer(
             202,
@@ -92,12 +91,3 @@ class CaptureApi:
                 lambda: _log.info("captured request %d of capture %d", number, capture.id)
             )
         return capture
-
-
-def _answer(handshake: Handshake, request: Request, secrets: Sequence[str]) -> Reply | None:
-    if request.method not in handshake.methods:
-        return None
-    try:
-        return handshake.answer(request, secrets)
-    except Refused:
-        return None  # what cannot be read is no handshake

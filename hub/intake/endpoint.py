@@ -166,16 +166,14 @@ class Endpoint:
     def handshake(self, request: Request, signed: bool, delivery: str) -> Reply | None:
         """The answer to a handshake; None for what is none. Raises HookFailed."""
         for one in self.source.handshakes:
-            if one.signed is not signed or request.method not in one.methods:
+            if one.signed is not signed:
                 continue
             try:
                 with self.watch.calling(self.plugin, "handshake", delivery):
-                    reply = one.answer(request, self.secrets)
+                    reply = one.reply_to(request, self.secrets)
                 if reply is not None:
                     require_reply(reply, one.answer)
                     return reply
-            except Refused:
-                continue  # what cannot be read is no handshake
             except FAULTS as error:
                 raise HookFailed(self.plugin, "handshake") from error
         return None

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.plugin.source import Source
-from hub.wire.hmacs import RequestAuthentication
+from hub.wire.hmacs import hidden_places
 from hub.wire.jwt import Jwt
-from hub.wire.request import REMOVED, Place, Request, without_others
+from hub.wire.request import REMOVED, Request, without_others
 from hub.wire.signatures import Authentication, told_headers
 
 DELIVERY_ID = "hub.delivery_id"
@@ -60,7 +60,7 @@ class Kept:
         declared = (*gained, *source.body.headers, *source.keep_headers)
         names = (*_READ, *told_headers(scheme), *(name.lower() for name in declared))
         self._kept = frozenset(names) - self._credentials
-        self._places = tuple(dict.fromkeys((*source.credential_places, *_places(scheme))))
+        self._places = tuple(dict.fromkeys((*source.credential_places, *hidden_places(scheme))))
         self._query = source.kept_query
         self._hidden = scheme.hidden if isinstance(scheme, Jwt) else None
 
@@ -85,11 +85,6 @@ class Kept:
             for name, value in headers.items()
             if name in self._kept or name in self._credentials
         }
-
-
-def _places(scheme: Authentication) -> tuple[Place, ...]:
-    places = scheme.places if isinstance(scheme, RequestAuthentication) else ()
-    return tuple(place for place in places if place.kind != "header")
 
 
 def request_of(

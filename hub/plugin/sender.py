@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.domain.delivery import Outcome
 from hub.domain.records import Result
+from hub.errors import Refused
 from hub.wire.request import Request
 
 TEXT = "text/plain; charset=utf-8"
@@ -67,6 +68,15 @@ class Handshake:
     answer: Callable[[Request, Sequence[str]], Reply | None]
     signed: bool = False
     methods: Sequence[str] = ("POST",)
+
+    def reply_to(self, request: Request, secrets: Sequence[str]) -> Reply | None:
+        """The answer to a request; None for one that is no such handshake, or cannot be read."""
+        if request.method not in self.methods:
+            return None
+        try:
+            return self.answer(request, secrets)
+        except Refused:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from hub.domain.operations import Operation
 from hub.domain.records import Result
 from hub.errors import InvalidPayload
 from hub.plugin.sender import Fetch, Handshake, Happened, Reply
-from hub.wire.forms import JSON_OBJECT, Form, Json, keeps_query
-from hub.wire.hmacs import RequestAuthentication
+from hub.wire.forms import JSON_OBJECT, Form, Json, gaining, keeps_query
+from hub.wire.hmacs import hidden_places
 from hub.wire.request import Place, Request, steps_of
 from hub.wire.signatures import Authentication, Open
 
@@ -154,10 +154,9 @@ class Source:
     @property
     def credential_places(self) -> tuple[Place, ...]:
         """Where in a request credentials stand, headers left out."""
-        scheme = self.authenticate
-        places = scheme.places if isinstance(scheme, RequestAuthentication) else ()
-        places = (*places, *(Place.of(text) for text in self.remove))
-        return tuple(place for place in places if place.kind != "header")
+        removed = (Place.of(text) for text in self.remove)
+        others = tuple(place for place in removed if place.kind != "header")
+        return (*hidden_places(self.authenticate), *others)
 
     @property
     def all_methods(self) -> tuple[str, ...]:
@@ -188,11 +187,7 @@ class Source:
             for name, place in self.places.items()
             if (value := place.in_(request)) is not None
         }
-        if not gained:
-            return payload
-        if isinstance(payload, list):
-            return [{**one, **gained} if isinstance(one, dict) else one for one in payload]
-        return {**payload, **gained} if isinstance(payload, dict) else payload
+        return gaining(payload, gained)
 
     def rows_of(self, payload: Any) -> list[Any]:
         """The rows of a batch. Raises InvalidPayload where there is no array."""

@@ -10,7 +10,6 @@ from typing import Any
 from hub import handshakes
 from hub.domain.captures import CapturedRequest
 from hub.errors import Refused, SettingError
-from hub.plugin.sender import Handshake
 from hub.wire.forms import (
     CLOUD_EVENTS,
     FORM,
@@ -25,14 +24,12 @@ from hub.wire.forms import (
     FormBody,
     Json,
     Multipart,
+    gaining,
 )
 from hub.wire.request import FORM_TYPE, Request
 
 _TOKEN = re.compile(rb"\s*\"?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\"?\s*")
-_HANDSHAKES = {
-    id(getattr(handshakes, name)): name
-    for name in ("ZOOM", "SLACK", "SLACK_SSL", "GRAPH", "DISCORD", "META", "EVENT_GRID")
-}
+_HANDSHAKES = {name: one for name, one in vars(handshakes).items() if one in handshakes.KNOWN}
 _SECRET_NAMES = re.compile(
     r"(?:.*[_-])?(?:token|secret|key|sig|signature|password|passwd|auth|hmac|apikey)", re.IGNORECASE
 )
@@ -113,17 +110,9 @@ def request_of(captured: CapturedRequest, base: str = "") -> Request:
 
 
 def _handshake(captured: CapturedRequest) -> str | None:
-    for one in handshakes.KNOWN:
-        if captured.method in one.methods and _answers(one, captured):
-            return _HANDSHAKES[id(one)]
-    return None
-
-
-def _answers(one: Handshake, captured: CapturedRequest) -> bool:
-    try:
-        return one.answer(request_of(captured), ["a secret"]) is not None
-    except Exception:
-        return False  # whatever it is, it is no handshake
+    request = request_of(captured)
+    answered = (name for name, one in _HANDSHAKES.items() if one.reply_to(request, ["a secret"]))
+    return next(answered, None)
 
 
 def _form(requests: Sequence[CapturedRequest]) -> tuple[Form, str]:
@@ -145,7 +134,7 @@ def _form(requests: Sequence[CapturedRequest]) -> tuple[Form, str]:
             return Json(media_types=(FORM_TYPE,)), f'Json(media_types=("{FORM_TYPE}",))'
         return _with_json(requests, FORM, "FORM", "FormBody")
     is_text = content_type.startswith("text/") or content_type in ("", "application/octet-stream")
-    if json is None and (is_text or not content_type):
+    if json is None and is_text:
         return _text(requests, content_type)
     if isinstance(json, list):
         return JSON, "JSON"
@@ -238,7 +227,7 @@ def _in_query(requests: Sequence[CapturedRequest]) -> dict[str, str]:
             names = {name for name, _ in request_of(one).query_pairs}
         except Refused:
             names = set()
-        own = {name for name in names if name and not _SECRET_NAMES.fullmatch(name)}
+        own = {name for name in names if name and not looks_secret(name)}
         kept = own if number == 0 else own & set(found)
         found = {name: f"query:{name}" for name in sorted(kept)}
     return found
@@ -248,10 +237,7 @@ def _with(payload: Any, members: Mapping[str, str], captured: CapturedRequest) -
     if not members:
         return payload
     pairs = dict(request_of(captured).query_pairs)
-    gained = {name: pairs[name] for name in members}
-    if isinstance(payload, list):
-        return [{**one, **gained} if isinstance(one, dict) else one for one in payload]
-    return {**payload, **gained}
+    return gaining(payload, {name: pairs[name] for name in members})
 
 
 def looks_secret(name: str) -> bool:

@@ -28,7 +28,7 @@ from hub.testing import trial
 from hub.testing.fixtures import fixtures
 from hub.wire.hmacs import RequestAuthentication, has_keys
 from hub.wire.jwt import Jwt
-from hub.wire.request import steps_of
+from hub.wire.request import as_written, steps_of
 from hub.wire.signatures import OPEN, SHARED_SECRET, Authentication
 from hub_plugins import BUILT_INS, OPTIONAL
 
@@ -317,7 +317,7 @@ def _kind(payloads: Sequence[Any], requests: Sequence[CapturedRequest]) -> Kind 
     for name, value in requests[0].headers.items() if requests else ():
         own = frozenset(words(name))
         if name.startswith("x-") and is_kind(own - frozenset(words(_vendor(name))), value.strip()):
-            header = "-".join(part.capitalize() for part in name.split("-"))
+            header = as_written(name)
             kind = Kind(("event",), value.strip(), header)
             return kind if "event" not in payloads[0] else None
     return None

@@ -15,10 +15,10 @@ from urllib.parse import unquote
 from hub.domain.captures import CapturedRequest
 from hub.domain.timestamps import parse_timestamp
 from hub.scaffold.look import request_of
-from hub.scaffold.spellings import bases, spelled
+from hub.scaffold.spellings import SHORTEST_SHARED, bases, spelled
 from hub.wire.credentials import SecretIn
 from hub.wire.hmacs import RequestAuthentication
-from hub.wire.request import Place, Request
+from hub.wire.request import Place, Request, as_written
 from hub.wire.signatures import (
     BODY,
     GITHUB_SIGNATURE,
@@ -36,7 +36,6 @@ _DIGEST = re.compile(
     r"(?P<prefix>(?:[A-Za-z0-9-]+[=, :])?)(?P<digest>[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)"
 )
 _WORD_BEFORE = re.compile(r"(?:[A-Za-z]{1,20} )?")
-_SHORTEST_SHARED = 6
 _SUSPICIOUS = (
     "signature",
     "authorization",
@@ -80,7 +79,7 @@ def recognise(
 def suspicious(requests: Sequence[CapturedRequest]) -> list[str]:
     """The headers that look like credentials, as they are written."""
     found = {
-        _written(name)
+        as_written(name)
         for request in requests
         for name, value in request.headers.items()
         if name not in _USUAL
@@ -147,7 +146,7 @@ def _candidates(request: CapturedRequest, secret: str, scheme: str) -> Iterator[
         before = value.strip().removesuffix(secret)
         # What stands before the secret is written into a module: a word such as Bearer, nothing else.
         is_secret = value.strip() != before and _WORD_BEFORE.fullmatch(before)
-        if is_secret and name not in _USUAL and len(secret) >= _SHORTEST_SHARED:
+        if is_secret and name not in _USUAL and len(secret) >= SHORTEST_SHARED:
             yield _shared(name, before)
     for name, value in request.headers.items():
         found = _DIGEST.fullmatch(value.strip())
@@ -192,14 +191,14 @@ def _hmac(
         is_its_form = (signed, encoding, prefix) in ((BODY, "hex", "sha256="), (BODY, "hex", ""))
         if known.header.lower() == header and is_its_form:
             return known
-    named = [_written(name) if name else None for name in (timestamp, identifier)]
-    return HmacSha256(scheme, _written(header), named[0], named[1], signed, encoding, prefix)
+    named = [as_written(name) if name else None for name in (timestamp, identifier)]
+    return HmacSha256(scheme, as_written(header), named[0], named[1], signed, encoding, prefix)
 
 
 def _shared(header: str, prefix: str) -> SharedSecret:
     if header == SHARED_SECRET.header.lower() and not prefix:
         return SHARED_SECRET
-    return SharedSecret(_written(header), prefix=prefix)
+    return SharedSecret(as_written(header), prefix=prefix)
 
 
 def _decoded(digest: str) -> tuple[str, bytes]:
@@ -239,8 +238,3 @@ def _moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-def _written(name: str) -> str:
-    """A header's name as it is usually written."""
-    return "-".join(part.capitalize() for part in name.split("-"))

@@ -14,9 +14,11 @@ from hub.scaffold.look import request_of
 from hub.wire.credentials import Basic, SecretIn
 from hub.wire.hmacs import Ed25519, Hmac, RequestAuthentication
 from hub.wire.jwt import Jwt
-from hub.wire.request import FORM_TYPE, Place, Request
+from hub.wire.request import FORM_TYPE, Place, Request, as_written
 
-_SHORTEST_SHARED = 6
+SHORTEST_SHARED = 6
+"""Characters of a secret that is looked for in a request as it is."""
+
 _MEMBER = re.compile(r"([A-Za-z0-9_]+)=(.*)")
 _LENGTHS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _MOMENT = re.compile(r"[0-9]{10}|[0-9]{13}|\d{4}-\d\d-\d\dT\S+")
@@ -76,7 +78,7 @@ def _leaves(value: Any, pointer: str) -> Iterator[tuple[Place, str]]:
 
 def _shown(request: Request, secret: str) -> Iterator[RequestAuthentication]:
     """The secret itself, or in the form that Basic has."""
-    if len(secret) < _SHORTEST_SHARED:
+    if len(secret) < SHORTEST_SHARED:
         return
     for place, text in _places(request):
         if text == secret and place.kind != "header":
@@ -139,10 +141,9 @@ def _values(text: str) -> Iterator[tuple[str, str, str]]:
         moments = [key for key, value in named.items() if _MOMENT.fullmatch(value)]
         digests = [key for key, value in named.items() if len(value) >= 22 and key not in moments]
         if len(members) > 1 and moments and digests:
-            join = separator if separator != " " else " "
             for key in digests:
                 # The names as they are written; the moment is called t whatever its name.
-                yield f"{moments[0]}={{t}}{join}{key}={{sig}}", named[key], "t"
+                yield f"{moments[0]}={{t}}{separator}{key}={{sig}}", named[key], "t"
     before = re.fullmatch(r"([A-Za-z0-9-]{1,20}[=, :])?(\S+)", text)
     if before is not None:
         yield f"{before[1] or ''}{{sig}}", before[2], ""
@@ -217,6 +218,4 @@ def _keys(
 
 
 def _written(place: Place) -> str:
-    if place.kind != "header":
-        return str(place)
-    return "-".join(part.capitalize() for part in place.name.split("-"))
+    return as_written(place.name) if place.kind == "header" else str(place)

@@ -347,6 +347,15 @@ def members_of(
     return members
 
 
+def gaining(payload: Any, members: Mapping[str, Any]) -> Any:
+    """A payload that is an object with more members; each object of an array gains them."""
+    if not members:
+        return payload
+    if isinstance(payload, list):
+        return [gaining(one, members) if isinstance(one, dict) else one for one in payload]
+    return {**payload, **members} if isinstance(payload, dict) else payload
+
+
 def shown(name: str) -> str:
     """A member's name as it may stand in an answer."""
     return name if len(name) <= 60 else f"{name[:57]}..."

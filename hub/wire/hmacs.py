@@ -59,6 +59,12 @@ class RequestAuthentication(Protocol):
         """
 
 
+def hidden_places(scheme: object) -> tuple[Place, ...]:
+    """Where in a request a scheme's credentials stand, headers left out."""
+    places = scheme.places if isinstance(scheme, RequestAuthentication) else ()
+    return tuple(place for place in places if place.kind != "header")
+
+
 @runtime_checkable
 class RequestSigner(Protocol):
     """What a scheme that can sign too has beside ``RequestAuthentication``, for who tries a source."""

@@ -107,6 +107,11 @@ def _invalid(what: str, details: str) -> InvalidPayload:
     return InvalidPayload(f"Invalid {what}", details)
 
 
+def as_written(header: str) -> str:
+    """The name of a header, in lower case, as it is usually written."""
+    return "-".join(part.capitalize() for part in header.split("-"))
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where in a request a text stands: ``kind`` is one of ``KINDS``; names of headers are lower case."""
@@ -137,7 +142,7 @@ class Place:
     def told(self) -> str:
         """The place, as a sentence of a refusal names it."""
         if self.kind == "header":
-            return "-".join(part.capitalize() for part in self.name.split("-")) + " header"
+            return f"{as_written(self.name)} header"
         return f"{self.name} in the {self.kind}"
 
     def all_in(self, request: Request) -> list[str]:
