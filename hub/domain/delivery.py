@@ -18,11 +18,6 @@ _ID = re.compile(r"[0-9a-f]{28}")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-METHOD, PATH, QUERY, PART = ":method", ":path", ":query", ":part:"
-"""Under which names a request's method, path, query and parts of its path are kept, beside its headers.
-"""
-
-
 class Outcome(StrEnum):
     """What became of a delivery."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from pony.orm import count, select
 
 from hub.domain.captures import Capture, CapturedRequest
-from hub.domain.delivery import METHOD, PATH, QUERY
+from hub.domain.request_line import parted
 from hub.store.store import Entities
 
 
@@ -42,7 +42,5 @@ def _captures(db: Entities) -> Any:
 
 
 def _request(row: tuple[Any, ...]) -> CapturedRequest:
-    kept = json.loads(row[2])
-    headers = {name: value for name, value in kept.items() if not name.startswith(":")}
-    others = (kept.get(METHOD, "POST"), kept.get(PATH, ""), kept.get(QUERY, ""))
-    return CapturedRequest(row[1], headers, bytes(row[3]), *others)
+    headers, line = parted(json.loads(row[2]))
+    return CapturedRequest(row[1], headers, bytes(row[3]), line.method, line.path, line.query)

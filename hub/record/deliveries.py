@@ -13,10 +13,6 @@ from pony.orm import select
 
 from hub.domain import subjects
 from hub.domain.delivery import (
-    METHOD,
-    PART,
-    PATH,
-    QUERY,
     Attempt,
     Delivery,
     Emptied,
@@ -25,6 +21,7 @@ from hub.domain.delivery import (
     Told,
     delivery_id_at,
 )
+from hub.domain.request_line import RequestLine, parted
 from hub.record.chunks import chunks, first
 from hub.store.store import Entities
 
@@ -367,34 +364,25 @@ def _delivery(row: Sequence[Any]) -> KeptDelivery:
     identifier, source, received_at, outcome, status, answer, duration = row[:7]
     waiting, emptied, key_holder, attempts, of_delivery, of_row = row[7:13]
     told = None if row[13] is None else Told(*row[13:16])
-    kept: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    line = RequestLine()
     body, sent_by = b"", None
     meant_student = meant_event = fetched = None
     if len(row) > 16:
-        kept, body, sent_by = json.loads(row[16]), bytes(row[17]), row[18]
+        headers, line = parted(json.loads(row[16]))
+        body, sent_by = bytes(row[17]), row[18]
         meant_student, meant_event, fetched = row[19:22]
     return KeptDelivery(
         Delivery(
             identifier,
             source,
             received_at,
-            MappingProxyType(
-                {name: value for name, value in kept.items() if not name.startswith(":")}
-            ),
+            MappingProxyType(headers),
             body,
             sent_by,
             of_delivery,
             of_row,
-            kept.get(METHOD, "POST"),
-            kept.get(PATH, ""),
-            kept.get(QUERY, ""),
-            MappingProxyType(
-                {
-                    name.removeprefix(PART): part
-                    for name, part in kept.items()
-                    if name.startswith(PART)
-                }
-            ),
+            *line,
             None if fetched is None else bytes(fetched),
         ),
         Outcome(outcome),

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 
 from hub.domain.captures import Capture, CapturedRequest
-from hub.domain.delivery import METHOD, PATH, QUERY
+from hub.domain.request_line import RequestLine, joined
 from hub.store.transaction import Transaction
 
 OPEN = "INSERT INTO capture (token, opened_at, expires_at) VALUES (?, ?, ?) RETURNING id"
@@ -36,9 +36,9 @@ def by_token(tx: Transaction, token: str) -> Capture | None:
 
 
 def keep(tx: Transaction, capture: int, request: CapturedRequest) -> None:
-    """Keep a request. What is no header stands among them, under a name that no header can have."""
-    told = dict(request.headers)
-    told |= {METHOD: request.method, PATH: request.path, QUERY: request.query}
+    """Keep a request."""
+    line = RequestLine(request.method, request.path, request.query)
+    told = dict(joined(request.headers, line))
     tx.run(KEEP, capture, request.received_at, json.dumps(told, ensure_ascii=False), request.body)
 
 

@@ -8,10 +8,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from hub.domain.delivery import (
-    METHOD,
-    PART,
-    PATH,
-    QUERY,
     Attempt,
     Delivery,
     Emptied,
@@ -20,6 +16,7 @@ from hub.domain.delivery import (
     Settlement,
     Told,
 )
+from hub.domain.request_line import RequestLine, joined
 from hub.domain.subjects import EVENT, STUDENT
 from hub.store import mentions
 from hub.store.transaction import Statement, Transaction
@@ -89,12 +86,13 @@ def keep(
 
     With a key, the database refuses a second row of it.
     """
+    line = RequestLine(delivery.method, delivery.path, delivery.query, delivery.parts)
     tx.run(
         KEEP,
         delivery.id,
         delivery.source,
         delivery.received_at,
-        _headers_of(delivery),
+        _headers(joined(delivery.headers, line)),
         delivery.body,
         settlement.outcome.value,
         settlement.status,
@@ -138,21 +136,6 @@ def finish(
 def set_answer(tx: Transaction, identifier: str, answer: str, duration: int) -> None:
     """Keep the answer of a delivery that was kept before it was known; ``duration`` in microseconds."""
     tx.run(SET_ANSWER, answer, duration, identifier)
-
-
-def _headers_of(delivery: Delivery) -> str:
-    """The headers as JSON. What else is kept of a request that is no plain POST stands among them, under
-    names that no header can have (as HTTP/2 has them, RFC 9113, 8.3).
-    """
-    pairs = tuple(delivery.headers.items())
-    if delivery.method != "POST":
-        pairs += ((METHOD, delivery.method),)
-    if delivery.path:
-        pairs += ((PATH, delivery.path),)
-    if delivery.query:
-        pairs += ((QUERY, delivery.query),)
-    pairs += tuple((f"{PART}{name}", part) for name, part in delivery.parts.items())
-    return _headers(pairs)
 
 
 @lru_cache(maxsize=256)
