@@ -18,7 +18,7 @@ ROOMS = {
         "scaffold testing http hub api jobs sheets record intake plugin config store wire domain errors"
         " log version"
     ),
-    "scaffold": "handshakes testing plugin wire config domain errors",
+    "scaffold": "handshakes testing wire config domain errors",
     "testing": "http hub api record intake plugin config store wire domain errors",
     "http": "api intake config store domain errors log",
     "hub": "console api jobs record intake plugin config store domain errors",

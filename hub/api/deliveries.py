@@ -21,7 +21,7 @@ from hub.errors import Refused, StoreUnavailable
 from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.tokens import Tokens
-from hub.jobs import replay
+from hub.jobs import imports, replay
 from hub.jobs.mends import Means, Mends
 from hub.jobs.replay import Replays
 from hub.record import causes, deliveries, search
@@ -109,7 +109,7 @@ class DeliveriesApi:
         since = search.filters({"since": asked.query.get("since") or "14d"}, self._zone).since
         assert since is not None
         with self._store.reading() as db:
-            found = causes.every(db, since, self._lasting)
+            found = causes.every(db, since, self._lasting, (imports.SOURCE,))
             told = [shown.cause(one, causes.owner(db, one)) for one in found]
         return _ok({"causes": told})
 

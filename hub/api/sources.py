@@ -13,6 +13,7 @@ from hub.intake import answers
 from hub.intake.answers import Answer
 from hub.intake.endpoint import Endpoint
 from hub.intake.tokens import Tokens
+from hub.jobs import imports
 from hub.record import pulse
 from hub.record.search import read_number
 from hub.store.store import Store
@@ -41,7 +42,7 @@ class SourcesApi:
         days = read_number(asked.query.get("days", "14"), "days", _MOST_DAYS)
         names = [endpoint.source.name for endpoint in self._endpoints]
         with self._store.reading() as db:
-            found = pulse.every(db, names, utc_now(), days, self._zone)
+            found = pulse.every(db, names, utc_now(), days, self._zone, (imports.SOURCE,))
         told = [_shown(*both) for both in zip(self._endpoints, found, strict=True)]
         return answers.answer(200, {"sources": told})
 

@@ -67,7 +67,8 @@ def get(
     except (http.client.InvalidURL, ValueError) as error:
         raise NotFetched(f"its address cannot be asked for ({type(error).__name__})") from None
     except (OSError, http.client.HTTPException) as error:
-        if request.is_over:
+        # The socket has the same limit, and may be the first to see it.
+        if request.is_over or isinstance(error, TimeoutError):
             raise NotFetched(f"it took more than {time_limit:g} s", is_away=True) from None
         raise NotFetched(f"no answer ({type(error).__name__})", is_away=True) from None
     finally:

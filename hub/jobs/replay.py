@@ -160,7 +160,7 @@ class Replays:
     def operations(self, kept: KeptDelivery) -> tuple[Operation, ...]:
         """What the plugins of now make of a delivery; nothing, where they refuse it, or it is empty."""
         endpoint = self._endpoints.get(kept.delivery.source)
-        if endpoint is None or kept.emptied is not None or kept.delivery.of is not None:
+        if endpoint is None or kept.emptied is not None:
             return ()
         return prepare(self._hooks, endpoint, kept.delivery).operations
 

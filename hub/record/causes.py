@@ -66,19 +66,24 @@ class Cause:
         return self.sources.total()
 
 
-def every(db: Entities, since: datetime, but: Sequence[str]) -> list[Cause]:
+def every(
+    db: Entities, since: datetime, but: Sequence[str], files: Sequence[str] = ()
+) -> list[Cause]:
     """The causes of what came from a moment on (naive, UTC) to all sources ``but`` some, those with the
-    newest deliveries first; what waits before what cannot be mended by a name. Rows of a file are told
-    with their file.
+    newest deliveries first; what waits before what cannot be mended by a name. Rows of ``files``, the
+    sources of imports, are told with their file.
     """
-    own = list(but)
+    own, whole = list(but), list(files)
     begin = delivery_id_at(since)
     refused = Outcome.REFUSED.value
     found: dict[tuple[str | None, str | None], Cause] = {}
     waits = select(
         (d.waiting, d.source, count(), lowest(d.id), highest(d.id))
         for d in db.Delivery
-        if d.waiting is not None and d.id >= begin and d.of_delivery is None and d.source not in own
+        if d.waiting is not None
+        and d.id >= begin
+        and d.source not in own
+        and (d.of_delivery is None or d.source not in whole)
     )
     for awaited, source, number, first, last in waits:
         if awaited.startswith(subjects.FETCH):
@@ -90,8 +95,8 @@ def every(db: Entities, since: datetime, but: Sequence[str]) -> list[Cause]:
         if d.waiting is None
         and d.outcome == refused
         and d.id >= begin
-        and d.of_delivery is None
         and d.source not in own
+        and (d.of_delivery is None or d.source not in whole)
     )
     for answer, source, number, first, last in others:
         error = _error(answer)

@@ -32,15 +32,23 @@ class Pulse:
 
 
 def every(
-    db: Entities, sources: Sequence[str], now: datetime, days: int, zone: tzinfo
+    db: Entities,
+    sources: Sequence[str],
+    now: datetime,
+    days: int,
+    zone: tzinfo,
+    files: Sequence[str] = (),
 ) -> list[Pulse]:
-    """The pulses of sources over the last ``days``, in ``zone``. ``now`` is naive and in UTC."""
+    """The pulses of sources over the last ``days``, in ``zone``. ``now`` is naive and in UTC. Of
+    ``files``, the sources of imports, each file counts once; of other batches also each row.
+    """
+    whole = list(files)
     begin = delivery_id_at(now - _USUAL)
     # Those that share seven digits of their ids came within a quarter of an hour or so.
     rows = select(
         (d.source, d.outcome, d.id[:7], count(), highest(d.id))
         for d in db.Delivery
-        if d.id >= begin and d.of_delivery is None
+        if d.id >= begin and (d.of_delivery is None or d.source not in whole)
     )
     heard: dict[str, set[datetime]] = defaultdict(set)
     last: dict[str, datetime] = {}

@@ -52,6 +52,7 @@ def register_sources():
     )
 """
 SECRET = "S3cret-of-the-sender"
+TOKEN = "0123456789abcdef"
 CHECK_IN = {"student": "a1", "event": "Weekly Meeting"}
 FORM = "application/x-www-form-urlencoded"
 
@@ -61,7 +62,7 @@ def client(make_hub, tmp_path):
     (tmp_path / "senders.py").write_text(PLUGIN)
     names = ("SECRET_QUERY", "SECRET_FORM", "SECRET_JSON", "SECRET_PATH", "SIGNED")
     settings = load({}, None, {f"HUB_SOURCE_{name}_SECRETS": SECRET for name in names}).settings
-    hub = make_hub(plugins=str(tmp_path), sources=settings.sources)
+    hub = make_hub(plugins=str(tmp_path), sources=settings.sources, admin_token=TOKEN)
     assert hub.plugins.failed == []
     made = Client(hub)
     calls = Calls(made)
@@ -221,6 +222,38 @@ class TestRows:
         self.rows(client, rows, **{"Idempotency-Key": "k"})
         Calls(client).student("a9")
         assert self.rows(client, rows, **{"Idempotency-Key": "k"}).json["rows"] == {"applied": 1}
+
+    def test_the_desk_sees_and_mends_those_that_wait(self, client):
+        self.rows(client, [CHECK_IN, {"student": "a9", "event": "Weekly Meeting"}, {}])
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        waits, refused = client.get("/api/deliveries/causes/", headers=headers).json["causes"]
+        assert (waits["waiting_for"], waits["sources"]) == ("student a_number:a9", {"many": 1})
+        assert (refused["error"], refused["sources"]) == ("Invalid payload", {"many": 1})
+        wanted = json.dumps({"waiting_for": waits["waiting_for"], "student": "a1"}).encode()
+        done = client.request(
+            "POST", "/api/deliveries/mend/", wanted, headers, "application/json"
+        ).json
+        assert (done["attempted"], done["applied"]) == (1, 1)
+        assert kept(client, "many")[2]["outcome"] == "applied"
+
+    def test_what_the_plugin_makes_of_one_is_shown(self, client):
+        self.rows(client, [CHECK_IN])
+        whole, row = kept(client, "many")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        made = [
+            client.request(
+                "GET", f"/api/deliveries/{one['id']}/", headers=headers, query="operations=true"
+            ).json["operations"][0]["operation"]
+            for one in (whole, row)
+        ]
+        assert made == ["Ignore", "CheckIn"]
+
+    def test_the_pulse_counts_each(self, client):
+        self.rows(client, [CHECK_IN, {}])
+        told = client.get("/api/sources/", headers={"Authorization": f"Bearer {TOKEN}"}).json
+        (many,) = (one for one in told["sources"] if one["name"] == "many")
+        today = many["days"][-1]
+        assert (today["applied"], today["refused"]) == (2, 1), "the batch itself was applied"
 
     def test_none_at_all(self, client):
         assert self.rows(client, []).json["message"] == "0 rows received"
