@@ -889,7 +889,8 @@ class TestWhatAPluginDoesWrong:
         code = (
             "import hub, time, pathlib\n@hub.hookimpl\ndef status_section():\n"
             f"    place = pathlib.Path({str(tmp_path)!r})\n    (place / 'asked').touch()\n"
-            "    for _ in range(600):\n        if (place / 'answer').exists():\n            return {}\n"
+            "    for _ in range(600):\n        if (place / 'answer').exists():\n"
+            "            return {'a': 1}\n"
             "        time.sleep(0.05)\n"
         )
         folder = tmp_path / "slow"
@@ -903,7 +904,13 @@ class TestWhatAPluginDoesWrong:
         page.start()
         eventually((tmp_path / "asked").exists)
         assert requests.post(server.url + UNIFIED, json={}, timeout=20).status_code == 400
-        assert page.is_alive()
-        (tmp_path / "answer").touch()
         page.join(20)
         assert not page.is_alive()
+        (tmp_path / "answer").touch()  # nothing above waited for it
+
+        def is_shown():
+            return requests.get(server.url + STATUS, timeout=20).json()["sections"] == {
+                "slow": {"a": 1}
+            }
+
+        eventually(is_shown)
