@@ -188,6 +188,8 @@ def test_bodies_arrive_whole_or_are_refused_on_every_server(serve_http, name):
     status, answer = raw(server.port, chunked(BODY, b" " * 1000))
     assert (status, answer["error"]) == (413, "Payload too large")
     with requests.Session() as session:
+        if name == "granian":  # it may close a connection whose body was still on its way
+            session.headers["Connection"] = "close"
         for _ in range(2):
             big = session.post(server.url + UNIFIED, data=b" " * 1001, timeout=10)
             assert (big.status_code, big.json()["error"]) == (413, "Payload too large")
