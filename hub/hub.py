@@ -11,9 +11,12 @@ from hub.api.deliveries import DeliveriesApi
 from hub.api.doubts import DoubtsApi
 from hub.api.forget import ForgetApi
 from hub.api.imports import ImportsApi
+from hub.api.metrics import Metrics
+from hub.api.probes import Probes
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
 from hub.api.route import Route
+from hub.api.serving import Serving
 from hub.api.setup import SetupApi
 from hub.api.sources import SourcesApi
 from hub.api.status import StatusPages
@@ -97,6 +100,7 @@ class Hub:
         self.fetchers = Fetchers(self.store, self.replays, self.endpoints)
         self.key_sets = KeySets(self.store, self.endpoints)
         self._ending = threading.Event()
+        self.serving = Serving()
         self.console = self._console()
         self.routes = tuple(self._routes())
 
@@ -139,6 +143,17 @@ class Hub:
 
     def _routes(self) -> Iterator[Route]:
         settings = self.settings
+        yield from Probes(self.store, self.serving).routes()
+        yield from Metrics(
+            self.store,
+            self.tokens,
+            self.endpoints,
+            self.observers,
+            self.senders,
+            self.fetchers,
+            self.plugins.watch,
+            self.serving,
+        ).routes()
         yield from StatusPages(
             self.store,
             self.plugins,

@@ -1,9 +1,11 @@
 """Logging: one line an event on standard error, with ids and without people."""
 
+import json
 import logging
 import os
 import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hub.errors import InvalidOperation, PluginError
@@ -27,10 +29,13 @@ def plain(text: str) -> str:
     )
 
 
-def configure(level: str) -> None:
-    """Send the hub's log, and its server's warnings, to standard error."""
+def configure(level: str, form: str = "text") -> None:
+    """Send the hub's log, and its server's warnings, to standard error, each a line: ``text`` for people,
+    or ``json``, an object with ``at`` (UTC), ``level``, ``logger`` and ``message``.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    lines = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(_Json() if form == "json" else _Formatter(lines))
     logging.basicConfig(handlers=[handler], level="WARNING")
     logging.getLogger("hub").setLevel(level.upper())
 
@@ -55,6 +60,21 @@ class _Plain(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return plain(super().formatMessage(record))
+
+
+class _Json(logging.Formatter):
+    """Formats an event as one line of JSON (RFC 8259), which needs no other escaping."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "at": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told)
 
 
 class _Formatter(_Plain):

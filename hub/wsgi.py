@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> _Served:
     if settings is None:
         configuration = load()
         settings, origins = configuration.settings, configuration.origins
-        configure(settings.log_level)
+        configure(settings.log_level, settings.log_format)
         for warning in configuration.warnings:
             _log.warning("%s", warning)
     require_lasting(settings)

@@ -61,7 +61,9 @@ class Client:
             body = json.dumps(payload).encode()
         return self.request("POST", path, body, headers, content_type)
 
-    def request(self, method, path, body=None, headers=(), content_type=None, query=""):
+    def request(
+        self, method, path, body=None, headers=(), content_type=None, query="", address=None
+    ):
         environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
@@ -80,6 +82,8 @@ class Client:
         }
         if body is not None:
             environ["CONTENT_LENGTH"] = str(len(body))
+        if address is not None:
+            environ["REMOTE_ADDR"] = address
         if content_type is not None:
             environ["CONTENT_TYPE"] = content_type
         for name, value in dict(headers).items():

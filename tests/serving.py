@@ -55,6 +55,7 @@ class Server:
             env={
                 **{name: one for name, one in os.environ.items() if not name.startswith("HUB_")},
                 "HUB_DATABASE": database,
+                "HUB_DRAIN_DELAY": "0",
                 **(environment or {}),
             },
             stdout=subprocess.PIPE,

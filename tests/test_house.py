@@ -20,7 +20,7 @@ ROOMS = {
     ),
     "scaffold": "handshakes testing wire config domain errors",
     "testing": "http hub api record intake plugin config store wire domain errors",
-    "http": "api intake config store domain errors log",
+    "http": "api intake config store wire domain errors log",
     "hub": "console api jobs record intake plugin config store domain errors",
     "console": "api jobs record intake plugin config store wire domain errors log",
     "api": (

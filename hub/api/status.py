@@ -1,11 +1,11 @@
 """The status pages: open to anyone, so they name no reason, no path of a file and no person."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from hub.api.recent import Recent
 from hub.api.route import Route
 from hub.domain.timestamps import format_utc
 from hub.intake import answers
@@ -20,9 +20,6 @@ from hub.store.store import Store
 from hub.version import __version__
 
 PATH = "/api/webhook/status"
-
-_FRESH = 20
-"""Pages of one kind that are made in a second."""
 
 
 class StatusPages:
@@ -49,9 +46,9 @@ class StatusPages:
 
     def routes(self) -> Iterator[Route]:
         """The page of the whole hub, and one for each source. Plugins add to the former only."""
-        yield Route("GET", PATH, _Recent(self._hub).answer, lane="status")
+        yield Route("GET", PATH, Recent(self._hub).answer, lane="status")
         for endpoint in self._endpoints:
-            page = _Recent(partial(self._source, endpoint))
+            page = Recent(partial(self._source, endpoint))
             yield Route("GET", f"{endpoint.path}status", page.answer, lane="status")
 
     def _hub(self) -> Answer:
@@ -84,28 +81,6 @@ class StatusPages:
             **content,
         }
         return answers.answer(200 if reachable else 503, body, **{"Cache-Control": "no-store"})
-
-
-class _Recent:
-    """A page that is made anew for each request, up to some a second: the rest get the last one, so that
-    nobody waits behind a thousand who ask for it. Its lane has one thread.
-    """
-
-    def __init__(self, make: Callable[[], Answer]) -> None:
-        self._make = make
-        self._second = 0
-        self._made = 0
-        self._last: Answer | None = None
-
-    def answer(self, environ: Mapping[str, Any]) -> Answer:
-        """The page."""
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._made = second, 0
-        self._made += 1
-        if self._last is None or self._made <= _FRESH:
-            self._last = self._make()
-        return self._last
 
 
 def _source(endpoint: Endpoint) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def serve(configuration: Configuration) -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = configuration.settings
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
     look_up_less()
     for warning in configuration.warnings:
         show(f"warning: {warning}", err=True)
@@ -36,7 +36,8 @@ def serve(configuration: Configuration) -> None:
         _introduce(hub, listener)
         hub.start()
         try:
-            serve_http(Application(hub.routes, hub.store, settings), settings, listener)
+            application = Application(hub.routes, hub.store, settings, hub.serving)
+            serve_http(application, settings, listener)
         finally:
             hub.close(settings.drain_timeout)
 

@@ -41,7 +41,7 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(value) or "none"
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {one}" for name, one in value.items()) or "none"
     return "none" if value in ("", None) else str(value)

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hub.wire.forwarded import Network, read_network
+
 _MOST_HOURS = 876_000
 _ADDRESS = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#]*)?"
@@ -61,6 +63,18 @@ def hours(value: Any) -> float:
     if not 0 <= found <= _MOST_HOURS:
         raise ValueError(f"it must be a number of hours from 0 to {_MOST_HOURS}")
     return found
+
+
+def seconds(most: float) -> Callable[[Any], float]:
+    """A number of seconds, from 0 to ``most``."""
+
+    def read(value: Any) -> float:
+        found = number(value)
+        if not 0 <= found <= most:
+            raise ValueError(f"it must be a number of seconds from 0 to {most:g}")
+        return found
+
+    return read
 
 
 def web_address(value: Any) -> str:
@@ -119,6 +133,16 @@ def origins(value: Any) -> tuple[str, ...]:
         if not _ORIGIN.fullmatch(origin):
             raise ValueError("it must list origins such as https://club.example, without a path")
     return found
+
+
+def networks(value: Any) -> tuple[Network, ...]:
+    """A list of addresses and networks."""
+    try:
+        return tuple(read_network(one) for one in words(value))
+    except ValueError:
+        raise ValueError(
+            "it must list addresses and networks, such as 127.0.0.1, 10.0.0.0/8"
+        ) from None
 
 
 def time_zone(value: Any) -> tzinfo:

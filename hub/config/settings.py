@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hub.config import readers
+from hub.wire.forwarded import Network
 from hub.wire.signatures import SCHEMES
 
 
@@ -100,6 +101,13 @@ class Settings:
     body_timeout: int = _setting(
         30, readers.whole_number(1, 3600), "How long a request's body may take to arrive", "seconds"
     )
+    drain_delay: float = _setting(
+        1,
+        readers.seconds(60),
+        "How long new requests are taken after SIGTERM, while /readyz answers 503 already; at most "
+        "drain_timeout",
+        "seconds",
+    )
     drain_timeout: int = _setting(
         10,
         readers.whole_number(0, 3600),
@@ -145,6 +153,12 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(
         (), readers.origins, "Browser origins whose pages may post (CORS)"
     )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (),
+        readers.networks,
+        "Addresses and networks of the proxies before the hub, whose X-Forwarded-For or Forwarded tells "
+        "who sends",
+    )
     console_over_http: bool = _setting(
         False,
         readers.boolean,
@@ -162,6 +176,11 @@ class Settings:
         "info",
         readers.choice("debug", "info", "warning", "error"),
         "Least important log line shown; debug shows personal data",
+    )
+    log_format: str = _setting(
+        "text",
+        readers.choice("text", "json"),
+        "How a log line is written; json is one object a line",
     )
     secret_file: str = _setting(
         "", readers.text, "File with secrets for every signed source without its own, one a line"

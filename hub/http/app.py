@@ -10,6 +10,7 @@ import bottle
 
 from hub.api.files import File
 from hub.api.route import Route
+from hub.api.serving import Serving
 from hub.api.stream import MAY_STREAM, Stream, Streams, once
 from hub.api.waiting import LAST, LOOK_EVERY, MAY_WAIT, NotYet, Waiting
 from hub.config.settings import Settings
@@ -20,22 +21,37 @@ from hub.intake.answers import Answer
 from hub.intake.request import DELIVERY_ID
 from hub.log import log_fault
 from hub.store.store import Store
+from hub.wire.forwarded import Proxies
 
 StartResponse = Callable[..., Any]
+
+_PEER = "hub.peer"
+"""The name in an environ of whoever has the connection: the sender, or a proxy."""
 
 
 class Application:
     """Answers with ``routes``. ``store`` tells whether a batch is open, ``settings`` which origins' pages
-    may read the answers.
+    may read the answers and which proxies are trusted. In ``serving`` the server tells of itself.
     """
 
-    def __init__(self, routes: Iterable[Route], store: Store, settings: Settings) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        store: Store,
+        settings: Settings,
+        serving: Serving | None = None,
+    ) -> None:
         self.routes = tuple(routes)
         self.store = store
+        self.serving = serving or Serving()
         self._origins = frozenset(settings.allowed_origins)
+        self._proxies = Proxies(settings.trusted_proxies)
         self._bottle = self._core()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if _PEER not in environ:  # a request may go again
+            environ[_PEER] = environ.get("REMOTE_ADDR", "")
+            environ["REMOTE_ADDR"] = self._proxies.sender_of(environ)
         try:
             body: Iterable[bytes] = self._bottle(environ, start_response)
             return body

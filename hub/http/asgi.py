@@ -209,6 +209,7 @@ class Adapter:
         return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:
+        self._application.serving.batch_sizes.add(len(batch))
         try:
             responses = run(self._application, [request for request, _ in batch])
         except BaseException as error:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from hub.api.serving import Serving
 from hub.config.settings import Settings
 from hub.errors import SettingError
 from hub.http.app import Application
@@ -59,22 +60,27 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(application: Application, settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then refuse new requests, finish those in flight, for at most
-    ``drain_timeout`` seconds, and return. Where a plugin hangs, and it cannot return, the process ends.
+    ``drain_timeout`` seconds, and return. After SIGTERM new requests are taken for the first
+    ``drain_delay`` seconds of these, for whoever sends them to see ``/readyz`` first. Where a plugin
+    hangs, and it cannot return, the process ends.
     """
+    delay = min(settings.drain_delay, settings.drain_timeout)
     _allow_files(settings.connection_limit + _OTHER_FILES)
     config = configured(
         settings,
         loop="none" if sys.platform == "win32" else "uvloop",
         backlog=_BACKLOG,
         timeout_keep_alive=HEAD_TIMEOUT,
-        timeout_graceful_shutdown=settings.drain_timeout,
+        timeout_graceful_shutdown=settings.drain_timeout - delay,
     )
-    server = _Server(config, settings.drain_timeout)
+    server = _Server(config, settings.drain_timeout, delay, application.serving)
     adapter = Adapter(application, settings, server.server_state.connections)
     adapter.aside.ending = lambda: server.should_exit
     server.end_streams = adapter.aside.streams.end
     config.app = adapter
     server.standby = Standby(application, adapter.lanes, listener, settings)
+    application.serving.is_held_up = lambda: server.standby.is_needed
+    application.serving.streams = lambda: adapter.aside.streams.open
     # For the moments before uvicorn has its own handlers, and after it, when it raises the signal
     # again: this hub ends by returning.
     for number in ENDING:
@@ -92,20 +98,28 @@ class _Server(uvicorn.Server):
     standby: Standby
     end_streams: Callable[[], None]
 
-    def __init__(self, config: uvicorn.Config, drain_timeout: int) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain_timeout: float, delay: float, serving: Serving
+    ) -> None:
         super().__init__(config)
         self._seconds = drain_timeout + _GRACE
-        self._has_to_end = False
+        self._delay = delay
+        self._serving = serving
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called with a signal; in whatever the thread does just now."""
+        """Called with a signal; in whatever the thread does just now. A second one does not wait."""
+        if not self._serving.is_ending:
+            self._serving.is_ending = True
+            _after(self._seconds, _end)
+            if sig == signal.SIGTERM and self._delay:
+                _after(self._delay, self._take_no_more)
+                return
         super().handle_exit(sig, frame)
         self.standby.close()  # the loop has no more ticks while it drains
-        if not self._has_to_end:
-            self._has_to_end = True
-            timer = threading.Timer(self._seconds, _end)
-            timer.daemon = True
-            timer.start()
+
+    def _take_no_more(self) -> None:
+        self.standby.close()
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what would go on for ever, and then the rest."""
@@ -116,6 +130,13 @@ class _Server(uvicorn.Server):
         """Called ten times a second."""
         self.standby.beat()
         return await super().on_tick(counter)
+
+
+def _after(seconds: float, what: Callable[[], None]) -> None:
+    """Have something done later, if the process still is there."""
+    timer = threading.Timer(seconds, what)
+    timer.daemon = True
+    timer.start()
 
 
 def _end() -> None:

@@ -62,12 +62,13 @@ class Standby:
         self._ending.set()
 
     @property
-    def _is_needed(self) -> bool:
+    def is_needed(self) -> bool:
+        """Whether the event loop does not go on, and does not end."""
         return time.monotonic() - self._beat > PATIENCE and not self._ending.is_set()
 
     def _look(self) -> None:
         while not self._ending.wait(_LOOK_EVERY):
-            if self._is_needed:
+            if self.is_needed:
                 _log.warning("the event loop is held up; new requests are answered 503 meanwhile")
                 try:
                     asyncio.run(self._serve())
@@ -80,7 +81,7 @@ class Standby:
         config.app = self._answer
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener.dup()]))
-        while self._is_needed and not serving.done():
+        while self.is_needed and not serving.done():
             await asyncio.sleep(_LOOK_EVERY)
         if not serving.done():
             await self._take_no_more(server)

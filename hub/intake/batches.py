@@ -207,5 +207,6 @@ class Batches:
             if decision.told is not None:
                 deliveries.set_told(tx, delivery.id, decision.told)
         endpoint.counters.count(Outcome.APPLIED, delivery.received_at, 200)
+        endpoint.counters.seconds.add((time.perf_counter_ns() - started) / 1e9)
         self._webhooks.tell(CommittedDelivery(delivery, Outcome.APPLIED, 200, ()))
         return decision.sent

@@ -14,6 +14,7 @@ from jsonschema.protocols import Validator
 from hub.config.load import source_key
 from hub.config.settings import Settings, SourceSettings
 from hub.domain.delivery import Told
+from hub.domain.distribution import Distribution
 from hub.domain.identifiers import Identifier
 from hub.domain.nearness import Nearness
 from hub.domain.operations import CheckIn, CheckOut, Operation, SaveEvent, Withdraw
@@ -59,6 +60,8 @@ store could not take, and handshakes.
 """
 
 
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
 _OF_EVENTS = (CheckIn, CheckOut, Withdraw)
 
 
@@ -69,6 +72,8 @@ class Counters:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._last: tuple[datetime, str, int] | None = None
+        self.seconds = Distribution(*_SECONDS)
+        """How long deliveries took, from the request until they were on the disk."""
 
     def count(self, outcome: str, at: datetime, status: int) -> None:
         """Count one delivery. ``at`` is naive and in UTC."""
@@ -76,6 +81,11 @@ class Counters:
             self._counts[outcome] += 1
             if outcome not in (UNAUTHENTICATED, UNAVAILABLE, HANDSHAKE):
                 self._last = at, outcome, status
+
+    def by_outcome(self) -> dict[str, int]:
+        """The counts."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
 
     def shown(self) -> dict[str, Any]:
         """The counts by outcome, and the last delivery."""

@@ -114,7 +114,8 @@ class Webhooks:
                 if request.method not in endpoint.source.methods:
                     return _not_allowed(endpoint, request.method).of_delivery(delivery_id)
         except Refused as refused:
-            self._turned_away(endpoint, delivery_id, received_at, refused)
+            address = environ.get("REMOTE_ADDR", "")
+            self._turned_away(endpoint, delivery_id, received_at, refused, address)
             return answers.refusal(refused).of_delivery(delivery_id)
         except StoreUnavailable:  # its tokens cannot be read
             if self._store.in_batch:
@@ -202,16 +203,26 @@ class Webhooks:
             return self._not_taken(endpoint, delivery, error, may_be_recorded=True)
 
     def _turned_away(
-        self, endpoint: Endpoint, delivery: str, received_at: datetime, refused: Refused
+        self,
+        endpoint: Endpoint,
+        delivery: str,
+        received_at: datetime,
+        refused: Refused,
+        address: str,
     ) -> None:
-        """A request that is not kept: count it, and say so in one line."""
+        """A request that is not kept: count it, and say so in one line; of a wrong credential, also where
+        it came from.
+        """
         is_credential = isinstance(refused, Unauthenticated | NotConfigured | Forbidden)
         outcome = UNAUTHENTICATED if is_credential else Outcome.REFUSED
 
         def tell() -> None:
             endpoint.counters.count(outcome, received_at, refused.status)
             name, status = endpoint.source.name, refused.status
-            _log.warning("delivery %s to %s not kept: %d %s", delivery, name, status, refused.error)
+            where = f" (from {address})" if is_credential and address else ""
+            _log.warning(
+                "delivery %s to %s not kept: %d %s%s", delivery, name, status, refused.error, where
+            )
 
         self._store.when_done(tell)
 
@@ -349,12 +360,15 @@ class Webhooks:
             )
         if decision.key_holder is not None:
             deliveries.set_key_holder(tx, delivery.id, decision.key_holder)
-        tx.when_committed(lambda: self._committed(endpoint, delivery, decision))
+        tx.when_committed(lambda: self._committed(endpoint, delivery, decision, started))
         return True
 
-    def _committed(self, endpoint: Endpoint, delivery: Delivery, decision: Decision) -> None:
+    def _committed(
+        self, endpoint: Endpoint, delivery: Delivery, decision: Decision, started: int
+    ) -> None:
         status = decision.answer.status
         endpoint.counters.count(decision.outcome, delivery.received_at, status)
+        endpoint.counters.seconds.add((time.perf_counter_ns() - started) / 1e9)
         if decision.outcome in (Outcome.REFUSED, Outcome.FAILED):
             # Not the sentence: it may name a person.
             _log.info(

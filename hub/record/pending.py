@@ -28,6 +28,17 @@ def counts(db: Entities) -> Mapping[str, Waiting]:
     return {target: Waiting(due, every - due) for target, every, due in found.order_by(1)}
 
 
+def waiting(db: Entities) -> int:
+    """How many deliveries wait for a student, for an event, or for what is to be fetched."""
+    number: int = count(d for d in db.Delivery if d.waiting is not None)
+    return number
+
+
+def fetches(db: Entities) -> Mapping[str, int]:
+    """How much is to be fetched, by source."""
+    return dict(select((f.source, count(f)) for f in db.Fetching))
+
+
 def next_due(db: Entities, target: str) -> datetime | None:
     """When something is due for a target; None if nothing is."""
     due: datetime | None = lowest(o.due_at for o in db.Outbox if o.target == target)

@@ -189,12 +189,16 @@ class Store:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def is_reachable(self) -> bool:
-        """Whether the store answers, and took the last thing that it was given to write."""
+        """Whether the store answers, took the last thing that it was given to write, and has the tables
+        that this hub works with.
+        """
         if self._failed:
             return False
         try:
             with self.reading() as db:
-                db.select("SELECT count(*) FROM schema_version")
+                (readable_from,) = db.select(migrations.READABLE_FROM_NOW)
+                if readable_from > migrations.LATEST:
+                    return False
                 if self.address.in_file:
                     # Not get_connection(), which would wait for the writers.
                     self._log_of(self.database.provider.pool.con).require_same()

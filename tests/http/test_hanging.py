@@ -114,6 +114,9 @@ def test_it_is_named_while_it_hangs_and_others_are_told(hang, tmp_path, where):
     reply = requests.post(server.url + UNIFIED, json={}, timeout=5)
     assert (reply.status_code, reply.json()["error"]) == (503, "Temporarily unavailable")
     assert reply.json()["details"] == "Nothing was recorded; send the same delivery again"
+    ready = requests.get(f"{server.url}/readyz", timeout=5)
+    assert (ready.status_code, ready.json()["reason"]) == (503, "a plugin holds the check-ins up")
+    assert requests.get(f"{server.url}/livez", timeout=5).status_code == 503
     (tmp_path / "release").touch()
     assert b" 201 " in connection.recv(65536)
     connection.close()

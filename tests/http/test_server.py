@@ -97,6 +97,68 @@ def test_sigterm_ends_it_with_0_and_requests_in_flight_finish(serve_http):
     assert server.stop() == 0
 
 
+def test_after_sigterm_it_is_not_ready_before_it_refuses_anybody(serve_http):
+    server = serve_http(environment={"HUB_DRAIN_DELAY": "30", "HUB_DRAIN_TIMEOUT": "30"})
+    ready = f"{server.url}/readyz"
+    assert requests.get(ready, timeout=10).json() == {"status": "ready"}
+    server.terminate()
+    eventually(lambda: requests.get(ready, timeout=10).status_code == 503)
+    assert requests.get(ready, timeout=10).json()["reason"] == "the hub ends"
+    # It takes what comes all the same, on new connections too.
+    assert requests.get(f"{server.url}/livez", timeout=10).status_code == 200
+    assert requests.post(server.url + UNIFIED, json=student(1), timeout=10).status_code == 201
+    assert server.process.poll() is None
+    server.terminate()  # a second one does not wait
+    assert server.process.wait(20) == 0
+
+
+def test_the_delay_is_a_part_of_the_time_to_end(serve_http):
+    server = serve_http(environment={"HUB_DRAIN_DELAY": "0.2", "HUB_DRAIN_TIMEOUT": "1"})
+    server.terminate()
+    assert server.process.wait(20) == 0
+    server = serve_http(environment={"HUB_DRAIN_DELAY": "60", "HUB_DRAIN_TIMEOUT": "0"})
+    server.terminate()
+    assert server.process.wait(20) == 0
+
+
+def test_a_log_for_programs(serve_http, tmp_path):
+    server = serve_http(environment={"HUB_LOG_FORMAT": "json", "WEBHOOK_SECRET": "hush"})
+    answer = requests.post(f"{server.url}/api/webhook/attendance/secure/", json={}, timeout=10)
+    assert answer.status_code == 401
+    server.stop()
+    (line,) = [line for line in server.lines if "not kept" in line]
+    told = json.loads(line)
+    assert told.pop("at").endswith("Z")
+    assert told == {
+        "level": "warning",
+        "logger": "hub.intake.webhooks",
+        "message": f"delivery {answer.headers['X-Delivery-Id']} to secure not kept: 401 "
+        "Missing X-Webhook-Signature header (from 127.0.0.1)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("trusted", "address"), [("", "127.0.0.1"), ("10.0.0.0/8, 127.0.0.1", "198.51.100.7")]
+)
+def test_the_log_has_the_address_of_who_sends(serve_http, trusted, address):
+    environment = {
+        "HUB_TRUSTED_PROXIES": trusted,
+        "WEBHOOK_SECRET": "hush",
+        "HUB_ADMIN_TOKEN": "x" * 16,
+    }
+    server = serve_http(environment=environment)
+    headers = {"X-Forwarded-For": "8.8.8.8, 198.51.100.7, 10.1.1.1"}
+    secure = f"{server.url}/api/webhook/attendance/secure/"
+    assert requests.post(secure, json={}, headers=headers, timeout=10).status_code == 401
+    students = f"{server.url}/api/students/"
+    assert requests.get(students, headers=headers, timeout=10).status_code == 401
+    server.stop()
+    lines = [line for line in server.lines if "WARNING" in line]
+    assert len(lines) == 2
+    assert all(address in line for line in lines)
+    assert not any("8.8.8.8" in line for line in lines)
+
+
 def test_ctrl_c_ends_it_with_0(serve_http):
     server = serve_http()
     server.process.send_signal(signal.SIGINT)
