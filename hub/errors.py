@@ -23,6 +23,7 @@ HubError
 ├── StoreUnavailable         503  the store cannot take it now; the sender should try again
 │   ├── StoreDamaged              its file is damaged
 │   └── StoreChanged              its tables are not those that this hub works with
+├── BackupError                   a backup cannot be made, or put back
 ├── StoreConflict                 another writer came first; the hub tries again by itself
 ├── StoreVersionError             the store's schema is not the one that this hub works with
 ├── SettingError                  a setting is wrong; the hub does not start
@@ -280,6 +281,10 @@ class StoreChanged(StoreUnavailable):
     """Somebody has changed the store's tables, so that they do not fit any more."""
 
     needs_restart = True
+
+
+class BackupError(HubError):
+    """A backup cannot be made, or put in the place of a store; the text says why, and what to do."""
 
 
 class StoreConflict(HubError):

@@ -206,6 +206,7 @@ class Metrics:
                 waiting = pending.waiting(db)
                 outbox = pending.counts(db)
                 fetches = pending.fetches(db)
+                backed_up = pending.last_backup(db)
             taken, free, disk = space(self._store)
         except HubError:
             return
@@ -239,6 +240,11 @@ class Metrics:
             fetching.add_metric([source], fetches.get(source, 0))
         yield from (pending_, given_up, fetching)
         for name, about, value in (
+            (
+                "hub_last_backup_timestamp_seconds",
+                "When the last backup was begun, in seconds since 1970",
+                None if backed_up is None else _seconds(backed_up),
+            ),
             ("hub_store_bytes", "Bytes that the store takes", taken),
             ("hub_disk_free_bytes", "Bytes that are free on the store's disk", free),
             ("hub_disk_bytes", "Bytes of the store's disk", disk),

@@ -321,6 +321,31 @@ def rebuild(
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--verify", is_flag=True, help="Derive its attendances anew from its deliveries.")
+@setting_options("database", *PLUGIN_SETTINGS, "time_zone")
+def backup(file: Path, verify: bool, config_file: str | None, **options: Any) -> None:
+    """Write a backup of the store to the new FILE, while hubs go on.
+
+    With --verify the exit status is 1 where its deliveries tell something else than its record.
+    """
+    from hub.cli.backup import back_up
+
+    back_up(load(options, config_file).settings, file, verify)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", "replaces", is_flag=True, help="Move the store that there is aside.")
+@setting_options("database")
+def restore(file: Path, replaces: bool, config_file: str | None, **options: Any) -> None:
+    """Put the backup FILE in the place of the store, while no hub runs."""
+    from hub.cli.restore import restore as run
+
+    run(load(options, config_file).settings, file, replaces)
+
+
+@main.command()
 @click.argument("student", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", is_flag=True, help="Go on with what was not completed.")

@@ -1,8 +1,10 @@
 """``attendance-hub rebuild``: what the deliveries tell, beside what the record has."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import tzinfo
+from functools import partial
 
 import click
 
@@ -27,21 +29,36 @@ def rebuild(settings: Settings, apply: bool, sure: bool) -> None:
         question = f"Change {len(rebuilt.differences)} attendances to what was derived?"
         return sure or click.confirm(question, abort=True)
 
-    hub = Hub(settings, create_store=False)
-    try:
-        with hub.store.reading() as db:
-            total = deliveries.count(db, Wanted())
-        with progress("deriving", total) as looked_at:
-            derive = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, settings.time_zone)
-            rebuilt = derive.run(looked_at, is_wanted) if apply else derive.run(looked_at)
-    finally:
-        hub.close()
+    with _deriving(settings) as derive:
+        rebuilt = derive(is_wanted) if apply else derive()
     if rebuilt.applied_by is not None:
         show(f"applied; to take it back: attendance-hub desk undo {rebuilt.applied_by}")
         sys.exit(0)
     for line in _report(rebuilt, settings.time_zone):
         show(line)
     sys.exit(1 if rebuilt.differences or rebuilt.failed else 0)
+
+
+def derived(settings: Settings) -> tuple[list[str], bool]:
+    """What a rebuild of a store would tell, and whether nothing differs. It changes nothing."""
+    with _deriving(settings) as derive:
+        rebuilt = derive()
+    is_same = not (rebuilt.differences or rebuilt.failed)
+    return list(_report(rebuilt, settings.time_zone)), is_same
+
+
+@contextmanager
+def _deriving(settings: Settings) -> Iterator[Callable[..., Rebuilt]]:
+    """What derives the attendances of a store anew, and is told how far it is."""
+    hub = Hub(settings, create_store=False)
+    try:
+        with hub.store.reading() as db:
+            total = deliveries.count(db, Wanted())
+        with progress("deriving", total) as looked_at:
+            one = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, settings.time_zone)
+            yield partial(one.run, looked_at)
+    finally:
+        hub.close()
 
 
 def _report(rebuilt: Rebuilt, zone: tzinfo) -> Iterator[str]:

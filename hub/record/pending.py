@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from pony.orm import count, select
+from pony.orm import max as highest
 from pony.orm import min as lowest
 
 from hub.domain.identifiers import A_NUMBER, EMAIL
@@ -32,6 +33,12 @@ def waiting(db: Entities) -> int:
     """How many deliveries wait for a student, for an event, or for what is to be fetched."""
     number: int = count(d for d in db.Delivery if d.waiting is not None)
     return number
+
+
+def last_backup(db: Entities) -> datetime | None:
+    """When the last backup was begun that was made: naive, in UTC."""
+    found: datetime | None = highest(b.made_at for b in db.Backup)
+    return found
 
 
 def fetches(db: Entities) -> Mapping[str, int]:

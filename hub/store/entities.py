@@ -285,6 +285,12 @@ def define(db: Database) -> None:
         document = Required(str, autostrip=False)
         fetched_at = Required(datetime, precision=6)
 
+    class Backup(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "backup"
+        id = PrimaryKey(int, auto=True, size=64)
+        made_at = Required(datetime, precision=6)
+        bytes = Required(int, size=64)
+
     class Forgetting(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "forgetting"
         id = PrimaryKey(int, auto=True, size=64)

@@ -466,6 +466,13 @@ STEPS: tuple[Step, ...] = (
             fetched_at {moment} NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE backup (
+            id {id},
+            made_at {moment} NOT NULL,
+            bytes BIGINT NOT NULL
+        )""",
+    ),
 )
 
 LATEST = len(STEPS)

@@ -10,7 +10,7 @@ from commands import COMMANDS
 from hub.cli.options import PLUGIN_SETTINGS
 
 ROOT = Path(__file__).parents[2]
-LOADING = {"hub.hub.Hub", "hub.plugin.loading.Plugins"}
+LOADING = {"hub.hub.Hub", "hub.plugin.loading.Plugins", "hub.cli.rebuild.derived"}
 
 
 def tree(module):

@@ -161,6 +161,7 @@ def record(url, hub, tmp_path):
 
 
 RUNS = {
+    "backup": [("backup", NASTY), ("backup", "{folder}/copy.db", "--verify")],
     "bench": [("bench", NASTY)],
     "capture": [
         ("capture", "--list"),
@@ -213,6 +214,7 @@ RUNS = {
         ("report", "students", "--at-least", "0", "--json"),
         ("report", "students", "--name", NASTY, "--url", "{answering}"),
     ],
+    "restore": [("restore", NASTY, "--database", "sqlite:///{folder}/new.db")],
     "serve": [("serve", "--plugins", "{folder}", "--host", NASTY)],
     "student": [("student", "a1"), ("student", NASTY), ("student", "x", "--url", NASTY)],
     "token create": [("token", "create", NASTY, "--scope", "read")],

@@ -82,7 +82,7 @@ OLD = [
 @pytest.fixture
 def migrated(empty_url):
     made(empty_url, 5, OLD)
-    assert migrate(empty_url) == [6, 7, 8, 9]
+    assert migrate(empty_url) == [6, 7, 8, 9, 10]
     store = Store.open(empty_url)
     yield store
     store.close()

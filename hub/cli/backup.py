@@ -1,0 +1,49 @@
+"""``attendance-hub backup``: one file with all that a store has, made while hubs go on."""
+
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from hub.cli.rebuild import derived
+from hub.cli.terminal import show
+from hub.config.settings import Settings
+from hub.domain.timestamps import utc_now
+from hub.errors import HubError, SettingError
+from hub.store import backup
+from hub.store.store import Store
+
+
+def back_up(settings: Settings, file: Path, verify: bool) -> None:
+    """Make a backup, and say so; with ``verify``, derive its attendances anew. Raises a HubError."""
+    store = Store.open(settings.database, create=False)
+    try:
+        if verify and not store.address.in_file:
+            raise SettingError(
+                "backup: --verify is for SQLite; on PostgreSQL restore the backup into another database, "
+                "and run: attendance-hub rebuild --dry-run"
+            )
+        started = utc_now()
+        size = backup.back_up(store.address, file)
+        show(f"{file}: {size} bytes, in {(utc_now() - started).total_seconds():.1f} s")
+        try:
+            with store.writing() as tx:
+                backup.keep(tx, started, size)
+        except HubError as error:
+            show(f"warning: that it was made is not kept: {error}", err=True)
+    finally:
+        store.close()
+    if verify:
+        sys.exit(0 if _verified(settings, file) else 1)
+
+
+def _verified(settings: Settings, file: Path) -> bool:
+    """Derive the attendances of a backup anew; whether nothing differs."""
+    copy = replace(settings, database=f"sqlite:///{file.absolute()}")
+    lines, is_same = derived(copy)
+    for line in lines:
+        show(line)
+    for ending in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{file}{ending}").unlink()
+    return is_same
