@@ -7,7 +7,7 @@ with the process, as Prometheus expects; what waits, and when a source was heard
 import calendar
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from hub.api.access import NO_STORE, Asked, Door
 from hub.api.route import Route
 from hub.api.serving import Serving
 from hub.domain.distribution import Distribution
+from hub.domain.timestamps import utc_now
 from hub.domain.tokens import Scope
 from hub.errors import HubError
 from hub.intake.answers import Answer
@@ -24,7 +25,7 @@ from hub.jobs.fetching import Fetchers
 from hub.jobs.sender import Senders
 from hub.plugin.observers import Observers
 from hub.plugin.watch import Watch
-from hub.record import pending
+from hub.record import events, pending
 from hub.record.heard import LastHeard
 from hub.store.space import space
 from hub.store.store import Store
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
 PATH = "/metrics"
+
+_USUAL_LENGTH = timedelta(hours=2)
+"""How long an event is on that does not say when it ends."""
 
 _OF_A_PROXY = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
 _OF_A_PAGE = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
@@ -206,6 +210,7 @@ class Metrics:
                 waiting = pending.waiting(db)
                 outbox = pending.counts(db)
                 fetches = pending.fetches(db)
+                running = events.running(db, utc_now(), _USUAL_LENGTH)
                 backed_up = pending.last_backup(db)
             taken, free, disk = space(self._store)
         except HubError:
@@ -218,6 +223,7 @@ class Metrics:
         for source, at in heard.items():
             last.add_metric([source], _seconds(at))
         yield last
+        yield of.GaugeMetricFamily("hub_events_running", "Events that are on now", running)
         yield of.GaugeMetricFamily(
             "hub_waiting", "Deliveries that wait for a student or an event", waiting
         )

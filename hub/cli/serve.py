@@ -1,6 +1,7 @@
 """``attendance-hub serve``: start a hub, say what it is, and serve it until it is told to end."""
 
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ from hub.config.load import Configuration
 from hub.http.app import Application
 from hub.http.server import ENDING, listen
 from hub.http.server import serve as serve_http
+from hub.http.systemd import inherited
 from hub.hub import Hub, require_lasting
 from hub.log import configure, look_up_less
 from hub.version import __version__
@@ -32,7 +34,7 @@ def serve(configuration: Configuration) -> None:
     hub = Hub(settings, origins=configuration.origins)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: hub.secrets.read_again())
-    with listen(settings.host, settings.port) as listener:
+    with inherited(os.environ) or listen(settings.host, settings.port) as listener:
         _introduce(hub, listener)
         hub.start()
         try:

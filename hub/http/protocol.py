@@ -102,6 +102,12 @@ class Protocol(HttpToolsProtocol):
         else:
             self._refuse(*_FULL)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not asked for anything yet."""
+        cycle: object = self.cycle
+        return cycle is None and self._closes_since is None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._all.leave(self)
         self._release()

@@ -1,11 +1,13 @@
 """The HTTP server: uvicorn, with the hub's limits and its way of ending."""
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -20,6 +22,7 @@ from hub.http.connections import HEAD_TIMEOUT
 from hub.http.protocol import configured
 from hub.http.standby import Standby
 from hub.http.streams import MOST
+from hub.http.systemd import Notifier
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 """The signals that end the server, with status 0."""
@@ -27,6 +30,9 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 2048
 _GRACE = 0.7
 """Seconds after ``drain_timeout`` that the process may take to end."""
+
+_NEWEST = 0.5
+"""Seconds for which a connection may have its first request on the way."""
 
 _ACCEPTORS = 6
 """How often the event loop is given the listener. It takes one connection from each in a turn; under load
@@ -93,7 +99,7 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which tells the standby that it goes on, and ends in time whatever hangs."""
+    """uvicorn, which tells the standby and systemd that it goes on, and ends in time whatever hangs."""
 
     standby: Standby
     end_streams: Callable[[], None]
@@ -105,11 +111,13 @@ class _Server(uvicorn.Server):
         self._seconds = drain_timeout + _GRACE
         self._delay = delay
         self._serving = serving
+        self._notifier = Notifier(os.environ)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called with a signal; in whatever the thread does just now. A second one does not wait."""
         if not self._serving.is_ending:
             self._serving.is_ending = True
+            self._notifier.stopping()
             _after(self._seconds, _end)
             if sig == signal.SIGTERM and self._delay:
                 _after(self._delay, self._take_no_more)
@@ -121,14 +129,31 @@ class _Server(uvicorn.Server):
         self.standby.close()
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections, and say so."""
+        await super().startup(sockets)
+        self._notifier.ready()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what would go on for ever, and then the rest."""
+        """End what would go on for ever, let those ask who have just connected, and end the rest."""
         self.end_streams()
+        for listening in self.servers:
+            listening.close()
+        end = time.monotonic() + min(_NEWEST, self._seconds - _GRACE)
+        while time.monotonic() < end and self._has_new_ones():
+            await asyncio.sleep(_NEWEST / 20)
         await super().shutdown(sockets)
+
+    def _has_new_ones(self) -> bool:
+        """Whether somebody has connected, and not asked yet: to close a connection is to lose what is
+        on its way.
+        """
+        return any(getattr(one, "is_new", False) for one in self.server_state.connections)
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
         self.standby.beat()
+        self._notifier.beat()
         return await super().on_tick(counter)
 
 

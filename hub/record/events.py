@@ -1,8 +1,8 @@
 """Events as the record knows them: by each of their names in deliveries (``hub.domain.subjects``)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pony.orm import select
+from pony.orm import count, select
 
 from hub.domain import subjects
 from hub.domain.identifiers import Identifier, event_id
@@ -41,6 +41,20 @@ def named_and_starting(db: Entities, event: int) -> tuple[str, datetime] | None:
         (e.name, e.starts_at) for e in db.Event if e.id == event
     ).first()
     return found
+
+
+def running(db: Entities, now: datetime, usual: timedelta) -> int:
+    """How many events are on at a moment (naive, UTC): one that does not say when it ends, for as long as
+    ``usual``.
+    """
+    number: int = count(
+        e
+        for e in db.Event
+        if e.hidden_at is None
+        and e.starts_at <= now
+        and (e.ends_at >= now or (e.ends_at is None and e.starts_at >= now - usual))
+    )
+    return number
 
 
 def names(db: Entities, text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The probes and the metrics, over a real hub."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from hubtest import LEGACY, UNIFIED, Calls, Client
@@ -8,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
 from hub.domain.distribution import Distribution
+from hub.domain.timestamps import utc_now
 from hub.jobs import tokens
 from hub.record.heard import LastHeard
 
@@ -115,6 +117,12 @@ class TestMetrics:
         assert of(found, "hub_deliveries_total", source="unified", outcome="applied") is None
         Calls(again).student("a2")
         assert of(scraped(again), "hub_last_delivery_timestamp_seconds", source="unified") > at
+
+    def test_events_that_are_on(self, client):
+        now = utc_now()
+        for name, hours in (("a", -5), ("b", -1), ("c", 1)):
+            Calls(client).event(name, f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}")
+        assert of(scraped(client), "hub_events_running") == 1
 
     def test_no_name_of_a_person_is_in_them(self, client):
         Calls(client).student("A01234567", first_name="Ada", email="ada@example.edu")
