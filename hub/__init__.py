@@ -105,6 +105,9 @@ from hub.wire.signatures import (
     SharedSecret,
     Signer,
 )
+from hub.wire.standard_webhook import post as post_webhook
+from hub.wire.standard_webhook import require_secret as require_webhook_secret
+from hub.wire.standard_webhook import require_url as require_webhook_url
 
 __all__ = [
     "A_NUMBER",
@@ -215,6 +218,9 @@ __all__ = [
     "parse_timestamp",
     "parse_unix_seconds",
     "payloads",
+    "post_webhook",
+    "require_webhook_secret",
+    "require_webhook_url",
     "setting",
     "student_identifier",
 ]

@@ -32,6 +32,7 @@ from hub.intake.endpoint import Endpoint, endpoints, require_known_sources
 from hub.intake.shown import ShownObjects
 from hub.intake.tokens import Tokens
 from hub.intake.webhooks import Webhooks
+from hub.jobs.alerts import Alerts
 from hub.jobs.fetching import Fetchers
 from hub.jobs.imports import Imports
 from hub.jobs.keysets import KeySets
@@ -99,6 +100,7 @@ class Hub:
         self.secrets = SecretFiles(self.endpoints)
         self.fetchers = Fetchers(self.store, self.replays, self.endpoints)
         self.key_sets = KeySets(self.store, self.endpoints)
+        self.alerts = Alerts(self.store, self.endpoints, self._lasting, settings)
         self._ending = threading.Event()
         self.serving = Serving()
         self.console = self._console()
@@ -112,6 +114,7 @@ class Hub:
         self.secrets.start()
         self.fetchers.start()
         self.key_sets.start()
+        self.alerts.start()
 
     def close(self, seconds: float = 5) -> None:
         """End the threads, waiting at most ``seconds`` for each kind; close this thread's connection."""
@@ -119,6 +122,7 @@ class Hub:
         self.secrets.close(seconds)
         self.fetchers.close(seconds)
         self.key_sets.close(seconds)
+        self.alerts.close(seconds)
         self.upkeep.close(seconds)
         self.senders.close(seconds)
         self.observers.close(seconds)

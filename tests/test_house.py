@@ -37,7 +37,7 @@ ROOMS = {
     "record": "store domain errors",
     "store": "domain errors log",
     "config": "wire errors",
-    "wire": "domain errors",
+    "wire": "domain errors version",
     "domain": "errors",
     "log": "errors",
     "errors": "",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hub.config.settings import Settings, SourceSettings, default_of, settable
+from hub.config.settings import AlertSettings, Settings, SourceSettings, default_of, settable
 
 
 class Described(NamedTuple):
@@ -18,7 +18,8 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
     """Every setting in force. ``origins`` are those of a configuration (``hub.config.load``);
     ``database`` is the store's address without what is secret in it.
     """
-    tables: list[tuple[str, Settings | SourceSettings]] = [("", settings)]
+    tables: list[tuple[str, Settings | SourceSettings | AlertSettings]] = [("", settings)]
+    tables.append(("alerts.", settings.alerts))
     tables += [(f"sources.{name}.", table) for name, table in sorted(settings.sources.items())]
     for prefix, table in tables:
         for entry in settable(type(table)):
@@ -27,6 +28,9 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
                 continue
             shown = database if entry.name == "database" else _shown(value)
             yield Described(prefix + entry.name, shown, origins.get(prefix + entry.name, "default"))
+        if isinstance(table, AlertSettings):
+            yield from _secrets_of_alerts(table, origins)
+            continue
         secret = "secrets" if prefix else "webhook_secret"
         count = len(getattr(table, secret))
         if count or not prefix:
@@ -37,6 +41,13 @@ def described(settings: Settings, origins: Mapping[str, str], database: str) -> 
             yield Described(name, "set, not shown", origins.get(name, "default"))
     token = "set, not shown" if settings.admin_token else "not set"
     yield Described("admin_token", token, origins.get("admin_token", "default"))
+
+
+def _secrets_of_alerts(table: AlertSettings, origins: Mapping[str, str]) -> Iterator[Described]:
+    for name in ("webhook_secret", "smtp_password"):
+        if getattr(table, name):
+            origin = origins.get(f"alerts.{name}", "default")
+            yield Described(f"alerts.{name}", "set, not shown", origin)
 
 
 def _shown(value: Any) -> str:

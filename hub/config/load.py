@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hub.config.settings import PluginSections, Settings, SourceSettings, settable
+from hub.config.settings import AlertSettings, PluginSections, Settings, SourceSettings, settable
 from hub.errors import SettingError
 
 DEFAULT_FILE = "hub.toml"
 _PREFIX = "HUB_"
 _SOURCE_PREFIX = "HUB_SOURCE_"
 _PLUGIN_PREFIX = "HUB_PLUGIN_"
-_TABLES = {"sources", "plugin"}
+_ALERTS_PREFIX = "HUB_ALERTS_"
+_TABLES = {"sources", "plugin", "alerts"}
+_ALERT_SECRETS = ("webhook_secret", "smtp_password")
 _SECRET = "WEBHOOK_SECRET"
 _ADMIN_TOKEN = "HUB_ADMIN_TOKEN"
 _CAPTURE_SECRET = "HUB_CAPTURE_SECRET"
@@ -55,6 +57,7 @@ class _Reading:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._sources: dict[str, dict[str, Any]] = {}
+        self._alerts: dict[str, Any] = {}
         self._origins: dict[str, str] = {}
         self._plugins = PluginSections()
 
@@ -68,6 +71,8 @@ class _Reading:
                     self._source_table(source, table, path)
             elif name == "plugin":
                 self._plugin_tables(value, path)
+            elif name == "alerts":
+                self._alert_table(value, path)
             elif name in ("webhook_secret", "secrets", "admin_token", "capture_secret"):
                 raise _secret_in_file(name, path)
             elif name in known:
@@ -104,6 +109,36 @@ class _Reading:
                 raise SettingError(f"sources.{source}.{name} in {path}: {_no_such(name, known)}")
             self._set_source(source, name, value, path)
 
+    def _alert_table(self, table: Any, path: str) -> None:
+        known = {entry.name for entry in settable(AlertSettings)}
+        if not isinstance(table, dict):
+            raise SettingError(f"alerts in {path}: it must be a table")
+        for name, value in table.items():
+            if name in _ALERT_SECRETS:
+                raise _secret_in_file(f"alerts.{name}", path)
+            if name not in known:
+                raise SettingError(f"alerts.{name} in {path}: {_no_such(name, known)}")
+            self._set_alert(name, value, path)
+
+    def _set_alert(self, name: str, value: Any, origin: str) -> None:
+        entry = next(entry for entry in settable(AlertSettings) if entry.name == name)
+        self._alerts[name] = _read(entry, value, f"alerts.{name}", origin)
+        self._origins[f"alerts.{name}"] = origin
+
+    def _alert_variables(self, environment: Mapping[str, str]) -> None:
+        known = {entry.name for entry in settable(AlertSettings)}
+        for variable, value in environment.items():
+            if not variable.startswith(_ALERTS_PREFIX):
+                continue
+            name = variable.removeprefix(_ALERTS_PREFIX).lower()
+            if name in _ALERT_SECRETS:
+                (self._alerts[name],) = _secrets(value, variable)[:1] or ("",)
+                self._origins[f"alerts.{name}"] = variable
+            elif name in known:
+                self._set_alert(name, value, variable)
+            else:
+                raise SettingError(f"{variable}: {_no_such(name, known)}")
+
     def environment(self, environment: Mapping[str, str]) -> None:
         for entry in settable(Settings):
             variable = _PREFIX + entry.name.upper()
@@ -117,6 +152,7 @@ class _Reading:
             self._origins["capture_secret"] = _CAPTURE_SECRET
         if token := environment.get(_ADMIN_TOKEN, ""):
             self._admin_token(token.strip())
+        self._alert_variables(environment)
         own = {k: v for k, v in environment.items() if k.startswith(_PLUGIN_PREFIX)}
         self._plugins = replace(self._plugins, environment=own)
         names = [entry.name for entry in settable(SourceSettings)] + ["secrets", "fetch_secret"]
@@ -184,9 +220,10 @@ class _Reading:
         for source, table in self._sources.items():
             self._add_file_secrets(table, "secrets", f"sources.{source}.")
         sources = {source: SourceSettings(**table) for source, table in self._sources.items()}
-        return Configuration(
-            Settings(**values, sources=sources, plugin=self._plugins), self._origins
-        )
+        alerts = AlertSettings(**self._alerts)
+        _require_whole(alerts)
+        settings = Settings(**values, sources=sources, alerts=alerts, plugin=self._plugins)
+        return Configuration(settings, self._origins)
 
     def _add_file_secrets(self, values: dict[str, Any], name: str, prefix: str) -> None:
         path = values.get("secret_file")
@@ -200,6 +237,40 @@ class _Reading:
         values[name] = (*values["environment_secrets"], *found)
         origin = self._origins.get(prefix + name)
         self._origins[prefix + name] = f"{origin} and {path}" if origin else path
+
+
+def _require_whole(alerts: AlertSettings) -> None:
+    """Raise SettingError where alerts could not be told."""
+    if alerts.mail_to and not alerts.mail_from:
+        raise SettingError(
+            "alerts.mail_from: it is missing; name the address that mail is sent from"
+        )
+    if alerts.smtp_user and not alerts.smtp_password:
+        raise SettingError("alerts.smtp_user: it has no password; set HUB_ALERTS_SMTP_PASSWORD")
+    if alerts.smtp_user and alerts.smtp_security == "none":
+        raise SettingError(
+            "alerts.smtp_security: a password would go over the network in the clear; use starttls or tls"
+        )
+    if not alerts.webhook:
+        return
+    from hub.wire.standard_webhook import (  # no command needs what it loads
+        require_secret,
+        require_url,
+    )
+
+    try:
+        require_url(alerts.webhook)
+    except ValueError as error:
+        raise SettingError(f"alerts.webhook: {error}") from None
+    if not alerts.webhook_secret:
+        raise SettingError(
+            "alerts.webhook: it has no secret; set HUB_ALERTS_WEBHOOK_SECRET=whsec_…, made with: openssl "
+            "rand -base64 24"
+        )
+    try:
+        require_secret(alerts.webhook_secret)
+    except ValueError as error:
+        raise SettingError(f"HUB_ALERTS_WEBHOOK_SECRET: {error}") from None
 
 
 def secrets_in(path: str) -> tuple[str, ...]:
@@ -272,7 +343,7 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     known = {_PREFIX + entry.name.upper() for entry in settable(Settings)}
     known |= {_ADMIN_TOKEN, _CAPTURE_SECRET}
     for variable in sorted(environment):
-        own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX))
+        own = variable.startswith((_SOURCE_PREFIX, _PLUGIN_PREFIX, _ALERTS_PREFIX))
         if variable.startswith(_PREFIX) and not own and variable not in known:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
             meant = f"; did you mean {close[0]}?" if close else ""

@@ -17,6 +17,9 @@ _MOST_HOURS = 876_000
 _ADDRESS = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#]*)?"
 )
+_MAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
+)
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
@@ -75,6 +78,19 @@ def seconds(most: float) -> Callable[[Any], float]:
         return found
 
     return read
+
+
+def mail_address(value: Any) -> str:
+    """An address of mail, such as ``office@example.edu``."""
+    found = text(value).strip()
+    if not _MAIL.fullmatch(found):
+        raise ValueError("it must be a mail address such as office@example.edu")
+    return found
+
+
+def mail_addresses(value: Any) -> tuple[str, ...]:
+    """A list of addresses of mail."""
+    return tuple(mail_address(one) for one in words(value))
 
 
 def web_address(value: Any) -> str:

@@ -57,6 +57,43 @@ class SourceSettings:
     environment_secrets: tuple[str, ...] = _secret("Those of the secrets that are in no file")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """Who is told when something is wrong: ``[alerts]``, or ``HUB_ALERTS_<SETTING>``."""
+
+    webhook: str = _setting("", readers.text, "URL to which alerts are posted (Standard Webhooks)")
+    mail_to: tuple[str, ...] = _setting(
+        (), readers.mail_addresses, "Addresses to which they are sent"
+    )
+    mail_from: str = _setting("", readers.mail_address, "Address that they are sent from")
+    smtp_host: str = _setting("localhost", readers.text, "Mail server that takes them")
+    smtp_port: int = _setting(25, readers.whole_number(1, 65535), "Its port")
+    smtp_security: str = _setting(
+        "none",
+        readers.choice("none", "starttls", "tls"),
+        "Whether it is talked to over TLS: from the beginning (tls, port 465), or after it has said so "
+        "(starttls, port 587)",
+    )
+    smtp_user: str = _setting("", readers.text, "User of the mail server, if it wants one")
+    silent_after: int = _setting(
+        30,
+        readers.whole_number(1, 1440),
+        "How long nothing may come from a source that is used at events, while one is on",
+        "minutes",
+    )
+    backup_after: int = _setting(
+        36,
+        readers.whole_number(0, 87_600),
+        "How old the last backup may be; 0: of any age",
+        "hours",
+    )
+    disk_below: int = _setting(
+        10, readers.whole_number(0, 100), "How much of the store's disk must be free", "percent"
+    )
+    webhook_secret: str = _secret("What is posted is signed with it; environment only", default="")
+    smtp_password: str = _secret("The user's password; environment only", default="")
+
+
 @dataclass(frozen=True, slots=True)
 class PluginSections:
     """The settings of the plugins: tables by plugin, the file that they are from, and the environment's
@@ -199,10 +236,16 @@ class Settings:
     sources: Mapping[str, SourceSettings] = field(
         default_factory=dict, metadata={"table": SourceSettings, "about": "Settings by source"}
     )
+    alerts: AlertSettings = field(
+        default_factory=AlertSettings, metadata={"table": AlertSettings, "about": "Who is told"}
+    )
     plugin: PluginSections = PluginSections()
 
 
-def settable(table: type[Settings] | type[SourceSettings]) -> list[Field[Any]]:
+Table = type[Settings] | type[SourceSettings] | type[AlertSettings]
+
+
+def settable(table: Table) -> list[Field[Any]]:
     """The fields of a table that a file, the environment or an option may give as a value."""
     return [entry for entry in fields(table) if "read" in entry.metadata]
 

@@ -291,6 +291,15 @@ def define(db: Database) -> None:
         made_at = Required(datetime, precision=6)
         bytes = Required(int, size=64)
 
+    class Alert(db.Entity):  # type: ignore[name-defined,misc]
+        _table_ = "alert"
+        name = PrimaryKey(str)
+        text = Required(str, autostrip=False)
+        began_at = Required(datetime, precision=6)
+        ended_at = Optional(datetime, precision=6)
+        begun = Optional(str)
+        ended = Optional(str)
+
     class Forgetting(db.Entity):  # type: ignore[name-defined,misc]
         _table_ = "forgetting"
         id = PrimaryKey(int, auto=True, size=64)

@@ -472,6 +472,14 @@ STEPS: tuple[Step, ...] = (
             made_at {moment} NOT NULL,
             bytes BIGINT NOT NULL
         )""",
+        """CREATE TABLE alert (
+            name TEXT NOT NULL PRIMARY KEY,
+            text TEXT NOT NULL,
+            began_at {moment} NOT NULL,
+            ended_at {moment},
+            begun TEXT NOT NULL,
+            ended TEXT NOT NULL
+        )""",
     ),
 )
 

@@ -132,16 +132,28 @@ def test_a_url_that_is_not_there(forwarding, caplog):
     ("changes", "said"),
     [
         ({"HUB_PLUGIN_FORWARD_URLS": None}, "plugin.forward.urls is not set"),
-        ({"HUB_PLUGIN_FORWARD_URLS": "club=ftp://x"}, "club is no http:// or https:// URL"),
-        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x:abc/"}, "club is no http:// or https:// URL"),
-        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://me:pw@x/"}, "club is no http:// or https:// URL"),
-        ({"HUB_PLUGIN_FORWARD_URLS": "club=http://x/päth"}, "club is no http:// or https:// URL"),
+        ({"HUB_PLUGIN_FORWARD_URLS": "club=ftp://x"}, "club: it is no http:// or https:// URL"),
+        (
+            {"HUB_PLUGIN_FORWARD_URLS": "club=http://x:abc/"},
+            "club: it is no http:// or https:// URL",
+        ),
+        (
+            {"HUB_PLUGIN_FORWARD_URLS": "club=http://me:pw@x/"},
+            "club: it is no http:// or https:// URL",
+        ),
+        (
+            {"HUB_PLUGIN_FORWARD_URLS": "club=http://x/päth"},
+            "club: it is no http:// or https:// URL",
+        ),
         (
             {"HUB_PLUGIN_FORWARD_SECRETS": None},
             "plugin.forward.secrets: there is no secret for club",
         ),
         ({"HUB_PLUGIN_FORWARD_SECRETS": "club=$$$"}, "club: a Standard Webhooks secret is Base64"),
-        ({"HUB_PLUGIN_FORWARD_SECRETS": "club=abcd"}, "club has less than 24 bytes; make one with"),
+        (
+            {"HUB_PLUGIN_FORWARD_SECRETS": "club=abcd"},
+            "club: it has less than 24 bytes; make one with",
+        ),
         ({"HUB_PLUGIN_FORWARD_SECRETS": f"x={SECRET}"}, "x is the name of no URL"),
     ],
 )
