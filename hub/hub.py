@@ -12,6 +12,7 @@ from hub.api.doubts import DoubtsApi
 from hub.api.forget import ForgetApi
 from hub.api.imports import ImportsApi
 from hub.api.metrics import Metrics
+from hub.api.openapi.api import OpenApi
 from hub.api.probes import Probes
 from hub.api.record import RecordApi
 from hub.api.reports import ReportsApi
@@ -103,6 +104,7 @@ class Hub:
         self.alerts = Alerts(self.store, self.endpoints, self._lasting, settings)
         self._ending = threading.Event()
         self.serving = Serving()
+        self.openapi = OpenApi(lambda: self.routes, self.endpoints, settings.public_url)
         self.console = self._console()
         self.routes = tuple(self._routes())
 
@@ -200,6 +202,7 @@ class Hub:
         yield from CaptureApi(
             self.store, settings.body_limit, settings.capture_secret, settings.public_url
         ).routes()
+        yield from self.openapi.routes()
         if self.console is not None:
             yield from self.console.routes()
         for endpoint in self.endpoints:

@@ -239,6 +239,7 @@ def register_sources() -> Iterable[Source]:
         keep_headers=("user-agent",),
         kind=kind,
         schema={action: f"{_SCHEMAS}{action.replace('_', '-')}.json" for action in _ACTIONS},
+        told_by={action: {"action": action} for action in _ACTIONS},
         normalize=normalize,
         authority=True,
         shows_objects=True,

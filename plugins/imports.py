@@ -57,9 +57,12 @@ def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:
     else:
         event: str | NamedEvent = payloads.event_identifier(data["event"])
         if "on" in data and isinstance(event, str):
-            event = NamedEvent(event, date.fromisoformat(data["on"]))
+            event = NamedEvent(event, _date(data["on"]))
+        identifiers = _identifiers(data)
+        if not identifiers:
+            raise Refused("identifiers is required", "Name the student by one at least")
         yield Attend(
-            identifiers=_identifiers(data),
+            identifiers=identifiers,
             event=event,
             at=payloads.moment(data.get("checked_in_at")),
             left_at=payloads.moment(data.get("checked_out_at")),
@@ -69,6 +72,13 @@ def normalize(payload: Mapping[str, Any]) -> Iterator[Operation]:
 def _identifiers(data: Mapping[str, Any]) -> tuple[Identifier, ...]:
     given = payloads.present(data.get("identifiers") or {})
     return tuple(Identifier(kind, value) for kind, value in sorted(given.items()))
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Refused("Invalid on: use a date such as 2026-11-12") from None
 
 
 def delivery_key(payload: Mapping[str, Any]) -> str | None:
@@ -87,6 +97,7 @@ def register_sources() -> Iterable[Source]:
         authenticate=HubToken("desk"),
         kind=kind,
         schema={name: f"{_SCHEMAS}{name}.json" for name in _KINDS},
+        told_by={name: {"kind": name} for name in _KINDS},
         normalize=normalize,
         delivery_key=delivery_key,
         undoable=True,

@@ -385,6 +385,7 @@ def register_sources() -> Iterable[Source]:
         keep_headers=_HEADERS,
         kind=kind,
         schema=schemas,
+        told_by={action: {"action": action} for action in _ACTIONS},
         normalize=normalize,
         delivery_key=delivery_key,
         answer=answer,

@@ -51,6 +51,9 @@ def register_sources() -> Iterable[Source]:
         keep_headers=("user-agent",),
         kind=kind,
         schema={name: f"{_SCHEMAS}{name}.json" for name in kinds},
+        told_by={
+            name: dict(zip(("type", "action"), name.split("-"), strict=True)) for name in kinds
+        },
         normalize=normalize,
         label="unified_webhook",
         example={

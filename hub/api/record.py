@@ -239,12 +239,14 @@ class RecordApi:
             return [(one.id, self._objects.line(one)) for one in found]
 
         if _is_newest(query):
-            if "evidence" in query:
-                raise Refused("Parameter order is for pages without evidence", "Leave it out")
 
             def newest(db: Entities, before: int | None, limit: int) -> list[tuple[int, str]]:
-                found = attendances.newest(db, wanted, before, limit)
-                return [(one.id, self._objects.line(one)) for one in found]
+                found = attendances.newest(db, wanted, before, limit, evidence)
+                shown = self._objects.attendance
+                return [
+                    (one.id, encode(shown(one)) if evidence else self._objects.line(one))
+                    for one in found
+                ]
 
             return self._newest(asked, form, "attendances", newest)
         names = (*objects.ATTENDANCE, "evidence") if evidence else objects.ATTENDANCE

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import bottle
 
@@ -84,6 +84,10 @@ class Application:
         for named, own in methods.items():
             allow = ", ".join((*own, "OPTIONS"))
             core.route(named, "OPTIONS", partial(self._options, allow))
+            if "<" not in named:
+                # Or another path, whose part may be any text, would answer for it.
+                for method in sorted(_OF_PATHS - set(own)):
+                    core.route(named, method, partial(_not_allowed, allow))
         router.compile()
         return core
 
@@ -180,6 +184,10 @@ def _spelled(path: str) -> tuple[str, ...]:
     return (f"{path}<:re:/?>",) if "<" in path else (path, f"{path}/")
 
 
+def _not_allowed(allow: str) -> NoReturn:
+    raise bottle.HTTPError(405, Allow=allow)
+
+
 def _waited(waiting: Waiting, asked: str | None) -> Answer:
     """What is answered at last. Raises NotYet where the server waits by itself."""
     found = waiting.look(asked == LAST)
@@ -195,6 +203,7 @@ def _waited(waiting: Waiting, asked: str | None) -> Answer:
     return found
 
 
+_OF_PATHS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _EXPOSED = "X-Delivery-Id, X-Delivery-Replayed, Retry-After, ETag, Link, Content-Disposition"
 
 _ERRORS: Mapping[int, tuple[str, str]] = {

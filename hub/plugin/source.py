@@ -66,6 +66,9 @@ class Source:
     schema: what a payload must look like; several by kind, where ``kind`` tells a payload's.
     normalize: turns a valid payload into operations. It is pure: no store, no request, no clock.
     kind: names the schema that a payload must satisfy; raises ``Refused`` for a payload of none.
+    told_by: the members by which ``kind`` knows each kind, for the description of the hub
+        (``/api/openapi.json``): ``{"student-create": {"type": "student", "action": "create"}}``. It
+        checks nothing.
     label: the ``source`` of answers and records where a payload has none (default: the name).
     delivery_key: the id of a delivery, for a sender that sends none: equal for a repeated delivery,
         different for any other, None where it cannot be told.
@@ -98,6 +101,7 @@ class Source:
     fetch: Callable[[Any], Fetch | None] | None = None
     fetch_hosts: Sequence[str] = ()
     kind: Callable[[Any], str] | None = None
+    told_by: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     called: Callable[[Any], Iterable[str]] | None = None
     label: str = ""
     delivery_key: Callable[[Any], str | None] | None = None
@@ -147,6 +151,8 @@ class Source:
             raise TypeError(
                 f"source {self.name}: with kind, schema is a mapping of kinds to schemas"
             )
+        if unknown := set(self.told_by) - set(schemas):
+            raise ValueError(f"source {self.name}: told_by: there is no schema {min(unknown)}")
         object.__setattr__(self, "schemas", schemas)
         if not self.label:
             object.__setattr__(self, "label", self.name)

@@ -52,13 +52,19 @@ def page(
     return _told(db, rows.of(db, query, limit), evidence, directory)
 
 
-def newest(db: Entities, wanted: Attendances, before: int | None, limit: int) -> list[Attendance]:
+def newest(
+    db: Entities,
+    wanted: Attendances,
+    before: int | None,
+    limit: int,
+    evidence: bool = False,
+) -> list[Attendance]:
     """Attendances, the newest first: below the id ``before``, if there is one."""
     directory = Directory().refresh(db)
     query = _narrowed(_rows(db), wanted, directory)
     if before is not None:
         query = query.where(lambda a: a.id < before)
-    return _told(db, rows.of(db, query.order_by(-1), limit), False, directory)
+    return _told(db, rows.of(db, query.order_by(-1), limit), evidence, directory)
 
 
 def count(db: Entities, wanted: Attendances) -> int:

@@ -10,13 +10,13 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-_NAMED = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+NAMED = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
 """Keywords whose value is a mapping of names to schemas."""
 
 _OWN = frozenset({"$id", "$schema", "$defs"})
 """Keywords that mean nothing where a definition was put in a reference's place."""
 
-_PLAIN = frozenset({"const", "enum", "default", "examples", "required", "errorMessage", "$comment"})
+PLAIN = frozenset({"const", "enum", "default", "examples", "required", "errorMessage", "$comment"})
 """Keywords whose value is no schema."""
 
 
@@ -70,8 +70,8 @@ class _Inliner:
         return {**whole, "allOf": [target, *whole.get("allOf", [])]}
 
     def _value(self, keyword: str, value: Any, resolver: Any, above: tuple[int, ...]) -> Any:
-        if keyword in _PLAIN:
+        if keyword in PLAIN:
             return value
-        if keyword in _NAMED and isinstance(value, Mapping):
+        if keyword in NAMED and isinstance(value, Mapping):
             return {name: self.schema(member, resolver, above) for name, member in value.items()}
         return self.schema(value, resolver, above)

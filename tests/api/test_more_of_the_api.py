@@ -63,7 +63,6 @@ def test_the_newest_first_a_page_at_a_time(ask, calls):
         assert len(seen) == count
     assert ask("/api/events/", order="x").error == "Invalid order: use id or newest"
     assert ask("/api/events.csv", order="newest").status == 400
-    assert ask("/api/attendances/", order="newest", evidence="true").status == 400
     first = ask("/api/events/", order="newest")
     assert first.headers["etag"]
 
@@ -331,3 +330,19 @@ def test_operations_of_a_delivery(ask, calls, rows):
     assert (made["operation"], made["student"], made["event"]) == ("CheckIn", "a3", "Lab 1")
     assert datetime.fromisoformat(made["at"])
     assert "operations" not in ask(f"/api/deliveries/{delivery}/").json
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"identifiers": {}, "event": "Lab 1"}, "identifiers is required"),
+        ({"identifiers": {"card": None}, "event": "Lab 1"}, "identifiers is required"),
+        (
+            {"identifiers": {"a_number": "a1"}, "event": "Lab 1", "on": "soon"},
+            "Invalid on: use a date such as 2026-11-12",
+        ),
+    ],
+)
+def test_a_row_of_a_sheet_that_names_nobody_or_no_day(ask, calls, data, said):
+    reply = ask("/api/webhook/import/", {"kind": "attendances", "data": data})
+    assert (reply.status, reply.error) == (400, said)

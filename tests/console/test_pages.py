@@ -469,9 +469,24 @@ class TestSources:
 
 
 class TestSetup:
-    def test_settings_plugins_tokens_routes(self, visitor):
+    def test_the_reference(self, visitor):
+        shown = visitor.get("/console/reference")
+        for part in (
+            "GET /api/events/{event}/attendances/",
+            "List who came to an event",
+            "POST /api/webhook/unified/",
+            "UnifiedStudentCreatePayload",
+            "Scope: `read`",
+            'id="Attendance"',
+        ):
+            assert part in shown.html
+        document = visitor.client.get("/api/openapi.json").json
+        for path in document["paths"]:
+            assert f" {path}</code>" in shown.html
+
+    def test_settings_plugins_tokens(self, visitor):
         shown = visitor.get("/console/setup")
-        for part in ("time_zone", "unified", "/api/events/&lt;event&gt;/attendances/", "not shown"):
+        for part in ("time_zone", "unified", "/console/reference", "not shown"):
             assert part in shown.html
         assert TOKEN not in shown.html
 

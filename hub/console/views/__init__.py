@@ -11,6 +11,7 @@ from hub.console.views import (
     events,
     imports,
     pictures,
+    reference,
     reports,
     setup,
     sources,
@@ -25,6 +26,6 @@ def every() -> Iterator[View]:
     """The views, in the order in which their paths are tried."""
     for module in (
         tonight, pictures, events, students, attendances, waiting, doubts, deliveries, imports,
-        reports, sources, setup, door, desk,
+        reports, sources, setup, reference, door, desk,
     ):  # fmt: skip
         yield from module.VIEWS

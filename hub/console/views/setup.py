@@ -1,4 +1,4 @@
-"""Set-up: settings, plugins, targets, captures, tokens, the reference of the API."""
+"""Set-up: settings, plugins, targets, captures, tokens."""
 
 from hub.console.sessions import Notice
 from hub.console.visit import Go, Page, View, Visit
