@@ -476,7 +476,7 @@ class TestSetup:
             "List who came to an event",
             "POST /api/webhook/unified/",
             "UnifiedStudentCreatePayload",
-            "Scope: `read`",
+            "Scope: read",
             'id="Attendance"',
         ):
             assert part in shown.html

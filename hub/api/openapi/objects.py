@@ -32,6 +32,11 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def told(schema: Schema, about: str) -> Schema:
+    """The same, and what it is."""
+    return {**schema, "description": about}
+
+
 def array(schema: Schema) -> Schema:
     """An array of these."""
     return {"type": "array", "items": schema}
@@ -52,8 +57,19 @@ def page(plural: str, item: Schema, **more: Schema) -> Schema:
 
 
 _NAMED = array(record(kind=TEXT, value=TEXT))
-_PERSON = {"id": NUMBER, "identifier": or_null(TEXT), "name": TEXT, "email": or_null(TEXT)}
-_MEETING = {"id": NUMBER, "name": TEXT, "date": DATE, "starts_at": MOMENT}
+_MERGED_INTO = told(or_null(NUMBER), "The id of what it was merged into")
+_PERSON = {
+    "id": NUMBER,
+    "identifier": told(or_null(TEXT), "The A-number"),
+    "name": TEXT,
+    "email": or_null(TEXT),
+}
+_MEETING = {
+    "id": NUMBER,
+    "name": TEXT,
+    "date": told(DATE, "The day on which it starts, in the hub's time zone"),
+    "starts_at": MOMENT,
+}
 _STUDENT = {
     **_PERSON,
     "first_name": TEXT,
@@ -62,9 +78,12 @@ _STUDENT = {
     "is_admin": FLAG,
     "identifiers": _NAMED,
     "hidden": FLAG,
-    "merged_into": or_null(NUMBER),
+    "merged_into": _MERGED_INTO,
 }
-_COUNTED = {"attendances": or_null(NUMBER), "points": or_null(NUMBER)}
+_COUNTED = {
+    "attendances": told(or_null(NUMBER), "How many stand, of events that are not hidden"),
+    "points": told(or_null(NUMBER), "Those of these events together"),
+}
 _EVENT = {
     **_MEETING,
     "ends_at": or_null(MOMENT),
@@ -74,7 +93,7 @@ _EVENT = {
     "location": TEXT,
     "identifiers": _NAMED,
     "hidden": FLAG,
-    "merged_into": or_null(NUMBER),
+    "merged_into": _MERGED_INTO,
 }
 _STATE = {"type": "string", "enum": ["present", "left", "withdrawn"]}
 _WITHDRAWN = record(at=MOMENT, by=or_null(TEXT), reason=or_null(TEXT), delivery=TEXT)
@@ -82,17 +101,17 @@ _ATTENDED = {
     "checked_in_at": MOMENT,
     "checked_out_at": or_null(MOMENT),
     "state": _STATE,
-    "source": TEXT,
-    "via": TEXT,
+    "source": told(TEXT, "What the sender says that it is"),
+    "via": told(TEXT, "The source of the hub that it came to"),
 }
 _ATTENDANCE = {
     "id": NUMBER,
     "student": ref("Person"),
     "event": ref("Meeting"),
     **_ATTENDED,
-    "points": NUMBER,
-    "sightings": NUMBER,
-    "withdrawn": or_null(_WITHDRAWN),
+    "points": told(NUMBER, "Those of the event"),
+    "sightings": told(NUMBER, "How many deliveries have seen the student there"),
+    "withdrawn": told(or_null(_WITHDRAWN), "When, by whom and why, if it was"),
 }
 _OUTCOME = {"type": "string", "enum": [*Outcome]}
 _SUMMARY = {
@@ -100,12 +119,12 @@ _SUMMARY = {
     "source": TEXT,
     "received_at": MOMENT,
     "outcome": _OUTCOME,
-    "status": NUMBER,
-    "error": or_null(TEXT),
-    "waiting_for": or_null(TEXT),
-    "emptied": {"enum": [*Emptied, None]},
-    "key_of": or_null(TEXT),
-    "of": or_null(TEXT),
+    "status": told(NUMBER, "What its sender was told"),
+    "error": told(or_null(TEXT), "Why it was not taken"),
+    "waiting_for": told(or_null(TEXT), "The student or the event that it waits for"),
+    "emptied": told({"enum": [*Emptied, None]}, "Why it has no body any more"),
+    "key_of": told(or_null(TEXT), "The delivery that had its idempotency key before"),
+    "of": told(or_null(TEXT), "The batch or the file that it is a row of"),
     "row": or_null(NUMBER),
 }
 _COUNTS = {"type": "object", "additionalProperties": NUMBER}
@@ -133,7 +152,14 @@ OBJECTS: Mapping[str, Schema] = {
     "Person": record(**_PERSON),
     "Meeting": record(**_MEETING),
     "Student": record(_COUNTED, **_STUDENT),
-    "Event": record({"attendances": NUMBER, "present": NUMBER, "withdrawn": NUMBER}, **_EVENT),
+    "Event": record(
+        {
+            "attendances": told(NUMBER, "Persons whose attendance stands"),
+            "present": told(NUMBER, "Those of them who have not left"),
+            "withdrawn": told(NUMBER, "Persons whose attendance is withdrawn"),
+        },
+        **_EVENT,
+    ),
     "Evidence": record(
         delivery=TEXT,
         source=TEXT,
@@ -143,7 +169,7 @@ OBJECTS: Mapping[str, Schema] = {
         received_at=or_null(MOMENT),
         by=or_null(TEXT),
         reason=or_null(TEXT),
-        stands=FLAG,
+        stands=told(FLAG, "Whether it counts: nothing has taken it back"),
     ),
     "Attendance": record({"evidence": array(ref("Evidence"))}, **_ATTENDANCE),
     "Change": record(

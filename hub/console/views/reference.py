@@ -23,10 +23,13 @@ def page(visit: Visit) -> Page:
         for tag in document["tags"]
     }
     schemas = {
-        name: {"about": schema.get("description", ""), "members": list(_members(schema))}
+        name: {"about": _plain(schema.get("description", "")), "members": list(_members(schema))}
         for name, schema in document["components"]["schemas"].items()
     }
-    return Page("reference.html", {"groups": groups, "schemas": schemas, "info": document["info"]})
+    return Page(
+        "reference.html",
+        {"groups": groups, "schemas": schemas, "about": _plain(document["info"]["description"])},
+    )
 
 
 def _operation(told: Schema) -> Mapping[str, Any]:
@@ -35,13 +38,13 @@ def _operation(told: Schema) -> Mapping[str, Any]:
         "identifier": told["operationId"],
         "tags": told["tags"],
         "summary": told["summary"],
-        "about": told.get("description", ""),
+        "about": _plain(told.get("description", "")),
         "parameters": [
             {
                 "name": one["name"],
                 "where": one["in"],
                 "required": one.get("required", False),
-                "about": one.get("description", ""),
+                "about": _plain(one.get("description", "")),
                 "type": words(one["schema"]),
             }
             for one in told["parameters"]
@@ -80,7 +83,7 @@ def _members(schema: Schema) -> Iterator[Mapping[str, Any]]:
             "required": name in required,
             "type": words(member),
             "names": list(dict.fromkeys(_names(member))),
-            "about": member.get("description", ""),
+            "about": _plain(member.get("description", "")),
         }
 
 
@@ -102,6 +105,11 @@ def words(schema: Any) -> str:
     if types == "array":
         return f"array of {words(schema.get('items', {}))}"
     return f"{told} ({schema['format']})" if "format" in schema else told
+
+
+def _plain(text: str) -> str:
+    """A description without the marks of Markdown (CommonMark), which OpenAPI has in it."""
+    return text.replace("`", "")
 
 
 def _names(schema: Any) -> Iterator[str]:
