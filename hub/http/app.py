@@ -87,7 +87,7 @@ class Application:
             if "<" not in named:
                 # Or another path, whose part may be any text, would answer for it.
                 for method in sorted(_OF_PATHS - set(own)):
-                    core.route(named, method, partial(_not_allowed, allow))
+                    core.route(named, method, partial(_not_allowed, allow.replace(" ", "")))
         router.compile()
         return core
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date, datetime
 
 import pytest
 from hubtest import UNIFIED, Calls, Client
@@ -104,8 +105,21 @@ def validator_of(document, content):
         for one in (document, content["schema"])
     )
     registry = Registry().with_resource("urn:hub", DRAFT202012.create_resource(whole))
-    formats = FormatChecker(["date-time", "date"])
+    formats = FormatChecker(formats=())
+    formats.checks("date-time", ValueError)(_is_moment)
+    formats.checks("date", ValueError)(lambda text: not isinstance(text, str) or _is_date(text))
     return Draft202012Validator(schema, registry=registry, format_checker=formats)
+
+
+def _is_moment(text):
+    """A moment in UTC, as RFC 3339 has it."""
+    return not isinstance(text, str) or (
+        text.endswith("Z") and datetime.fromisoformat(text) is not None
+    )
+
+
+def _is_date(text):
+    return len(text) == 10 and date.fromisoformat(text) is not None
 
 
 @pytest.fixture
