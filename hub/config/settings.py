@@ -142,7 +142,7 @@ class Settings:
         1,
         readers.seconds(60),
         "How long new requests are taken after SIGTERM, while /readyz answers 503 already; at most "
-        "drain_timeout",
+        "half of drain_timeout",
         "seconds",
     )
     drain_timeout: int = _setting(

@@ -32,7 +32,7 @@ _GRACE = 0.7
 """Seconds after ``drain_timeout`` that the process may take to end."""
 
 _NEWEST = 0.5
-"""Seconds for which a connection may have its first request on the way."""
+"""Seconds at the end for which a connection may have its first request on the way."""
 
 _ACCEPTORS = 6
 """How often the event loop is given the listener. It takes one connection from each in a turn; under load
@@ -70,16 +70,18 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
     ``drain_delay`` seconds of these, for whoever sends them to see ``/readyz`` first. Where a plugin
     hangs, and it cannot return, the process ends.
     """
-    delay = min(settings.drain_delay, settings.drain_timeout)
+    delay = min(settings.drain_delay, settings.drain_timeout / 2)
+    newest = min(_NEWEST, (settings.drain_timeout - delay) / 4)
     _allow_files(settings.connection_limit + _OTHER_FILES)
     config = configured(
         settings,
         loop="none" if sys.platform == "win32" else "uvloop",
         backlog=_BACKLOG,
         timeout_keep_alive=HEAD_TIMEOUT,
-        timeout_graceful_shutdown=settings.drain_timeout - delay,
+        timeout_graceful_shutdown=settings.drain_timeout - delay - newest,
     )
-    server = _Server(config, settings.drain_timeout, delay, application.serving)
+    seconds = settings.drain_timeout + _GRACE
+    server = _Server(config, seconds, delay, newest, application.serving)
     adapter = Adapter(application, settings, server.server_state.connections)
     adapter.aside.ending = lambda: server.should_exit
     server.end_streams = adapter.aside.streams.end
@@ -99,17 +101,25 @@ def serve(application: Application, settings: Settings, listener: socket.socket)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which tells the standby and systemd that it goes on, and ends in time whatever hangs."""
+    """uvicorn, which tells the standby and systemd that it goes on, and ends in time whatever hangs: at
+    most ``seconds`` after a signal. New requests are taken for ``delay`` seconds of these.
+    """
 
     standby: Standby
     end_streams: Callable[[], None]
 
     def __init__(
-        self, config: uvicorn.Config, drain_timeout: float, delay: float, serving: Serving
+        self,
+        config: uvicorn.Config,
+        seconds: float,
+        delay: float,
+        newest: float,
+        serving: Serving,
     ) -> None:
         super().__init__(config)
-        self._seconds = drain_timeout + _GRACE
+        self._seconds = seconds
         self._delay = delay
+        self._newest = newest
         self._serving = serving
         self._notifier = Notifier(os.environ)
 
@@ -139,7 +149,7 @@ class _Server(uvicorn.Server):
         self.end_streams()
         for listening in self.servers:
             listening.close()
-        end = time.monotonic() + min(_NEWEST, self._seconds - _GRACE)
+        end = time.monotonic() + self._newest
         while time.monotonic() < end and self._has_new_ones():
             await asyncio.sleep(_NEWEST / 20)
         await super().shutdown(sockets)
