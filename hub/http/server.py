@@ -31,7 +31,7 @@ _BACKLOG = 2048
 _GRACE = 0.7
 """Seconds after ``drain_timeout`` that the process may take to end."""
 
-_NEWEST = 0.5
+_NEWEST = 1.0
 """Seconds at the end for which a connection may have its first request on the way."""
 
 _ACCEPTORS = 6

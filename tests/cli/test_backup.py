@@ -283,11 +283,15 @@ class TestUnderLoad:
                     env={**os.environ, "HUB_DATABASE": server.database},
                     stdout=subprocess.DEVNULL,
                 )
-                if number % 2:
-                    eventually((tmp_path / f"copy-{number}.db.part").exists)
-                    process.kill()
-                process.wait(60)
                 file = tmp_path / f"copy-{number}.db"
+                part = tmp_path / f"copy-{number}.db.part"
+                try:
+                    if number % 2:
+                        # While it is written, or, where that was fast, after it.
+                        eventually(lambda one=part, other=file: one.exists() or other.exists())
+                        process.kill()
+                finally:
+                    process.wait(60)
                 assert file.exists() or number % 2
                 if file.exists():
                     students, _, deliveries = counts(file)

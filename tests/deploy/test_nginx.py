@@ -122,9 +122,9 @@ def test_tls_limits_and_addresses(serve_http, before, session):
     large = session.post(f"{nginx.url}/api/imports/students/", data=b"x" * 1_100_000, timeout=10)
     assert (large.status_code, large.json()["error"]) == (401, "Missing token")
 
-    statuses = [
-        session.post(nginx.url + UNIFIED, json={}, timeout=10).status_code for _ in range(200)
-    ]
+    statuses = [session.post(nginx.url + UNIFIED, json={}, timeout=10).status_code]
+    while statuses[-1] != 429 and len(statuses) < 5000:
+        statuses.append(session.post(nginx.url + UNIFIED, json={}, timeout=10).status_code)
     assert set(statuses) == {400, 429}
 
     server.stop()

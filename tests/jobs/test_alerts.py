@@ -264,7 +264,8 @@ class TestMail:
         ],
     )
     def test_one_that_does_not_take_it(self, mail_server, answers, said, monkeypatch):
-        monkeypatch.setattr("hub.jobs.channels._TIME_LIMIT", 0.5)
+        if "silence" in answers.values():
+            monkeypatch.setattr("hub.jobs.channels._TIME_LIMIT", 0.5)
         mail_server.answers.update(answers)
         user = {"smtp_user": "hub", "smtp_password": "hush"} if "AUTH" in answers else {}
         with pytest.raises(Exception, match=said) as error:
