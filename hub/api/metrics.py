@@ -7,7 +7,7 @@ with the process, as Prometheus expects; what waits, and when a source was heard
 import calendar
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
 PATH = "/metrics"
-
-_USUAL_LENGTH = timedelta(hours=2)
-"""How long an event is on that does not say when it ends."""
 
 _OF_A_PROXY = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
 _OF_A_PAGE = ("HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE")
@@ -86,7 +83,7 @@ class Metrics:
         yield info
         yield from self._deliveries()
         batches = of.HistogramMetricFamily(
-            "hub_batch_size", "Requests that shared a transaction", **_none()
+            "hub_batch_size", "Requests that shared a transaction", labels=[]
         )
         _add(batches, [], self._serving.batch_sizes)
         yield batches
@@ -210,7 +207,7 @@ class Metrics:
                 waiting = pending.waiting(db)
                 outbox = pending.counts(db)
                 fetches = pending.fetches(db)
-                running = events.running(db, utc_now(), _USUAL_LENGTH)
+                running = len(events.running(db, utc_now()))
                 backed_up = pending.last_backup(db)
             taken, free, disk = space(self._store)
         except HubError:
@@ -281,8 +278,3 @@ def _add(family: Any, labels: Sequence[str], distribution: Distribution) -> None
 
 def _seconds(at: datetime) -> float:
     return calendar.timegm(at.timetuple()) + at.microsecond / 1e6
-
-
-def _none() -> Mapping[str, Any]:
-    """A family without labels, to which something is added."""
-    return {"labels": []}

@@ -1,7 +1,6 @@
 """``attendance-hub backup``: one file with all that a store has, made while hubs go on."""
 
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +42,4 @@ def _verified(settings: Settings, file: Path) -> bool:
     lines, is_same = derived(copy)
     for line in lines:
         show(line)
-    for ending in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            Path(f"{file}{ending}").unlink()
     return is_same

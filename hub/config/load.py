@@ -10,6 +10,7 @@ from typing import Any
 
 from hub.config.settings import AlertSettings, PluginSections, Settings, SourceSettings, settable
 from hub.errors import SettingError
+from hub.wire.standard_webhook import require_secret, require_url
 
 DEFAULT_FILE = "hub.toml"
 _PREFIX = "HUB_"
@@ -253,11 +254,6 @@ def _require_whole(alerts: AlertSettings) -> None:
         )
     if not alerts.webhook:
         return
-    from hub.wire.standard_webhook import (  # no command needs what it loads
-        require_secret,
-        require_url,
-    )
-
     try:
         require_url(alerts.webhook)
     except ValueError as error:

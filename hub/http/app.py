@@ -87,7 +87,7 @@ class Application:
             if "<" not in named:
                 # Or another path, whose part may be any text, would answer for it.
                 for method in sorted(_OF_PATHS - set(own)):
-                    core.route(named, method, partial(_not_allowed, allow.replace(" ", "")))
+                    core.route(named, method, partial(_not_allowed, allow))
         router.compile()
         return core
 
@@ -126,7 +126,7 @@ class Application:
         response.set_header("X-Delivery-Id", new_delivery_id())
         self._add_cors()
         if error.status_code == 405:
-            methods = set(error.get_header("Allow", "").split(","))
+            methods = {one.strip() for one in error.get_header("Allow", "").split(",")}
             methods |= {"HEAD"} if "GET" in methods else set()
             response.set_header("Allow", ", ".join(sorted(methods)))
         return json.dumps({"error": sentence, "details": details})

@@ -12,9 +12,6 @@ from hub.record import alerts, pending
 from hub.store.space import space
 from hub.store.store import Entities, Store
 
-_USUAL_LENGTH = timedelta(hours=2)
-"""How long an event is on that does not say when it ends."""
-
 _SIGNATURES_WITHIN = timedelta(minutes=15)
 _WRONG = 5
 """Requests without a right credential within that time of which nobody need know."""
@@ -74,7 +71,7 @@ class Conditions:
         found = {}
         names = {one.source.name for one in self._endpoints}
         patience = timedelta(minutes=self._settings.silent_after)
-        for source, last in alerts.silent(db, now, _USUAL_LENGTH, patience).items():
+        for source, last in alerts.silent(db, now, patience).items():
             if source in names:
                 heard = "for a day" if last is None else f"since {format_utc(last)}"
                 found[f"source-silent {source}"] = (

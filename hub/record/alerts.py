@@ -10,6 +10,7 @@ from pony.orm import min as lowest
 
 from hub.domain.alerts import Alert
 from hub.domain.delivery import Outcome, delivery_id_at, moment_of
+from hub.record import events
 from hub.store.store import Entities
 
 _UNTAKEN = (Outcome.REFUSED.value, Outcome.FAILED.value)
@@ -39,24 +40,22 @@ def untaken(db: Entities, since: datetime, until: datetime) -> Mapping[str, int]
     )
 
 
-def silent(
-    db: Entities, now: datetime, usual: timedelta, patience: timedelta
-) -> Mapping[str, datetime | None]:
+def silent(db: Entities, now: datetime, patience: timedelta) -> Mapping[str, datetime | None]:
     """The sources of which nothing has come for as long as ``patience`` though an event is on for as
     long, and which were used at two of the last three events before it; when each was heard last, if it
     was within a day.
     """
-    running = _running(db, now, usual)
-    if running is None or now - running < patience:
+    running = events.running(db, now)
+    if not running or now - running[0] < patience:
         return {}
     used = Counter(
-        source for begin, end in _before(db, running, usual) for source in _heard(db, begin, end)
+        source for begin, end in _before(db, running[0]) for source in _heard(db, begin, end)
     )
     heard = _heard(db, now - timedelta(days=1), now + timedelta(hours=1))
     return {
         source: heard.get(source)
-        for source, events in sorted(used.items())
-        if events >= 2 and ((last := heard.get(source)) is None or now - last >= patience)
+        for source, number in sorted(used.items())
+        if number >= 2 and ((last := heard.get(source)) is None or now - last >= patience)
     }
 
 
@@ -66,27 +65,16 @@ def oldest_delivery(db: Entities) -> datetime | None:
     return None if found is None else moment_of(found)
 
 
-def _running(db: Entities, now: datetime, usual: timedelta) -> datetime | None:
-    """When the event began that is on for the longest."""
-    found: datetime | None = lowest(
-        e.starts_at
-        for e in db.Event
-        if e.hidden_at is None
-        and e.starts_at <= now
-        and (e.ends_at >= now or (e.ends_at is None and e.starts_at >= now - usual))
-    )
-    return found
-
-
-def _before(db: Entities, at: datetime, usual: timedelta) -> Sequence[tuple[datetime, datetime]]:
+def _before(db: Entities, at: datetime) -> Sequence[tuple[datetime, datetime]]:
     """When the last events were before one."""
+    latest = at - events.USUAL_LENGTH
     found = select(
         (e.id, e.starts_at, e.ends_at)
         for e in db.Event
-        if e.hidden_at is None and e.starts_at < at - usual
+        if e.hidden_at is None and e.starts_at < latest
     )
     rows = found.order_by(-2).limit(_EVENTS_BEFORE)
-    return [(begin, end or begin + usual) for _, begin, end in rows]
+    return [(begin, end or begin + events.USUAL_LENGTH) for _, begin, end in rows]
 
 
 def _heard(db: Entities, begin: datetime, end: datetime) -> Mapping[str, datetime]:

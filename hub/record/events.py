@@ -2,11 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from pony.orm import count, select
+from pony.orm import select
 
 from hub.domain import subjects
 from hub.domain.identifiers import Identifier, event_id
 from hub.store.store import Entities
+
+USUAL_LENGTH = timedelta(hours=2)
+"""How long an event is on that does not say when it ends."""
 
 
 def is_known(db: Entities, named: str | Identifier) -> bool:
@@ -43,18 +46,19 @@ def named_and_starting(db: Entities, event: int) -> tuple[str, datetime] | None:
     return found
 
 
-def running(db: Entities, now: datetime, usual: timedelta) -> int:
-    """How many events are on at a moment (naive, UTC): one that does not say when it ends, for as long as
-    ``usual``.
+def running(db: Entities, now: datetime) -> list[datetime]:
+    """When the events began that are on at a moment (naive, UTC), the first first. One that does not say
+    when it ends is on for its usual length.
     """
-    number: int = count(
-        e
+    latest = now - USUAL_LENGTH
+    found = select(
+        (e.starts_at, e.id)
         for e in db.Event
         if e.hidden_at is None
         and e.starts_at <= now
-        and (e.ends_at >= now or (e.ends_at is None and e.starts_at >= now - usual))
+        and (e.ends_at >= now or (e.ends_at is None and e.starts_at >= latest))
     )
-    return number
+    return [begin for begin, _ in found.order_by(1, 2)]
 
 
 def names(db: Entities, text: str) -> list[str]:

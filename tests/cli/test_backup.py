@@ -63,6 +63,7 @@ class TestMaking:
         lines = run("backup", "copy.db", "--verify")
         assert lines[1] == "attendances: 0 missing, 0 too many, 0 with other times"
         assert lines[2].startswith("deliveries: 11 derived, 0 without body or plugin")
+        assert not (tmp_path / "copy.db-wal").exists()
         assert counts(tmp_path / "copy.db") == [5, 4, 11]
 
     def test_a_difference_is_told(self, run, filled, url, tmp_path):

@@ -11,6 +11,7 @@ from hub.api.openapi.parameters import PATH_PARTS, REQUIRED, described
 from hub.api.route import Route
 from hub.domain.tokens import Scope
 from hub.intake.endpoint import Endpoint
+from hub.plugin.source import parts_in
 from hub.version import __version__
 from hub.wire.forms import QUERY, Json
 from hub.wire.references import NAMED, PLAIN
@@ -91,8 +92,6 @@ def _shown(path: str) -> str:
 
 
 def _paths_of(endpoint: Endpoint) -> Iterator[str]:
-    from hub.plugin.source import parts_in
-
     for path in (f"/api/webhook/{endpoint.source.path}", *endpoint.source.paths):
         yield parts_in(path)
 
@@ -242,9 +241,7 @@ def _members(endpoint: Endpoint) -> Iterator[Schema]:
 def _payloads(endpoint: Endpoint) -> Mapping[str, Schema]:
     """The schemas of a source's payloads, by the names that they have in a document."""
     return {
-        _named(f"{endpoint.source.name} {kind}"): _told_by(
-            _plain(one.schema), endpoint.source.told_by.get(kind, {})
-        )
+        _named(endpoint, kind): _told_by(_plain(one.schema), endpoint.source.told_by.get(kind, {}))
         for kind, one in endpoint.validators.items()
     }
 
@@ -260,15 +257,15 @@ def _told_by(schema: Schema, members: Mapping[str, str]) -> Schema:
 
 def _payload(endpoint: Endpoint) -> Schema:
     """The schema of what a source takes: one of its payloads, or an array of them."""
-    every: list[Schema] = [dict(ref(name)) for name in _payloads(endpoint)]
+    every: list[Schema] = [dict(ref(_named(endpoint, kind))) for kind in endpoint.validators]
     if endpoint.source.rows == "":
         every = [{"type": "array", "items": one} for one in every]
     return every[0] if len(every) == 1 else {"anyOf": every}
 
 
-def _named(text: str) -> str:
-    """A name of a schema, such as ``UnifiedStudentCreatePayload``."""
-    words = re.findall(r"[A-Za-z0-9]+", text)
+def _named(endpoint: Endpoint, kind: str) -> str:
+    """The name of a payload's schema, such as ``UnifiedStudentCreatePayload``."""
+    words = re.findall(r"[A-Za-z0-9]+", f"{endpoint.source.name} {kind}")
     return "".join(word[0].upper() + word[1:] for word in (*words, "Payload"))
 
 
