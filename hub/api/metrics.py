@@ -4,10 +4,9 @@ For tokens of the scope ``metrics``, and for whoever is on the hub's own machine
 with the process, as Prometheus expects; what waits, and when a source was heard last, is the store's.
 """
 
-import calendar
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -277,4 +276,4 @@ def _add(family: Any, labels: Sequence[str], distribution: Distribution) -> None
 
 
 def _seconds(at: datetime) -> float:
-    return calendar.timegm(at.timetuple()) + at.microsecond / 1e6
+    return at.replace(tzinfo=UTC).timestamp()

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hub.api.openapi.document import document
 from hub.api.route import Route
 from hub.intake import answers
 from hub.intake.answers import Answer
@@ -34,6 +33,8 @@ class OpenApi:
 
     def described(self) -> Mapping[str, Any]:
         """The document."""
+        from hub.api.openapi.document import document  # a start need not wait for what describes it
+
         return document(self._all_routes(), self._endpoints, self._public_url)
 
     def _answer(self, environ: Mapping[str, Any]) -> Answer:
