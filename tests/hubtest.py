@@ -11,6 +11,7 @@ from pony.orm import db_session
 
 from hub.http.app import Application
 from hub.hub import Hub
+from hub.jobs.rebuild import Rebuild
 
 FIXTURES = Path(__file__).parent / "fixtures"
 GUIDE = (Path(__file__).parent / "spec" / "guide.md").read_text("utf-8")
@@ -152,3 +153,24 @@ class Rows:
 
     def count(self, entity):
         return len(self(entity))
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild told of a store."""
+
+    differences: tuple
+    derived: int
+    underivable: int
+    failed: int
+    meanwhile: int
+    applied_by: str | None = None
+
+
+def rebuilt(hub, apply=False, progress=lambda looked_at: None, **options):
+    job = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, hub.settings.time_zone, **options)
+    with job.derived(progress) as found:
+        differences = tuple(found.differences())
+        assert len(differences) == found.missing + found.surplus + found.changed
+        counts = found.derived, found.underivable, found.failed, found.meanwhile
+        return Rebuilt(differences, *counts, found.apply() if apply else None)

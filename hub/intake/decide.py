@@ -110,7 +110,7 @@ def decide(
             raise prepared.refused
         if prepared.fetch is not None:
             return _fetching(prepared.fetch, delivery)
-        context = _context(endpoint, delivery, key, zone)
+        context = context_of(endpoint, delivery, key, zone)
         if inside is not None and endpoint.source.authority:
             context = context._replace(again=partial(inside.again, tx))
         results = apply(tx, prepared.operations, context)
@@ -160,10 +160,11 @@ def keep_witness(
     """Keep what a second check-in that was refused tells of the attendance that there is; whether it told
     something new.
     """
-    return attendances.witness(tx, witness, _context(endpoint, delivery, key, zone))
+    return attendances.witness(tx, witness, context_of(endpoint, delivery, key, zone))
 
 
-def _context(endpoint: Endpoint, delivery: Delivery, key: Key | None, zone: tzinfo) -> Context:
+def context_of(endpoint: Endpoint, delivery: Delivery, key: Key | None, zone: tzinfo) -> Context:
+    """What an operation needs to know of its delivery."""
     source = endpoint.source
     return Context(
         delivery.id,

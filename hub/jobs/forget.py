@@ -17,7 +17,7 @@ from hub.jobs.traces import LATE, LEASE, Progress, Traces, search
 from hub.record import deliveries as kept_deliveries
 from hub.record import students
 from hub.record.search import require_text
-from hub.store import deliveries, forgettings
+from hub.store import deliveries, forgettings, scratch
 from hub.store import students as written
 from hub.store.forgettings import Claim
 from hub.store.store import Entities, Store
@@ -105,6 +105,8 @@ def ask(store: Store, named: str, meant: Meant | None = None) -> Asked:
         attendances = sum(written.forget(tx, row, now) for row in found.rows)
         upto, emptied = delivery_id_at(now + LATE), len(found.deliveries)
         claim = forgettings.ask(tx, now, person.to_json(), upto, emptied, now + LEASE)
+    # What a rebuild has left behind that was ended tells of the person, too.
+    scratch.discard(scratch.place(store.address))
     return Asked(found.student is not None, attendances, claim)
 
 

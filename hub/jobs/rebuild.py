@@ -1,54 +1,44 @@
-"""Deriving the attendances anew, from all kept deliveries, with the plugins as they are now.
+"""Deriving the attendances anew, from all kept deliveries, and comparing them with the record; it may be
+made what was derived.
 
-It happens in a store of its own, which is thrown away; the record itself is only read. Deliveries go in
-the order in which they were settled. What cannot be derived, for want of a body or of a plugin, is
-taken as it stands.
+All goes in pages, beside check-ins, and through a copy that outlasts the process: one that is ended is
+gone on with by the next.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from functools import partial
-from heapq import merge
-from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
-from hub.domain.corrections import Replay
-from hub.domain.delivery import (
-    Delivery,
-    KeptDelivery,
-    Outcome,
-    Settlement,
-    delivery_id_at,
-    new_delivery_id,
-)
-from hub.domain.identifiers import ROW, Identifier, row_id
-from hub.domain.operations import Operation
-from hub.domain.records import Result
+from hub.domain.delivery import Delivery, Outcome, Settlement, delivery_id_at, new_delivery_id
 from hub.domain.timestamps import utc_now
-from hub.errors import FAULTS, Refused
-from hub.intake.decide import Inside, decide, keep_witness
+from hub.errors import Refused
 from hub.intake.endpoint import Endpoint
-from hub.intake.prepare import Prepared, meaning, prepare
-from hub.jobs.replay import key_of
-from hub.log import log_fault
+from hub.jobs.deriving import Derivation
+from hub.jobs.preparing import Preparation, helpers
+from hub.plugin.code import digest
 from hub.plugin.hooks import Hooks
-from hub.record import deliveries, snapshot
-from hub.record.deliveries import Wanted
-from hub.record.snapshot import Attended, NamedEvent, NamedStudent
+from hub.record import deliveries, derivable, forgettings, snapshot
+from hub.record.snapshot import Attended, NamedEvent
 from hub.store import deliveries as written
-from hub.store import rebuilding, scratch, settling
+from hub.store import derivation, rebuilding, scratch
 from hub.store.context import Context
+from hub.store.database import file_identity
+from hub.store.derivation import EVENT, STUDENT, Found, Progress
+from hub.store.rows import moment
+from hub.store.scratch import Kept
 from hub.store.store import Entities, Store
 from hub.store.transaction import Transaction
 
-_PAGE = 200
+_PAGE = 100
+_WORTH_HELP = 5000
+"""Deliveries, from which on helper processes are worth their start."""
+
 _CHANGED_AT_ONCE = 20
 """Attendances that are changed in one transaction: check-ins wait for it."""
-
-_Named = NamedStudent | NamedEvent
-_SETTLED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REPEATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,282 +57,331 @@ class Difference:
     rows: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """The differences, and how many deliveries were derived, were left out because they have no body or
-    no plugin, and failed; ``applied_by`` is the delivery by which the record was made what was derived.
+class Rebuild:
+    """Derives the attendances of a store anew. ``mark`` stands for the settings that the deriving depends
+    on; ``folder`` is where the copy is kept, None for one that is gone with the process. ``helpers`` are
+    processes that may help, where that is worth it.
     """
 
-    differences: tuple[Difference, ...]
-    derived: int
-    underivable: int
-    failed: int
-    applied_by: str | None = None
-
-
-class Rebuild:
-    """Derives the attendances anew, and compares them with the record."""
-
     def __init__(
-        self, store: Store, hooks: Hooks, endpoints: Sequence[Endpoint], zone: tzinfo
+        self,
+        store: Store,
+        hooks: Hooks,
+        endpoints: Sequence[Endpoint],
+        zone: tzinfo,
+        mark: str = "",
+        folder: Path | None = None,
+        helpers: int = 0,
     ) -> None:
         self._store = store
         self._hooks = hooks
         self._endpoints = {endpoint.source.name: endpoint for endpoint in endpoints}
         self._zone = zone
+        self._mark = mark
+        self._folder = folder
+        self._helpers = helpers
 
-    def run(
-        self,
-        progress: Callable[[int], object] = lambda looked_at: None,
-        is_wanted: Callable[[Rebuilt], bool] = lambda rebuilt: False,
-    ) -> Rebuilt:
-        """Derive and compare. ``progress`` is told each time how many deliveries more were looked at.
-        Where ``is_wanted`` says so of the differences, the record is made what was derived.
+    @contextmanager
+    def derived(
+        self, progress: Callable[[int], object] = lambda looked_at: None
+    ) -> Iterator["Rebuilt"]:
+        """What was derived, as long as the block takes. ``progress`` is told each time how many more
+        deliveries were looked at, with those of an earlier process.
 
-        Raises StoreUnavailable, and Refused where no source could undo it.
+        Raises StoreUnavailable, and Refused where another process is at the same.
         """
-        derived = failed = 0
-        with self._store.reading() as db:
-            until = deliveries.last_id(db)
-            recorded = _Record.of(self._store, until)
-            made = snapshot.made_by(db)
-            changed = _Changed.of(db, list(self._endpoints))
-            every = deliveries.count(db, Wanted(outcomes=_SETTLED, upto=until))
-        with scratch.opened() as other:
-            with self._store.reading() as db, other.writing() as tx:
-                for table, rows in snapshot.underivable(db, list(self._endpoints)):
-                    scratch.insert(tx, table, rows)
-            in_order = self._in_order(until)
-            while some := list(islice(in_order, _PAGE)):
-                # Before: the record is never read in a session that writes, which would have its own
-                # writers wait.
-                ready = [(kept, self._ready(kept), self._attempted_again(kept)) for kept in some]
-                with other.writing() as tx:
-                    done = [self._derive(tx, *one, made) for one in ready]
-                derived += done.count(True)
-                failed += done.count(False)
-                progress(len(some))
-            underivable = max(0, every - derived - failed)
-            found = _differences(recorded, _Record.of(other, until), changed)
-            differences = tuple(one for one in found if self._is_derivable(one.recorded))
-            rebuilt = Rebuilt(differences, derived, underivable, failed)
-            if differences and is_wanted(rebuilt):
-                rebuilt = replace(rebuilt, applied_by=self._apply(other, differences, until))
-        return rebuilt
+        preparation = Preparation(self._store, self._hooks, self._endpoints, self._zone)
+        with self._copy() as kept:
+            one = Derivation(self._store, kept.store, list(self._endpoints))
+            if not kept.is_begun:
+                one.begin()
+                kept.begin()
+            so_far = _so_far(kept.store)
+            progress(so_far.derived + so_far.failed)
+            with helpers(preparation, self._count(so_far)) as some:
+                so_far = one.run(so_far, some, progress)
+            rebuilt = Rebuilt(self._store, kept, self._endpoints, self._zone, so_far)
+            if so_far.applied_by is None:
+                rebuilt.compare()
+                kept.stays = False
+            yield rebuilt
 
-    def _apply(self, other: Store, differences: Sequence[Difference], until: str) -> str:
-        """Make the record what was derived, in short transactions, by a delivery of the desk; its id."""
+    def _count(self, so_far: Progress) -> int:
+        """How many helpers are worth their start."""
+        with self._store.reading() as db:
+            left = derivable.count(db, so_far.upto) - so_far.derived - so_far.failed
+        return self._helpers if left >= _WORTH_HELP else 0
+
+    @contextmanager
+    def _copy(self) -> Iterator[Kept]:
+        if self._folder is None:
+            with scratch.opened() as store:
+                yield Kept(store)
+            return
+        with self._store.reading() as db:
+            forgotten = max((one.id for one in forgettings.every(db)), default=0)
+        code = digest(endpoint.source for endpoint in self._endpoints.values())
+        file = file_identity(self._store.address) if self._store.address.in_file else None
+        with scratch.kept(self._folder, f"{self._mark} {code} {forgotten} {file}") as kept:
+            yield kept
+
+
+class Rebuilt:
+    """What was derived of a store, beside what it has; as long as its copy is there.
+
+    ``derived`` deliveries were derived, ``underivable`` ones left out for want of a body or a plugin,
+    and ``failed`` ones failed. ``missing`` attendances are derived and not recorded, ``surplus`` ones
+    recorded and not derived, and ``changed`` ones have other times. ``meanwhile`` more have been changed
+    since the rebuild began, and are left out. ``applied_by`` is the delivery by which an earlier process
+    has begun to put the differences into the record.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kept: Kept,
+        endpoints: Mapping[str, Endpoint],
+        zone: tzinfo,
+        so_far: Progress,
+    ) -> None:
+        self._store = store
+        self._kept = kept
+        self._copy = kept.store
+        self._endpoints = endpoints
+        self._zone = zone
+        self._upto = so_far.upto
+        self._change, self._attendance = so_far.change, so_far.attendance
+        self._applied = so_far.applied
+        self.applied_by = so_far.applied_by
+        self.derived, self.failed = so_far.derived, so_far.failed
+        with store.reading() as db:
+            every = derivable.count(db, so_far.upto)
+        self.underivable = max(0, every - so_far.derived - so_far.failed)
+        self.missing = self.surplus = self.changed = self.meanwhile = 0
+        self._count()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the deliveries tell what the record has, and all could be decided on."""
+        return not (self.missing or self.surplus or self.changed or self.failed)
+
+    def differences(self) -> Iterator[Difference]:
+        """The differences, in order."""
+        for page in self._pages():
+            yield from (one.difference for one in self._resolved(page) if one.difference)
+
+    def compare(self) -> None:
+        """Find the differences, without those that cannot be told, or have been changed meanwhile."""
+        with self._copy.writing() as tx:
+            derivation.compare(tx, self._upto)
+        for page in self._pages():
+            resolved = self._resolved(page)
+            self.meanwhile += sum(one.is_changed for one in resolved)
+            with self._copy.writing() as tx:
+                derivation.drop(tx, (one.id for one in resolved if one.difference is None))
+        self._count()
+
+    def apply(self) -> str:
+        """Make the record what was derived, in short transactions, by a delivery of the desk; its id.
+
+        Raises Refused where no source could undo it.
+        """
         endpoint = next((one for one in self._endpoints.values() if one.source.authority), None)
         if endpoint is None:
             raise Refused("No source could take it back", "Load the plugin desk")
-        body = json.dumps({"action": "rebuild", "data": {"until": until}}).encode()
-        delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), {}, body, "rebuild")
-        told = {"success": True, "message": "Attendances rebuilt", "differences": len(differences)}
-        answer = json.dumps({**told, "delivery": delivery.id})
-        with self._store.writing() as tx:
-            settlement = Settlement(Outcome.APPLIED, 200, answer, 0)
-            written.keep(tx, delivery, settlement, None, None)
+        delivery = self.applied_by or self._begin_to_apply(endpoint)
+        with self._store.reading() as db:
+            received_at = deliveries.received(db, [delivery])[delivery][0]
         context = Context(
-            delivery.id,
-            delivery.received_at,
+            delivery,
+            received_at,
             endpoint.source.label,
             self._zone,
             via=endpoint.source.name,
             undoable=True,
         )
-        for at in range(0, len(differences), _CHANGED_AT_ONCE):
-            with other.writing() as there, self._store.writing() as tx:
-                for one in differences[at : at + _CHANGED_AT_ONCE]:
-                    self._put(tx, there, one, until, context)
+        for page in self._pages(_CHANGED_AT_ONCE):
+            differences = [one.difference for one in self._resolved(page)]
+            with self._copy.writing() as there:
+                said = [self._said(there, one) for one in page]
+            with self._store.writing() as tx:
+                for one, what in zip(differences, said, strict=True):
+                    if one is not None and one.rows is not None:
+                        rebuilding.put(tx, *one.rows, what, self._upto, context)
+            with self._copy.writing() as there:
+                derivation.applied(there, delivery, page[-1].id)
+        return delivery
+
+    def _begin_to_apply(self, endpoint: Endpoint) -> str:
+        body = json.dumps({"action": "rebuild", "data": {"until": self._upto}}).encode()
+        delivery = Delivery(new_delivery_id(), endpoint.source.name, utc_now(), {}, body, "rebuild")
+        differences = self.missing + self.surplus + self.changed
+        told = {"success": True, "message": "Attendances rebuilt", "differences": differences}
+        answer = json.dumps({**told, "delivery": delivery.id})
+        with self._store.writing() as tx:
+            settlement = Settlement(Outcome.APPLIED, 200, answer, 0)
+            written.keep(tx, delivery, settlement, None, None)
+        with self._copy.writing() as there:
+            derivation.applied(there, delivery.id, 0)
+        self._kept.stays = True
         return delivery.id
 
-    def _put(
-        self, tx: Transaction, there: Transaction, one: Difference, until: str, context: Context
-    ) -> None:
-        if one.rows is None:
-            return
-        said: rebuilding.Rows = []
-        if one.derived is not None:
-            row = there.row(rebuilding.FIND, one.derived.student, one.derived.event)
-            said = rebuilding.rows(there, row[0]) if row is not None else []
-        rebuilding.put(tx, *one.rows, said, until, context)
+    def _said(self, there: Transaction, one: Found) -> rebuilding.Rows:
+        return [] if one.derived is None else rebuilding.rows(there, one.derived)
 
-    def _is_derivable(self, recorded: Attended | None) -> bool:
-        return recorded is None or recorded.source in self._endpoints
+    def _count(self) -> None:
+        with self._copy.writing() as tx:
+            self.missing, self.surplus, every = derivation.count(tx, self._applied)
+        self.changed = every - self.missing - self.surplus
 
-    def _in_order(self, until: str) -> Iterator[KeptDelivery]:
-        """The deliveries that can be derived, in the order in which they were settled."""
-        with self._store.reading() as db:
-            later = deliveries.settled_later(db)
-        at_once = (
-            (kept.delivery.id, kept) for kept in self._pages(until) if kept.delivery.id not in later
-        )
-        replayed = (
-            (moment, kept)
-            for identifier, moment in sorted(later.items(), key=lambda item: item[1])
-            if (kept := self._find(identifier)) is not None
-        )
-        for _, kept in merge(at_once, replayed, key=lambda pair: pair[0]):
-            if kept.delivery.source in self._endpoints:
-                yield kept
+    def _pages(self, size: int = _PAGE) -> Iterator[list[Found]]:
+        after = self._applied
+        while True:
+            with self._copy.writing() as tx:
+                page = derivation.found(tx, after, size)
+            if not page:
+                return
+            yield page
+            after = page[-1].id
 
-    def _pages(self, until: str) -> Iterator[KeptDelivery]:
-        wanted = Wanted(outcomes=_SETTLED, with_body=True, upto=until)
-        for page in deliveries.every(self._store.reading, wanted, bodies=True):
-            yield from page
-
-    def _find(self, identifier: str) -> KeptDelivery | None:
-        with self._store.reading() as db:
-            kept = deliveries.find(db, identifier)
-        return None if kept is None or kept.emptied else kept
-
-    def _derive(
-        self,
-        tx: Transaction,
-        kept: KeptDelivery,
-        prepared: Prepared,
-        again: Mapping[str, KeptDelivery],
-        made: Mapping[str, Mapping[str, Sequence[int]]],
-    ) -> bool:
-        """Whether the delivery could be decided on."""
-        if kept.key_holder is not None and kept.attempts == 1:
-            return True  # it used another's key, and changes nothing
-        endpoint = self._endpoints[kept.delivery.source]
-        key = key_of(kept, endpoint, prepared)
-        inside = Inside(partial(self._again, again), lambda results, delivery: {})
-        try:
-            with tx.savepoint():
-                scratch.keep(tx, kept.delivery)
-                decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone, inside)
-                if decision.witness is not None:
-                    keep_witness(tx, endpoint, kept.delivery, decision.witness, key, self._zone)
-                scratch.give_ids(tx, kept.delivery.id, made)
-        except FAULTS as error:
-            log_fault(f"delivery {kept.delivery.id} cannot be derived", error)
-            return False
-        return decision.outcome is not Outcome.FAILED
-
-    def _ready(self, kept: KeptDelivery) -> Prepared:
-        endpoint = self._endpoints[kept.delivery.source]
-        prepared = prepare(self._hooks, endpoint, kept.delivery)
-        operations = tuple(self._by_its_pair(one) for one in prepared.operations)
-        prepared = prepared._replace(operations=operations)
-        return meaning(prepared, kept.meant_student, kept.meant_event)
-
-    def _attempted_again(self, kept: KeptDelivery) -> Mapping[str, KeptDelivery]:
-        """The deliveries that one of the desk had attempted again, by their ids."""
-        endpoint = self._endpoints[kept.delivery.source]
-        if not endpoint.source.authority:
-            return {}
-        found = {}
-        for one in prepare(self._hooks, endpoint, kept.delivery).operations:
-            if isinstance(one, Replay) and (other := self._find(one.delivery)) is not None:
-                found[one.delivery] = other
-        return found
-
-    def _by_its_pair(self, operation: Operation) -> Operation:
-        """An operation that names an attendance by its id, which is another one in the copy, by its
-        student and event.
-        """
-        named = getattr(operation, "attendance", None)
-        if named is None or named.kind != ROW:
-            return operation
-        with self._store.reading() as db:
-            pair = snapshot.pair_of(db, row_id(named))
-        if pair is None:
-            return operation
-        student, event = (Identifier(ROW, str(row)) for row in pair)
-        made: Any = operation
-        by_pair: Operation = replace(made, attendance=None, student=student, event=event)
-        return by_pair
-
-    def _again(
-        self, kept_ones: Mapping[str, KeptDelivery], tx: Transaction, identifier: str
-    ) -> tuple[Result, ...]:
-        """A delivery that the desk had attempted again."""
-        kept = kept_ones.get(identifier)
-        endpoint = None if kept is None else self._endpoints.get(kept.delivery.source)
-        if kept is None or endpoint is None:
-            return ()
-        student, event = tx.rows(settling.MEANT, identifier)[0][:2]
-        prepared = meaning(prepare(self._hooks, endpoint, kept.delivery), student, event)
-        key = key_of(kept, endpoint, prepared)
-        return decide(tx, endpoint, kept.delivery, prepared, key, self._zone).results
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """The attendances of one store, and whose they are."""
-
-    students: Mapping[int, NamedStudent]
-    events: Mapping[int, NamedEvent]
-    attendances: Mapping[tuple[int, int], Attended]
-
-    @classmethod
-    def of(cls, store: Store, until: str) -> "_Record":
-        with store.reading() as db:
-            return cls(
-                snapshot.students(db),
-                snapshot.events(db),
-                snapshot.attendances(db, until),
+    def _resolved(self, page: Sequence[Found]) -> list["_Resolved"]:
+        with self._copy.reading() as other:
+            there = _There(
+                snapshot.student_labels(other, _ids(one.root_student for one in page)),
+                snapshot.named_events(other, _ids(one.root_event for one in page)),
             )
+        sources = list(self._endpoints)
+        with self._store.reading() as db:
+            here = _Here.of(db, page, sources, self._attendance, self._change)
+        return [_Resolved.of(one, here, there, sources) for one in page]
 
 
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    """The last change of each copied student and event. What was said of them before, under another name
-    or identifier, cannot be derived.
+class _There(NamedTuple):
+    """What the copy tells of the differences of a page: labels of students, and events."""
+
+    students: Mapping[int, str]
+    events: Mapping[int, NamedEvent]
+
+
+class _Here(NamedTuple):
+    """What the record tells of the differences of a page: labels of students, events, the sources of
+    deliveries that have a body; when students and events that were copied have changed; and what has
+    changed since the rebuild began: rows by their table, and new attendances by student and event.
     """
 
-    students: Mapping[int, datetime]
-    events: Mapping[int, datetime]
+    students: Mapping[int, str]
+    events: Mapping[int, NamedEvent]
+    sources: Mapping[str, str]
+    changed: Mapping[str, Mapping[int, datetime]]
+    since: Mapping[str, set[int]]
+    attended: set[tuple[int, int]]
+    attendance: int
 
     @classmethod
-    def of(cls, db: Entities, sources: Sequence[str]) -> "_Changed":
-        return cls(*snapshot.changed(db, sources))
-
-    def since(self, attended: Attended, student: int, event: int) -> bool:
-        """Whether the student or the event was changed after the attendance was recorded."""
-        moments = (self.students.get(student), self.events.get(event))
-        return any(
-            moment is not None and delivery_id_at(moment) >= attended.delivery[:12]
-            for moment in moments
+    def of(
+        cls,
+        db: Entities,
+        page: Sequence[Found],
+        sources: Sequence[str],
+        attendance: int,
+        change: int,
+    ) -> "_Here":
+        students, events = _ids(one.student for one in page), _ids(one.event for one in page)
+        own = {
+            STUDENT: _ids([*students, *(one.own_student for one in page)]),
+            EVENT: _ids([*events, *(one.own_event for one in page)]),
+            "attendance": _ids(one.recorded for one in page),
+        }
+        told = (text for one in page for text in (one.derived_delivery, one.recorded_delivery))
+        return cls(
+            snapshot.student_labels(db, students),
+            snapshot.named_events(db, events),
+            snapshot.sources_of(db, [one for one in told if one is not None]),
+            {
+                STUDENT: snapshot.changed(db, STUDENT, students, sources),
+                EVENT: snapshot.changed(db, EVENT, events, sources),
+            },
+            snapshot.changed_since(db, change, own),
+            snapshot.attended_since(db, attendance, students),
+            attendance,
         )
 
+    def is_changed(self, one: Found) -> bool:
+        """Whether a difference is of what has changed since the rebuild began."""
+        if (one.student, one.event) in self.attended or (one.recorded or 0) > self.attendance:
+            return True
+        return bool(
+            {one.student, one.own_student} & self.since[STUDENT]
+            or {one.event, one.own_event} & self.since[EVENT]
+            or one.recorded in self.since["attendance"]
+        )
 
-def _differences(recorded: _Record, derived: _Record, changed: _Changed) -> Iterator[Difference]:
-    students = _same(recorded.students, derived.students)
-    events = _same(recorded.events, derived.events)
-    left = dict(recorded.attendances)
-    for (student, event), attended in derived.attendances.items():
-        # A row without any key was copied, and has its own id in both.
-        own = students.get(student, student if student not in derived.students else -student)
-        at = events.get(event, -event)
-        known = left.pop((own, at), None)
-        if known is None or known.times != attended.times:
-            label = _label(derived.students, student)
-            rows = (own, at) if own in recorded.students and at in recorded.events else None
-            if known is not None:
-                rows = known.student, known.event
-            yield Difference(label, derived.events[event], known, attended, rows)
-    for (student, event), attended in left.items():
-        if changed.since(attended, student, event):
-            continue
-        label = _label(recorded.students, student)
-        rows = attended.student, attended.event
-        yield Difference(label, recorded.events[event], attended, None, rows)
+    def was_called_otherwise(self, one: Found) -> bool:
+        """Whether the student or the event was copied, and changed after the attendance was recorded:
+        what was said before, under another name or identifier, cannot be derived.
+        """
+        moments = (self.changed[STUDENT].get(one.student), self.changed[EVENT].get(one.event))
+        begin = (one.recorded_delivery or "")[:12]
+        return any(at is not None and delivery_id_at(at) >= begin for at in moments)
 
 
-def _same(recorded: Mapping[int, _Named], derived: Mapping[int, _Named]) -> dict[int, int]:
-    """The recorded row's id for each derived row that shares a key with one."""
-    by_key = {key: row for row, named in recorded.items() for key in named.keys}
-    found = {}
-    for row, named in derived.items():
-        same = next((by_key[key] for key in named.keys if key in by_key), None)
-        if same is not None:
-            found[row] = same
-    return found
+class _Resolved(NamedTuple):
+    """A difference as it is told; None where it is left out, maybe because it ``is_changed`` since."""
+
+    id: int
+    difference: Difference | None
+    is_changed: bool = False
+
+    @classmethod
+    def of(cls, one: Found, here: _Here, there: _There, sources: Sequence[str]) -> "_Resolved":
+        recorded, derived = _recorded(one, here), _derived(one, here)
+        if recorded is not None and recorded.source not in sources:
+            return cls(one.id, None)
+        if derived is None and here.was_called_otherwise(one):
+            return cls(one.id, None)
+        if here.is_changed(one):
+            return cls(one.id, None, is_changed=True)
+        if derived is not None:
+            label = there.students.get(derived.student, f"#{derived.student}")
+            event = there.events[derived.event]
+        else:
+            label = here.students.get(one.student, f"#{one.student}")
+            event = here.events[one.event]
+        rows = (one.student, one.event)
+        if recorded is not None:
+            rows = recorded.student, recorded.event
+        is_there = recorded is not None or (
+            one.student in here.students and one.event in here.events
+        )
+        return cls(one.id, Difference(label, event, recorded, derived, rows if is_there else None))
 
 
-def _label(students: Mapping[int, NamedStudent], student: int) -> str:
-    return students[student].label if student in students else f"#{student}"
+def _recorded(one: Found, here: _Here) -> Attended | None:
+    if one.recorded is None:
+        return None
+    student, event, delivery = one.own_student, one.own_event, one.recorded_delivery
+    assert student is not None
+    assert event is not None
+    assert delivery is not None
+    times = moment(one.recorded_in), moment(one.recorded_out)
+    return Attended(student, event, *times, delivery, here.sources.get(delivery))
+
+
+def _derived(one: Found, here: _Here) -> Attended | None:
+    if one.derived is None:
+        return None
+    student, event, delivery = one.root_student, one.root_event, one.derived_delivery
+    assert student is not None
+    assert event is not None
+    assert delivery is not None
+    times = moment(one.derived_in), moment(one.derived_out)
+    return Attended(student, event, *times, delivery, here.sources.get(delivery))
+
+
+def _ids(found: Iterable[int | None]) -> list[int]:
+    return sorted({one for one in found if one is not None and one > 0})
+
+
+def _so_far(copy: Store) -> Progress:
+    with copy.writing() as tx:
+        return derivation.progress(tx)

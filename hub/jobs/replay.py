@@ -10,6 +10,7 @@ from datetime import tzinfo
 from hub.domain import subjects
 from hub.domain.delivery import (
     CommittedDelivery,
+    Delivery,
     Emptied,
     KeptDelivery,
     Outcome,
@@ -145,7 +146,7 @@ class Replays:
         started = time.perf_counter_ns()
         prepared = prepare(self._hooks, endpoint, kept.delivery)
         prepared = meaning(prepared, kept.meant_student, kept.meant_event)
-        key = key_of(kept, endpoint, prepared)
+        key = key_of(kept.delivery, endpoint, prepared)
         if key is not None:
             _require_unanswered(tx, kept, key)
         decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
@@ -217,7 +218,7 @@ class Replays:
         with self._store.reading() as db:
             kept = find(db, identifier)
         self._require_replayable(kept)
-        key = key_of(kept, endpoint, prepared)
+        key = key_of(kept.delivery, endpoint, prepared)
         if key is not None:
             _require_unanswered(tx, kept, key)
         decision = decide(tx, endpoint, kept.delivery, prepared, key, self._zone)
@@ -267,10 +268,10 @@ class Replays:
         )
 
 
-def key_of(kept: KeptDelivery, endpoint: Endpoint, prepared: Prepared) -> Key | None:
+def key_of(delivery: Delivery, endpoint: Endpoint, prepared: Prepared) -> Key | None:
     """What a kept delivery calls itself."""
     try:
-        own = senders_key(kept.delivery.headers, endpoint.authentication)
+        own = senders_key(delivery.headers, endpoint.authentication)
         return own or derived_key(prepared.own_key)
     except Refused:
         return None  # too long to be one

@@ -466,6 +466,12 @@ def _find_and_insert(
     return student, event, made[0] if made else None
 
 
+def moments_of(given: datetime | None, context: Context) -> tuple[datetime, datetime]:
+    """The moment of a check-in as its event must be near to it, and as it is recorded."""
+    near = _near(given, context)
+    return near, _recorded(given, near)
+
+
 def _near(given: datetime | None, context: Context) -> datetime:
     """The moment in UTC, as it was sent; the time of receipt where none was."""
     return context.received_at if given is None else to_utc(given, context.zone)

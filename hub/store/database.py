@@ -28,6 +28,9 @@ LOCK_TIMEOUT = 2
 _STATEMENT_TIMEOUT = 5
 _CONNECT_TIMEOUT = 2
 
+_SCRATCH_CACHE = 32_768
+"""KiB of memory for the pages of a scratch store: it is read and written all over."""
+
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 """PostgreSQL: serialization failure, deadlock."""
 
@@ -101,12 +104,14 @@ def _is_url(url: str) -> bool:
     return True
 
 
-def bind(address: Address) -> Database:
-    """A Pony database bound to ``address``, without entities. Raises StoreUnavailable."""
+def bind(address: Address, is_scratch: bool = False) -> Database:
+    """A Pony database bound to ``address``, without entities; ``is_scratch``: what is in it may be made
+    anew. Raises StoreUnavailable.
+    """
     database = Database()
     try:
         if address.dialect == "sqlite":
-            arguments, options = _sqlite(database, address)
+            arguments, options = _sqlite(database, address, is_scratch)
         else:
             arguments, options = _postgres(address)
         database.bind(address.dialect, *arguments, **options)
@@ -128,15 +133,21 @@ def bind(address: Address) -> Database:
     return database
 
 
-def _sqlite(database: Database, address: Address) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _sqlite(
+    database: Database, address: Address, is_scratch: bool
+) -> tuple[tuple[str, ...], dict[str, Any]]:
     if not address.in_memory:
         _require_usable(address)
 
     @database.on_connect(provider="sqlite")  # type: ignore[arg-type]
     def _durable(_: Database, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA synchronous = FULL")
-        # What is deleted is overwritten: not every SQLite is built to do so by itself.
-        connection.execute("PRAGMA secure_delete = ON")
+        if is_scratch:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{_SCRATCH_CACHE}")
+        else:
+            connection.execute("PRAGMA synchronous = FULL")
+            # What is deleted is overwritten: not every SQLite is built to do so by itself.
+            connection.execute("PRAGMA secure_delete = ON")
         # Stored text is always UTF-8; Pony's own factory would decode each value in Python.
         connection.text_factory = str
 

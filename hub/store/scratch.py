@@ -1,21 +1,25 @@
 """A store that is thrown away: filled with rows of another one to be compared with it, or emptied for
-the next trial. It is SQLite.
+the next trial. It is SQLite. One may be kept over the end of a process, to go on with.
 """
 
+import fcntl
+import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hub.domain.delivery import Delivery
+from hub.errors import Refused
+from hub.store.database import Address
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
 KEEP = """
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
         of_delivery, of_row)
-    VALUES (?, ?, ?, '{}', '', 'applied', 200, '{}', 0, ?, ?)"""
+    VALUES (?, ?, ?, '{}', '', 'applied', 200, '{}', 0, ?, ?) ON CONFLICT DO NOTHING"""
 RENUMBER_DEEDS = "UPDATE deed SET subject = ? WHERE what = ? AND subject = ? AND delivery = ?"
 _REFERRING = {
     "student": ("student_identifier", "attendance", "disagreement"),
@@ -36,28 +40,126 @@ _REFERENCES = {
 def opened() -> Iterator[Store]:
     """An empty store, as long as the block takes."""
     with tempfile.TemporaryDirectory(prefix="attendance-hub-scratch-") as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'scratch.db'}")
+        store = Store.open(_url(Path(folder)), is_scratch=True)
         try:
             yield store
         finally:
             store.close()
 
 
-def keep(tx: Transaction, delivery: Delivery) -> None:
-    """Have a delivery be there for those that name it, such as an undo; nothing of its content."""
-    values = (delivery.id, delivery.source, delivery.received_at, delivery.of, delivery.row)
-    tx.run(KEEP, *values)
-
-
-def give_ids(
-    tx: Transaction, delivery: str, made: Mapping[str, Mapping[str, Sequence[int]]]
-) -> None:
-    """Give the students and events that a delivery has just made the ids that they have in another store
-    (by table and delivery): others name them by these.
+class Kept:
+    """A store that outlasts a process that is ended in the middle of its work, once it ``is_begun``;
+    ``stays``: it is still of use where the work fails.
     """
-    for table, by_delivery in made.items():
+
+    def __init__(self, store: Store, mark: Path | None = None, text: str = "") -> None:
+        self.store = store
+        self.stays = True
+        self._mark = mark
+        self._text = text
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier process has left it, and it has the same mark."""
+        return self._mark is not None and self._mark.exists()
+
+    def begin(self) -> None:
+        """There is in it what it takes to go on."""
+        if self._mark is not None:
+            self._mark.write_text(self._text, "utf-8")
+
+
+@contextmanager
+def kept(folder: Path, mark: str) -> Iterator[Kept]:
+    """A store in ``folder``, which is gone when the block has ended. What an earlier process has left
+    there is gone on with if it has the same ``mark``, else thrown away.
+
+    Raises Refused where another process is at it, or the folder is somebody else's.
+    """
+    marked = folder / "mark"
+    with _locked(folder):
+        if not (marked.is_file() and marked.read_text("utf-8") == mark):
+            _remove(folder, but_itself=True)
+        found = Kept(Store.open(_url(folder), is_scratch=True), marked, mark)
+        try:
+            yield found
+        except BaseException:
+            found.store.close()
+            if not found.stays:
+                _remove(folder)
+            raise
+        found.store.close()
+        _remove(folder)
+
+
+def discard(folder: Path) -> None:
+    """Throw away what an earlier process has left in ``folder``, unless one is at it."""
+    if folder.exists():
+        with suppress(Refused), _locked(folder):
+            _remove(folder)
+
+
+def place(address: Address) -> Path:
+    """The folder for work on the store at ``address``: beside its file; of a store on a server, among the
+    files that are temporary (TMPDIR).
+    """
+    if address.in_file:
+        return Path(f"{address.target}.rebuild")
+    name = hashlib.sha256(address.target.encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"attendance-hub-rebuild-{name}"
+
+
+def _remove(folder: Path, but_itself: bool = False) -> None:
+    # The mark first: without it, nothing of the rest is gone on with.
+    (folder / "mark").unlink(missing_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    if not but_itself:
+        folder.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Refused(f"The folder {folder} cannot be used", error.strerror or "") from None
+    try:
+        about = os.fstat(descriptor)
+        if about.st_uid != os.geteuid() or about.st_mode & 0o077:
+            raise Refused(
+                f"The folder {folder} is not this user's alone", "Delete it, or set TMPDIR"
+            )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                "Another process derives the attendances of this store", "Wait until it has ended"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'scratch.db'}"
+
+
+def keep(tx: Transaction, deliveries: Iterable[Sequence[Any]]) -> None:
+    """Have deliveries be there for those that name them, such as an undo, with nothing of their content:
+    id, source, time of receipt, the delivery that each is a row of, and which.
+    """
+    tx.run_many(KEEP, deliveries)
+
+
+def give_ids(tx: Transaction, delivery: str, made: Mapping[str, Sequence[int]]) -> None:
+    """Give the students and events that a delivery has just made the ids that they have in another store
+    (by table): others name them by these.
+    """
+    for table, others in made.items():
         rows = tx.rows(f"SELECT id FROM {table} WHERE delivery = ? ORDER BY id", delivery)
-        for (own,), other in zip(rows, by_delivery.get(delivery, ()), strict=False):
+        for (own,), other in zip(rows, others, strict=False):
             if own == other or tx.rows(f"SELECT id FROM {table} WHERE id = ?", other):
                 continue
             tx.run("PRAGMA defer_foreign_keys = ON")
@@ -80,8 +182,11 @@ def insert(tx: Transaction, table: str, rows: Sequence[Mapping[str, Any]]) -> No
     tx.run("PRAGMA defer_foreign_keys = ON")  # rows of a table may refer to each other
     references = _REFERENCES.get(table, ())
     present = " AND ".join(f"EXISTS (SELECT 1 FROM {name} WHERE id = ?)" for name in references)
-    for row in rows:
-        sql = f"INSERT INTO {table} ({', '.join(row)}) SELECT {', '.join('?' for _ in row)}"
-        if present:
-            sql += f" WHERE {present}"
-        tx.run(sql, *row.values(), *(row[name] for name in references))
+    if not rows:
+        return
+    names = list(rows[0])
+    sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join('?' for _ in names)}"
+    if present:
+        sql += f" WHERE {present}"
+    names += references
+    tx.run_many(sql, [[row[name] for name in names] for row in rows])

@@ -75,8 +75,9 @@ class Store:
         self._broken: str | None = None
 
     @classmethod
-    def open(cls, url: str, create: bool = True) -> "Store":
-        """Open the store at ``url``; a new one gets its tables, if it may be created.
+    def open(cls, url: str, create: bool = True, is_scratch: bool = False) -> "Store":
+        """Open the store at ``url``; a new one gets its tables, if it may be created. What is in a
+        scratch store may be made anew: it is faster, and may lose its end with the machine's power.
 
         Raises SettingError for a wrong address or where there is none, StoreUnavailable where it cannot
         be reached, and StoreVersionError where its schema is not this hub's.
@@ -84,7 +85,7 @@ class Store:
         address = parse_address(url)
         if not create and address.in_file and file_identity(address) is None:
             raise SettingError(f"database: there is no store at {address.shown}")
-        database = bind(address)
+        database = bind(address, is_scratch)
         try:
             with _translated():
                 version = migrations.current_version(database)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from catalogue import TERMINAL
-from hubtest import Calls, Client
+from hubtest import Calls, Client, rebuilt
 
 from hub.config.load import load
 from hub.testing.memory import MemoryHub
@@ -201,11 +201,9 @@ class TestRows:
         assert kept(client, "many")[2]["outcome"] == "applied"
 
     def test_rebuild_derives_rows_and_not_what_they_came_in(self, client):
-        from hub.jobs.rebuild import Rebuild
-
         self.rows(client, [CHECK_IN])
         hub = client.hub
-        found = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, hub.settings.time_zone).run()
+        found = rebuilt(hub)
         assert (found.differences, found.failed) == ((), 0)
 
     def test_a_key_remembers_the_whole(self, client):

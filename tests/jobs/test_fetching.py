@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from hubtest import Calls, Client
+from hubtest import Calls, Client, rebuilt
 from serving import http_server
 
 from hub.config.load import load
@@ -302,8 +302,6 @@ def test_it_is_answered_at_once_and_applied_when_it_is_there(thin, server):
 
 
 def test_a_replay_and_a_rebuild_need_no_network(thin, server):
-    from hub.jobs.rebuild import Rebuild
-
     hub, client, fetcher = thin
     post(client, at(server, "scan/a9"))
     fetcher.do_what_is_due()
@@ -313,7 +311,7 @@ def test_a_replay_and_a_rebuild_need_no_network(thin, server):
     Calls(client).student("a9")
     hub.replays.replay(identifier)
     assert states(hub) == [("applied", None)]
-    found = Rebuild(hub.store, hub.plugins.hooks, hub.endpoints, hub.settings.time_zone).run()
+    found = rebuilt(hub)
     assert found.differences == ()
     assert server.asked == []
 
