@@ -495,6 +495,9 @@ A step that only adds what older hubs may leave out keeps this number; any other
 _KNOWS_READABLE_FROM = 5
 """The step from which a store tells who may use it."""
 
+OVERWRITES_FROM = 5
+"""The step from which hubs overwrite what they delete. An older store's file may still tell of it."""
+
 _TYPES = {
     "SQLite": {
         "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -561,10 +564,19 @@ def has_nothing(database: Database) -> bool:
 
 def migrate(database: Database, address: Address) -> list[int]:
     """Apply the steps that the store lacks, and tell their numbers. Safe to run from several
-    processes at once. They are one transaction: a migration that dies leaves the store as it was.
+    processes at once. Each step is a transaction: a migration that dies leaves the store after its last
+    whole step, and the next goes on from there. A new store gets all of them in one.
     """
     if address.in_file:
         _use_write_ahead_log(address)
+    applied: list[int] = []
+    while some := _apply_next(database):
+        applied += some
+    return applied
+
+
+def _apply_next(database: Database) -> list[int]:
+    """Apply the next step, or all to a new store; the numbers of those that were applied."""
     dialect = database.provider.dialect
     with db_session(ddl=True):
         cursor = database.get_connection().cursor()
@@ -575,17 +587,20 @@ def migrate(database: Database, address: Address) -> list[int]:
         version = _version(cursor, dialect)
         if version is None:
             cursor.execute("CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)")
-        applied = list(range((version or 0) + 1, len(STEPS) + 1))
-        for number in applied:
+        lacking = range((version or 0) + 1, len(STEPS) + 1)
+        steps = list(lacking[:1] if version else lacking)
+        for number in steps:
             for statement in STEPS[number - 1]:
                 if callable(statement):
                     statement(cursor, dialect)
                 else:
                     cursor.execute(statement.format(**_TYPES[dialect]))
             cursor.execute(f"INSERT INTO schema_version (version) VALUES ({number})")
-        if applied:
+        if steps and steps[-1] >= _KNOWS_READABLE_FROM:
+            # Until the last step is done, no hub may use the store: neither this one, which lacks a step,
+            # nor an older one that may not use it afterwards.
             cursor.execute(SET_READABLE_FROM.format(READABLE_FROM))
-    return applied
+    return steps
 
 
 def _table_exists(table: str, dialect: str) -> str:

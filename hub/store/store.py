@@ -371,14 +371,14 @@ def migrate(url: str) -> list[int]:
             applied = _migrate(database, address)
     finally:
         database.disconnect()
-    if applied and version is not None and address.dialect == "sqlite":
+    if version is not None and version.number < migrations.OVERWRITES_FROM and address.in_file:
         _rewrite(address)
     return applied
 
 
 def _rewrite(address: Address) -> None:
-    """Write an SQLite store's file anew. An older hub may have freed pages of it that still tell of
-    somebody.
+    """Write an SQLite store's file anew: its older hub may have freed pages that still tell of somebody.
+    Check-ins wait meanwhile.
     """
     try:
         # With no transaction of Python's own, which a VACUUM cannot be in.

@@ -181,6 +181,25 @@ class TestMigrations:
         monkeypatch.setattr(migrations, "STEPS", broken[:-1])
         assert migrate(url) == []
 
+    def test_one_that_was_cut_short_goes_on_after_its_last_whole_step(self, empty_url, monkeypatch):
+        url = empty_url
+        store = Store.open(url)
+        with store.writing() as tx:
+            apply(tx, [student(1)], context())
+        store.close()
+        first, second = "CREATE TABLE first (id INTEGER)", "CREATE TABLE second (id INTEGER)"
+        latest = migrations.LATEST + 2
+        monkeypatch.setattr(migrations, "LATEST", latest)
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "STEPS", (*migrations.STEPS, (first,), (second, "CREATE it")))
+            with pytest.raises(Exception, match="it"):
+                migrate(url)
+        with pytest.raises(StoreVersionError, match="run: attendance-hub migrate"):
+            Store.open(url)
+        monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, (first,), (second,)))
+        assert migrate(url) == [latest]
+        Store.open(url).close()
+
 
 @sqlite_only
 class TestFile:
@@ -228,6 +247,7 @@ class TestFile:
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
         monkeypatch.setattr(migrations, "STEPS", newer)
         monkeypatch.setattr(migrations, "LATEST", len(newer))
+        monkeypatch.setattr(migrations, "OVERWRITES_FROM", len(newer))
         assert migrate(url) == [len(newer)]
         files = path.parent.glob(f"{path.name}*")
         assert b"ada@example.edu" not in b"".join(one.read_bytes() for one in files)
@@ -237,6 +257,7 @@ class TestFile:
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
         monkeypatch.setattr(migrations, "STEPS", newer)
         monkeypatch.setattr(migrations, "LATEST", len(newer))
+        monkeypatch.setattr(migrations, "OVERWRITES_FROM", len(newer))
         migrate_steps = migrations.migrate
         with closing(sqlite3.connect(parse_address(url).target)) as reader:
 
