@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import bottle
 
@@ -82,12 +82,9 @@ class Application:
             own += ("GET", "HEAD") if route.method == "GET" else (route.method,)
             core.route(route.path, route.method, partial(self._answer, route.answer))
         for named, own in methods.items():
-            allow = ", ".join((*own, "OPTIONS"))
-            core.route(named, "OPTIONS", partial(self._options, allow))
-            if "<" not in named:
-                # Or another path, whose part may be any text, would answer for it.
-                for method in sorted(_OF_PATHS - set(own)):
-                    core.route(named, method, partial(_not_allowed, allow))
+            own.append("OPTIONS")
+            core.route(named, "OPTIONS", partial(self._options, ", ".join(own)))
+            router.allow(named, own)
         router.compile()
         return core
 
@@ -154,13 +151,27 @@ class Application:
 class _Router(bottle.Router):  # type: ignore[misc]
     """Bottle's router, which takes each path with and without a slash at its end.
 
-    It compiles the rules with parts once. Bottle by itself compiles all of a method anew with each
-    further one, which takes a time that grows with their square.
+    A path without parts has the methods that it allows, and no others: by Bottle itself another path,
+    whose part may be any text, would answer for it. The rules with parts are compiled once. Bottle
+    compiles all of a method anew with each further one, which takes a time that grows with their square.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._open: set[str] | None = set()
+        self._allowed: dict[str, Sequence[str]] = {}
+
+    def match(self, environ: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+        allowed = self._allowed.get(environ["PATH_INFO"])
+        if allowed is not None and environ["REQUEST_METHOD"].upper() not in allowed:
+            raise bottle.HTTPError(405, Allow=", ".join(allowed))
+        found: tuple[Any, dict[str, str]] = super().match(environ)
+        return found
+
+    def allow(self, path: str, methods: Sequence[str]) -> None:
+        """Have a path without parts take these methods, and no others."""
+        if "<" not in path:
+            self._allowed.update(dict.fromkeys(_spelled(path), methods))
 
     def add(self, rule: str, method: str, target: Any, name: str | None = None) -> None:
         for path in _spelled(rule):
@@ -184,10 +195,6 @@ def _spelled(path: str) -> tuple[str, ...]:
     return (f"{path}<:re:/?>",) if "<" in path else (path, f"{path}/")
 
 
-def _not_allowed(allow: str) -> NoReturn:
-    raise bottle.HTTPError(405, Allow=allow)
-
-
 def _waited(waiting: Waiting, asked: str | None) -> Answer:
     """What is answered at last. Raises NotYet where the server waits by itself."""
     found = waiting.look(asked == LAST)
@@ -203,7 +210,6 @@ def _waited(waiting: Waiting, asked: str | None) -> Answer:
     return found
 
 
-_OF_PATHS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _EXPOSED = "X-Delivery-Id, X-Delivery-Replayed, Retry-After, ETag, Link, Content-Disposition"
 
 _ERRORS: Mapping[int, tuple[str, str]] = {
