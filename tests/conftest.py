@@ -2,10 +2,12 @@ import os
 import shutil
 from dataclasses import fields
 from functools import cache
+from importlib import metadata
 
 import hypothesis
 import pytest
 from click.testing import CliRunner
+from databases import Databases
 from hubtest import Calls, Client, Rows
 from postgres import Cluster, binaries
 from serving import Server
@@ -31,7 +33,11 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 STORE = os.environ.get("HUB_TEST_STORE", "sqlite")
 _OF_STORES = {"url", "empty_url", "cluster"}
-_OF_PLUGINS = ("plugins", "enable", "load_plugins", "without", "plugin")
+_OF_ONE_TEST = ("plugins", "plugin")
+_OF_MANY = ("enable", "load_plugins", "without")
+"""The settings that say which plugins there are: those that are a test's own, and those of many tests."""
+
+_USUAL = {field.name: getattr(Settings(), field.name) for field in fields(Settings)}
 
 
 def pytest_collection_modifyitems(config, items):
@@ -92,31 +98,36 @@ def url(request, tmp_path):
     cluster.give(url)
 
 
+@pytest.fixture(scope="session")
+def databases():
+    return Databases(STORE)
+
+
 @pytest.fixture
-def make_hub(url):
+def make_hub(url, databases):
     """Makes hubs over one store, with the settings given, and closes them."""
     made = []
 
     def make(**given):
         settings = Settings(**{"database": url, **given})
-        usual = all(
-            getattr(settings, field.name) == field.default
-            for field in fields(Settings)
-            if field.name in _OF_PLUGINS
-        )
-        plugins = usual_plugins(settings.time_zone) if usual else None
-        made.append(Hub(settings, plugins=plugins))
+        plugins = None
+        if all(getattr(settings, name) == _USUAL[name] for name in _OF_ONE_TEST):
+            own = (getattr(settings, name) for name in _OF_MANY)
+            plugins = loaded(metadata.entry_points, settings.time_zone, *own)
+        with databases.lent():
+            made.append(Hub(settings, plugins=plugins))
         return made[-1]
 
     yield make
     for hub in made:
         hub.close()
+    databases.give_back()
 
 
 @cache
-def usual_plugins(time_zone):
-    """The built-in plugins, loaded once for all the hubs that have no others."""
-    return Plugins(Settings(time_zone=time_zone))
+def loaded(installed, time_zone, *given):
+    """Plugins, loaded once for all the hubs that have the same, with the same others installed."""
+    return Plugins(Settings(time_zone=time_zone, **dict(zip(_OF_MANY, given, strict=True))))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from hubtest import Calls, Client
 
 from hub.cli import main
 from hub.config.load import load
+from hub.config.settings import Settings
+from hub.plugin.loading import Plugins
 from hub_plugins.qr import issue
 
 PATH = "/api/webhook/qr/"
@@ -138,8 +140,8 @@ class TestTheCommand:
         assert self.run("--event", "x", HUB_ENABLE="").exit_code == 2
 
 
-def test_without_its_library_it_says_what_to_install(make_hub, monkeypatch):
+def test_without_its_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jwt", None)
     monkeypatch.delitem(sys.modules, "hub_plugins.qr")
-    (failed,) = make_hub(enable=("qr",)).plugins.failed
+    (failed,) = Plugins(Settings(enable=("qr",))).failed
     assert failed.reason.startswith("ImportError: it needs PyJWT; pip install 'pyjwt>=2.13'")
