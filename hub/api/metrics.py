@@ -4,7 +4,6 @@ For tokens of the scope ``metrics``, and for whoever is on the hub's own machine
 with the process, as Prometheus expects; what waits, and when a source was heard last, is the store's.
 """
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from hub.record.heard import LastHeard
 from hub.store.space import space
 from hub.store.store import Store
 from hub.version import __version__
+from hub.wire.loopback import is_loopback
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -261,12 +261,10 @@ def is_local(environ: Mapping[str, Any]) -> bool:
         return False
     try:
         host = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
-        if not ipaddress.ip_address(environ.get("REMOTE_ADDR", "")).is_loopback:
-            return False
-        # A name may be a stranger's that means this machine (DNS rebinding).
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+    # A name may be a stranger's that means this machine (DNS rebinding).
+    return is_loopback(environ.get("REMOTE_ADDR", "")) and is_loopback(host)
 
 
 def _add(family: Any, labels: Sequence[str], distribution: Distribution) -> None:

@@ -8,7 +8,7 @@ from hub.cli.rebuild import derived
 from hub.cli.terminal import show
 from hub.config.settings import Settings
 from hub.domain.timestamps import utc_now
-from hub.errors import HubError, SettingError
+from hub.errors import HubError
 from hub.store import backup
 from hub.store.store import Store
 
@@ -17,11 +17,6 @@ def back_up(settings: Settings, file: Path, verify: bool) -> None:
     """Make a backup, and say so; with ``verify``, derive its attendances anew. Raises a HubError."""
     store = Store.open(settings.database, create=False)
     try:
-        if verify and not store.address.in_file:
-            raise SettingError(
-                "backup: --verify is for SQLite; on PostgreSQL restore the backup into another database, "
-                "and run: attendance-hub rebuild --dry-run"
-            )
         started = utc_now()
         size = backup.back_up(store.address, file)
         show(f"{file}: {size} bytes, in {(utc_now() - started).total_seconds():.1f} s")
@@ -33,12 +28,12 @@ def back_up(settings: Settings, file: Path, verify: bool) -> None:
     finally:
         store.close()
     if verify:
-        sys.exit(0 if _verified(settings, file) else 1)
+        with backup.opened(store.address, file) as url:
+            sys.exit(0 if _is_same(replace(settings, database=url)) else 1)
 
 
-def _verified(settings: Settings, file: Path) -> bool:
-    """Derive the attendances of a backup anew; whether nothing differs."""
-    copy = replace(settings, database=f"sqlite:///{file.absolute()}")
+def _is_same(copy: Settings) -> bool:
+    """Derive the attendances of a copy anew; whether nothing differs."""
     lines, is_same = derived(copy)
     for line in lines:
         show(line)

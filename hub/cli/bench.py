@@ -5,7 +5,6 @@ are of students and events that the bench has made itself, each pair once.
 """
 
 import asyncio
-import ipaddress
 import json
 import math
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from hub.cli.address import parse
 from hub.errors import SettingError
+from hub.wire.loopback import is_loopback
 
 _PATH = "/api/webhook/unified/"
 _STUDENTS = 500
@@ -125,18 +125,9 @@ def _histogram(latencies: list[float]) -> Iterator[str]:
 def _address(url: str, allow_remote: bool) -> tuple[str, int]:
     parts = parse(url, "url", ("http",))
     host, port = parts.hostname or "", parts.port or 80
-    if not allow_remote and not _is_loopback(host):
+    if not allow_remote and not is_loopback(host):
         raise SettingError(f"url: {host} is not this machine; say --allow-remote if you mean it")
     return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Bench:

@@ -83,6 +83,8 @@ def _report(rebuilt: Rebuilt, zone: tzinfo) -> Iterator[str]:
     )
     if rebuilt.meanwhile:
         yield f"{rebuilt.meanwhile} more were changed meanwhile, and are left out; run it again"
+    if rebuilt.earlier:
+        yield f"went on after {rebuilt.earlier} deliveries of a rebuild that was ended"
     yield (
         f"deliveries: {rebuilt.derived} derived, {rebuilt.underivable} without body or plugin, whose "
         f"attendances are taken as they stand, {rebuilt.failed} failed"

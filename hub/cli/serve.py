@@ -1,6 +1,5 @@
 """``attendance-hub serve``: start a hub, say what it is, and serve it until it is told to end."""
 
-import ipaddress
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from hub.http.systemd import inherited
 from hub.hub import Hub, require_lasting
 from hub.log import configure, look_up_less
 from hub.version import __version__
+from hub.wire.loopback import is_loopback
 
 
 def serve(configuration: Configuration) -> None:
@@ -79,11 +79,3 @@ def _introduce_console(hub: Hub, address: str) -> None:
     show(f"console: {hub.settings.public_url.rstrip('/') or address}/console/")
     if sys.stdout.isatty() and (link := hub.console.entrance.first_link()) is not None:
         show(f"no token yet; this link makes one and logs in, once: {address}{link}")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine alone."""
-    try:
-        return ipaddress.ip_address(host.split("%")[0]).is_loopback
-    except ValueError:  # a name
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")

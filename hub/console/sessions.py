@@ -5,7 +5,6 @@ The cookie's prefix is that of RFC 6265bis, 4.1.3.2. Nothing but a signature (HM
 
 import base64
 import hmac
-import ipaddress
 import json
 import re
 import secrets
@@ -22,6 +21,7 @@ from hub.intake.tokens import Tokens
 from hub.record import secrets as secrets_of_record
 from hub.store import secrets as kept
 from hub.store.store import Store
+from hub.wire.loopback import is_loopback
 
 _SAFE, _PLAIN, _SAID = "__Host-hub", "hub", "hub-said"
 _LONGEST = 30 * 24 * 3600
@@ -172,14 +172,6 @@ class Sessions:
 
 def _said_to(token: Token, text: str) -> str:
     return f"said {token.id} {token.digest} {text}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is the machine that the browser runs on."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _host(environ: Mapping[str, Any]) -> str:

@@ -7,19 +7,21 @@ would have its own writers wait.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from heapq import merge
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from hub.domain.records import Result
-from hub.errors import FAULTS, AlreadyCheckedIn, Refused
+from hub.errors import FAULTS, AlreadyCheckedIn, Refused, StoreUnavailable
 from hub.intake.prepare import Prepared, meaning
 from hub.jobs.preparing import Helpers, Ready
 from hub.log import log_fault
 from hub.record import changes, deliveries, derivable, snapshot
 from hub.store import attendances, check_ins, derivation, scratch, settling
 from hub.store.apply import apply
+from hub.store.database import classified
 from hub.store.derivation import EVENT, STUDENT, Progress
 from hub.store.store import Store
 from hub.store.transaction import Transaction
@@ -64,7 +66,7 @@ class Derivation:
         with reading() as db:
             now = changes.now(db)
             upto = deliveries.last_id(db)
-        with self._copy.writing() as tx:
+        with self._writing() as tx:
             derivation.make_tables(tx)
         for what in (STUDENT, EVENT):
             for page in snapshot.merged(reading, what):
@@ -78,9 +80,9 @@ class Derivation:
         for page in snapshot.settled_later(reading):
             self._add(derivation.ADD_LATER, page)
         for table, rows in snapshot.underivable(reading, self._sources):
-            with self._copy.writing() as tx:
+            with self._writing() as tx:
                 scratch.insert(tx, table, rows)
-        with self._copy.writing() as tx:
+        with self._writing() as tx:
             derivation.begin(tx, upto, *now)
 
     def run(
@@ -94,7 +96,7 @@ class Derivation:
             prepared = helpers.each([[place.delivery for place in batch] for batch in some])
             if not helpers:
                 prepared = iter(list(prepared))  # the record is read before the copy is written to
-            with self._copy.writing() as tx:
+            with self._writing() as tx:
                 for batch, ready in zip(some, prepared, strict=True):
                     so_far = _apply(tx, ready, so_far)._replace(
                         key=batch[-1].key, delivery=batch[-1].delivery
@@ -103,8 +105,19 @@ class Derivation:
                 derivation.move(tx, so_far)
         return so_far
 
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        try:
+            with self._copy.writing() as tx:
+                yield tx
+        except StoreUnavailable as error:
+            raise Refused(
+                f"The copy {self._copy.address.target} cannot be written to",
+                f"{error}; mend that and run it again, it goes on where it was",
+            ) from error
+
     def _add(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._copy.writing() as tx:
+        with self._writing() as tx:
             tx.run_many(sql, rows)
 
     def _batches(self, so_far: Progress) -> Iterator[Batch]:
@@ -124,7 +137,7 @@ class Derivation:
     def _at_once(self, so_far: Progress) -> Iterator[tuple[Place, int]]:
         pages = derivable.sizes(self._store.reading, self._sources, so_far.key, so_far.upto)
         for page in pages:
-            with self._copy.writing() as tx:
+            with self._writing() as tx:
                 later = derivation.are_later(tx, page[0][0], page[-1][0])
             for identifier, size in page:
                 if identifier not in later:
@@ -133,7 +146,7 @@ class Derivation:
     def _later(self, so_far: Progress) -> Iterator[tuple[Place, int]]:
         place = Place(so_far.key, so_far.delivery)
         while True:
-            with self._copy.writing() as tx:
+            with self._writing() as tx:
                 page = [Place(*row) for row in derivation.later(tx, *place, _LATER)]
             if not page:
                 return
@@ -153,7 +166,9 @@ def _apply(tx: Transaction, batch: Sequence[Ready], so_far: Progress) -> Progres
         with tx.savepoint("batch"):
             _derive_all(tx, ready)
         derived = len(ready)
-    except FAULTS:
+    except FAULTS as error:
+        if classified(error) is not None:
+            raise  # the copy is full, or failing: nothing of it is the deliveries' fault
         # One of them has failed: each by itself.
         derived = sum(_derive_alone(tx, one) for one in ready)
     return so_far._replace(
@@ -181,6 +196,8 @@ def _derive_alone(tx: Transaction, ready: Ready) -> bool:
         with tx.savepoint():
             _derive(tx, ready)
     except FAULTS as error:
+        if classified(error) is not None:
+            raise
         log_fault(f"delivery {ready.context.delivery} cannot be derived", error)
         return False
     return True

@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from hub.domain.corrections import Replay
 from hub.domain.delivery import Delivery
 from hub.domain.identifiers import ROW, Identifier, row_id
 from hub.domain.operations import CheckIn, CheckOut, Ignore, Operation, Withdraw
-from hub.errors import Refused
+from hub.errors import Refused, StoreUnavailable
 from hub.intake.decide import context_of
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import Prepared, meaning, prepare
@@ -33,9 +34,11 @@ from hub.store.store import Store
 _MAKES_NOBODY = (CheckIn, CheckOut, Withdraw, Ignore)
 """Operations by which no student and no event comes to be."""
 
-
 _COLLECTIONS = (20_000, 50, 100)
 """When garbage is looked for: nearly all that is made here goes with its batch, by itself."""
+
+_END_WITHIN = 2.0
+"""Seconds that a helper may take to its end."""
 
 _NICE = 10
 """By how much they give way (nice(1))."""
@@ -192,6 +195,8 @@ class Helpers:
                 ) from None
             if at + len(self._connections) < len(batches):
                 connection.send(batches[at + len(self._connections)])
+            if isinstance(told, StoreUnavailable):
+                raise Refused("The record cannot be read", str(told)) from told
             if isinstance(told, BaseException):
                 raise told
             yield told
@@ -222,9 +227,17 @@ def helpers(preparation: Preparation, count: int) -> Iterator[Helpers]:
             )
             process.start()
             other.close()
-            stack.callback(process.join)
+            stack.callback(_end, process)
             stack.callback(own.close)
         yield Helpers(preparation, connections)
+
+
+def _end(process: BaseProcess) -> None:
+    """Wait for a helper, whose connection is closed; not for a plugin that hangs."""
+    process.join(_END_WITHIN)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _help(preparation: Preparation, connection: Connection, others: Iterable[Connection]) -> None:

@@ -97,10 +97,11 @@ class Rebuild:
                 one.begin()
                 kept.begin()
             so_far = _so_far(kept.store)
-            progress(so_far.derived + so_far.failed)
+            earlier = so_far.derived + so_far.failed
+            progress(earlier)
             with helpers(preparation, self._count(so_far)) as some:
                 so_far = one.run(so_far, some, progress)
-            rebuilt = Rebuilt(self._store, kept, self._endpoints, self._zone, so_far)
+            rebuilt = Rebuilt(self._store, kept, self._endpoints, self._zone, so_far, earlier)
             if so_far.applied_by is None:
                 rebuilt.compare()
                 kept.stays = False
@@ -132,8 +133,8 @@ class Rebuilt:
     ``derived`` deliveries were derived, ``underivable`` ones left out for want of a body or a plugin,
     and ``failed`` ones failed. ``missing`` attendances are derived and not recorded, ``surplus`` ones
     recorded and not derived, and ``changed`` ones have other times. ``meanwhile`` more have been changed
-    since the rebuild began, and are left out. ``applied_by`` is the delivery by which an earlier process
-    has begun to put the differences into the record.
+    since the rebuild began, and are left out. ``earlier`` deliveries were derived by a process that was
+    ended; ``applied_by`` is the delivery by which one has begun to put the differences into the record.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Rebuilt:
         endpoints: Mapping[str, Endpoint],
         zone: tzinfo,
         so_far: Progress,
+        earlier: int,
     ) -> None:
         self._store = store
         self._kept = kept
@@ -153,6 +155,7 @@ class Rebuilt:
         self._change, self._attendance = so_far.change, so_far.attendance
         self._applied = so_far.applied
         self.applied_by = so_far.applied_by
+        self.earlier = earlier
         self.derived, self.failed = so_far.derived, so_far.failed
         with store.reading() as db:
             every = derivable.count(db, so_far.upto)

@@ -7,6 +7,7 @@ of another connection, and may never end.) On PostgreSQL it is what ``pg_dump`` 
 
 import errno
 import os
+import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -52,6 +53,30 @@ def back_up(address: Address, file: Path) -> int:
 def keep(tx: Transaction, now: datetime, size: int) -> None:
     """Keep that a backup was made, for whoever watches its age."""
     tx.run(MADE, now, size)
+
+
+@contextmanager
+def opened(address: Address, file: Path) -> Iterator[str]:
+    """A backup of a store as a store, to be looked at: its URL. On PostgreSQL it is restored into a new
+    database beside the store's, which is dropped afterwards. Raises BackupError.
+    """
+    if address.dialect == "sqlite":
+        yield f"sqlite:///{file.absolute()}"
+        return
+    name = f"hub_verify_{secrets.token_hex(4)}"
+    copy = Address("postgres", urlunsplit(urlsplit(address.target)._replace(path=f"/{name}")))
+    try:
+        _tell(address, f"CREATE DATABASE {name}")
+    except BackupError as error:
+        raise BackupError(
+            f"The backup is made, and was not verified: no database can be made for that ({error}); let "
+            "the user make databases (ALTER ROLE … CREATEDB)"
+        ) from None
+    try:
+        _load(copy, file)
+        yield copy.target
+    finally:
+        _tell(address, f"DROP DATABASE {name}")
 
 
 def restore(address: Address, file: Path, replace: bool) -> tuple[int, Path | None]:
@@ -110,6 +135,10 @@ def _load(address: Address, file: Path) -> int:
     if version is None:
         raise _something_else(file, "a backup of a hub's store")
     return version.number
+
+
+def _tell(address: Address, statement: str) -> None:
+    _run("psql", address, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", statement)
 
 
 def _run(program: str, address: Address, *arguments: str) -> None:

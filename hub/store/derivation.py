@@ -41,11 +41,12 @@ _TABLES = (
 ADD_KEY = "INSERT OR REPLACE INTO recorded_key (what, key, id) VALUES (?, ?, ?)"
 ADD_MERGED = "INSERT INTO recorded_merged (what, id, root) VALUES (?, ?, ?)"
 ADD_RECORDED = """
-    INSERT INTO recorded (attendance, own_student, own_event, checked_in_at, checked_out_at,
-        delivery, student, event)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6,
-        coalesce((SELECT root FROM recorded_merged WHERE what = 'student' AND id = ?2), ?2),
-        coalesce((SELECT root FROM recorded_merged WHERE what = 'event' AND id = ?3), ?3))"""
+    INSERT INTO recorded (student, event, attendance, own_student, own_event, checked_in_at,
+        checked_out_at, delivery)
+    SELECT coalesce(s.root, own.student), coalesce(e.root, own.event), own.*
+    FROM (SELECT ? AS attendance, ? AS student, ? AS event, ?, ?, ?) AS own
+    LEFT JOIN recorded_merged s ON s.what = 'student' AND s.id = own.student
+    LEFT JOIN recorded_merged e ON e.what = 'event' AND e.id = own.event"""
 ADD_LATER = "INSERT INTO settled_later (moment, delivery) VALUES (?, ?)"
 BEGIN = """
     INSERT INTO rebuild (upto, attendance, change, key, delivery, derived, failed, applied)

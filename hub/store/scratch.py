@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,9 @@ KEEP = """
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
         of_delivery, of_row)
     VALUES (?, ?, ?, '{}', '', 'applied', 200, '{}', 0, ?, ?) ON CONFLICT DO NOTHING"""
+_LASTS = 86_400
+"""Seconds for which what was left is gone on with."""
+
 RENUMBER_DEEDS = "UPDATE deed SET subject = ? WHERE what = ? AND subject = ? AND delivery = ?"
 _REFERRING = {
     "student": ("student_identifier", "attendance", "disagreement"),
@@ -72,13 +76,13 @@ class Kept:
 @contextmanager
 def kept(folder: Path, mark: str) -> Iterator[Kept]:
     """A store in ``folder``, which is gone when the block has ended. What an earlier process has left
-    there is gone on with if it has the same ``mark``, else thrown away.
+    there is gone on with if it has the same ``mark`` and is not older than a day, else thrown away.
 
     Raises Refused where another process is at it, or the folder is somebody else's.
     """
     marked = folder / "mark"
     with _locked(folder):
-        if not (marked.is_file() and marked.read_text("utf-8") == mark):
+        if not _is_of_use(marked, mark):
             _remove(folder, but_itself=True)
         found = Kept(Store.open(_url(folder), is_scratch=True), marked, mark)
         try:
@@ -90,6 +94,12 @@ def kept(folder: Path, mark: str) -> Iterator[Kept]:
             raise
         found.store.close()
         _remove(folder)
+
+
+def _is_of_use(marked: Path, mark: str) -> bool:
+    if not marked.is_file() or time.time() - marked.stat().st_mtime > _LASTS:
+        return False
+    return marked.read_text("utf-8") == mark
 
 
 def discard(folder: Path) -> None:

@@ -325,12 +325,35 @@ class TestOnPostgreSQL:
         finally:
             cluster.drop(url)
 
+    def test_it_is_verified_in_a_database_of_its_own(self, run, filled, cluster, url):
+        _, *lines = run("backup", "copy.dump", "--verify")
+        assert lines[0].startswith("attendances: 0 missing, 0 too many")
+        cluster.execute(
+            "UPDATE attendance SET checked_in_at = checked_in_at + interval '1 hour'", url
+        )
+        lines = run("backup", "other.dump", "--verify", status=1)
+        assert lines[-2] == "attendances: 0 missing, 0 too many, 4 with other times"
+        assert not cluster.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'hub_verify%'", url
+        )
+
+    def test_who_may_make_no_database(self, run, filled, cluster, url):
+        cluster.execute("CREATE ROLE plain LOGIN", url)
+        try:
+            for kind in ("TABLES", "SEQUENCES"):
+                cluster.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO plain", url)
+            own = url.replace("//hub@", "//plain@")
+            *_, line = run("backup", "copy.dump", "--verify", "--database", own, status=2)
+            assert "permission denied to create database" in line
+            assert line.endswith("let the user make databases (ALTER ROLE … CREATEDB)")
+        finally:
+            cluster.execute("DROP OWNED BY plain", url)
+            cluster.execute("DROP ROLE plain", url)
+
     def test_what_is_refused(self, run, filled, cluster, tmp_path, monkeypatch):
         (tmp_path / "copy.db").write_bytes(b"SQLite format 3\0")
         (line,) = run("restore", "copy.db", status=2)
         assert "copy.db is not what pg_dump wrote with --format=custom" in line
-        (line,) = run("backup", "copy.dump", "--verify", status=2)
-        assert "--verify is for SQLite" in line
         monkeypatch.setenv("PATH", str(tmp_path))
         (line,) = run("backup", "copy.dump", status=2)
         assert "pg_dump is not here; install PostgreSQL's client programs" in line

@@ -353,6 +353,34 @@ class TestWhereItIsEnded:
         rebuilt(hub, folder=folder, progress=looked_at.append, mark="other settings")
         assert looked_at == [0, 5, 5, 5, 5, 5]
 
+    def test_after_a_day_it_begins_anew(self, many, hub, folder):
+        self.stopped(hub, folder, 8)
+        yesterday = time.time() - 86_500
+        os.utime(folder / "mark", (yesterday, yesterday))
+        looked_at = []
+        rebuilt(hub, folder=folder, progress=looked_at.append)
+        assert looked_at[0] == 0
+
+    def test_a_copy_that_is_full_is_no_fault_of_deliveries(
+        self, many, calls, hub, folder, monkeypatch
+    ):
+        for number in range(12, 80):
+            calls.student(f"a{number}")
+            calls.attend(f"a{number}", "Chess")
+        make_tables, full = derivation.make_tables, []
+
+        def small(tx):
+            make_tables(tx)
+            ((pages,),) = tx.rows("PRAGMA page_count")
+            full.append(tx.rows(f"PRAGMA max_page_count = {pages + 2}"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(derivation, "make_tables", small)
+            with pytest.raises(Refused, match=r"The copy .*scratch.db cannot be written to"):
+                rebuilt(hub, folder=folder)
+        assert full
+        assert rebuilt(hub, folder=folder).differences == ()
+
     def test_who_was_forgotten_meanwhile_is_not_in_it(self, many, hub, folder, rows):
         self.stopped(hub, folder, 8)
         forget(hub.store, "a11")
@@ -520,7 +548,9 @@ class TestProcesses:
         process = start("--dry-run")
         told, _ = process.communicate(timeout=60)
         assert process.returncode == 0, told
-        assert told.splitlines()[-1].startswith("deliveries: 49 derived")
+        *_, earlier, told = told.splitlines()
+        assert told.startswith("deliveries: 49 derived")
+        assert earlier.startswith("went on after ")
         again = [who for _, who in self.seen(folder)[len(before) :]]
         assert "a17" in again
         assert len(again) < 24
