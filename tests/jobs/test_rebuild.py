@@ -362,23 +362,24 @@ class TestWhereItIsEnded:
         assert looked_at[0] == 0
 
     def test_a_copy_that_is_full_is_no_fault_of_deliveries(
-        self, many, calls, hub, folder, monkeypatch
+        self, many, calls, hub, folder, monkeypatch, caplog
     ):
         for number in range(12, 80):
             calls.student(f"a{number}")
             calls.attend(f"a{number}", "Chess")
-        make_tables, full = derivation.make_tables, []
+        begin, full = derivation.begin, []
 
-        def small(tx):
-            make_tables(tx)
+        def begin_and_fill(tx, *given):
+            begin(tx, *given)
             ((pages,),) = tx.rows("PRAGMA page_count")
             full.append(tx.rows(f"PRAGMA max_page_count = {pages + 2}"))
 
         with monkeypatch.context() as patch:
-            patch.setattr(derivation, "make_tables", small)
+            patch.setattr(derivation, "begin", begin_and_fill)
             with pytest.raises(Refused, match=r"The copy .*scratch.db cannot be written to"):
                 rebuilt(hub, folder=folder)
         assert full
+        assert "cannot be derived" not in caplog.text
         assert rebuilt(hub, folder=folder).differences == ()
 
     def test_who_was_forgotten_meanwhile_is_not_in_it(self, many, hub, folder, rows):
