@@ -60,7 +60,7 @@ class Derivation:
         self._copy = copy
         self._sources = sources
 
-    def begin(self) -> None:
+    def begin(self, mark: str) -> None:
         """Put into a new copy what it takes to begin: the record as it is, and what is underivable."""
         reading = self._store.reading
         with reading() as db:
@@ -83,7 +83,7 @@ class Derivation:
             with self._writing() as tx:
                 scratch.insert(tx, table, rows)
         with self._writing() as tx:
-            derivation.begin(tx, upto, *now)
+            derivation.begin(tx, mark, upto, *now)
 
     def run(
         self, so_far: Progress, helpers: Helpers, progress: Callable[[int], object]

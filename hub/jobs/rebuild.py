@@ -91,11 +91,11 @@ class Rebuild:
         Raises StoreUnavailable, and Refused where another process is at the same.
         """
         preparation = Preparation(self._store, self._hooks, self._endpoints, self._zone)
-        with self._copy() as kept:
+        mark = self._whole_mark()
+        with self._copy(mark) as kept:
             one = Derivation(self._store, kept.store, list(self._endpoints))
-            if not kept.is_begun:
-                one.begin()
-                kept.begin()
+            if kept.is_new:
+                one.begin(mark)
             so_far = _so_far(kept.store)
             earlier = so_far.derived + so_far.failed
             progress(earlier)
@@ -113,17 +113,26 @@ class Rebuild:
             left = derivable.count(db, so_far.upto) - so_far.derived - so_far.failed
         return self._helpers if left >= _WORTH_HELP else 0
 
-    @contextmanager
-    def _copy(self) -> Iterator[Kept]:
-        if self._folder is None:
-            with scratch.opened() as store:
-                yield Kept(store)
-            return
+    def _whole_mark(self) -> str:
+        """What must be the same for a rebuild to be gone on with."""
         with self._store.reading() as db:
             forgotten = max((one.id for one in forgettings.every(db)), default=0)
         code = digest(endpoint.source for endpoint in self._endpoints.values())
         file = file_identity(self._store.address) if self._store.address.in_file else None
-        with scratch.kept(self._folder, f"{self._mark} {code} {forgotten} {file}") as kept:
+        return f"{self._mark} {code} {forgotten} {file}"
+
+    @contextmanager
+    def _copy(self, mark: str) -> Iterator[Kept]:
+        if self._folder is None:
+            with scratch.opened() as store:
+                yield Kept(store)
+            return
+
+        def is_of_use(copy: Store) -> bool:
+            with copy.writing() as tx:
+                return derivation.mark(tx) == mark
+
+        with scratch.kept(self._folder, is_of_use) as kept:
             yield kept
 
 

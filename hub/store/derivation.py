@@ -34,7 +34,7 @@ _TABLES = (
         recorded INTEGER, own_student INTEGER, own_event INTEGER,
         recorded_in TEXT, recorded_out TEXT, recorded_delivery TEXT)""",
     """CREATE TABLE rebuild (
-        upto TEXT NOT NULL, attendance INTEGER NOT NULL, change INTEGER NOT NULL,
+        mark TEXT NOT NULL, upto TEXT NOT NULL, attendance INTEGER NOT NULL, change INTEGER NOT NULL,
         key TEXT NOT NULL, delivery TEXT NOT NULL, derived INTEGER NOT NULL, failed INTEGER NOT NULL,
         applied_by TEXT, applied INTEGER NOT NULL)""",
 )
@@ -49,8 +49,9 @@ ADD_RECORDED = """
     LEFT JOIN recorded_merged e ON e.what = 'event' AND e.id = own.event"""
 ADD_LATER = "INSERT INTO settled_later (moment, delivery) VALUES (?, ?)"
 BEGIN = """
-    INSERT INTO rebuild (upto, attendance, change, key, delivery, derived, failed, applied)
-    VALUES (?, ?, ?, '', '', 0, 0, 0)"""
+    INSERT INTO rebuild (mark, upto, attendance, change, key, delivery, derived, failed, applied)
+    VALUES (?, ?, ?, ?, '', '', 0, 0, 0)"""
+MARK = "SELECT mark FROM rebuild"
 PROGRESS = """
     SELECT upto, attendance, change, key, delivery, derived, failed, applied_by, applied FROM rebuild"""
 MOVE = "UPDATE rebuild SET key = ?, delivery = ?, derived = ?, failed = ?"
@@ -177,9 +178,17 @@ def make_tables(tx: Transaction) -> None:
         tx.run(sql)
 
 
-def begin(tx: Transaction, upto: str, attendance: int, change: int) -> None:
-    """All of the record is in the copy that it takes to begin."""
-    tx.run(BEGIN, upto, attendance, change)
+def begin(tx: Transaction, mark: str, upto: str, attendance: int, change: int) -> None:
+    """All of the record is in the copy that it takes to begin. What has another ``mark`` may not go on
+    with it.
+    """
+    tx.run(BEGIN, mark, upto, attendance, change)
+
+
+def mark(tx: Transaction) -> str | None:
+    """The mark of a rebuild; None where it has not begun."""
+    row = tx.row(MARK)
+    return None if row is None else str(row[0])
 
 
 def progress(tx: Transaction) -> Progress:

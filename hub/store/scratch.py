@@ -7,12 +7,12 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hub.errors import Refused
+from hub.errors import HubError, Refused
 from hub.store.database import Address
 from hub.store.store import Store
 from hub.store.transaction import Transaction
@@ -21,6 +21,7 @@ KEEP = """
     INSERT INTO delivery (id, source, received_at, headers, body, outcome, status, answer, duration,
         of_delivery, of_row)
     VALUES (?, ?, ?, '{}', '', 'applied', 200, '{}', 0, ?, ?) ON CONFLICT DO NOTHING"""
+_FILE = "scratch.db"
 _LASTS = 86_400
 """Seconds for which what was left is gone on with."""
 
@@ -52,54 +53,57 @@ def opened() -> Iterator[Store]:
 
 
 class Kept:
-    """A store that outlasts a process that is ended in the middle of its work, once it ``is_begun``;
-    ``stays``: it is still of use where the work fails.
+    """A store that outlasts a process that is ended in the middle of its work. ``is_new``: there was none
+    to go on with; ``stays``: it is still of use where the work fails.
     """
 
-    def __init__(self, store: Store, mark: Path | None = None, text: str = "") -> None:
+    def __init__(self, store: Store, is_new: bool = True) -> None:
         self.store = store
+        self.is_new = is_new
         self.stays = True
-        self._mark = mark
-        self._text = text
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether an earlier process has left it, and it has the same mark."""
-        return self._mark is not None and self._mark.exists()
-
-    def begin(self) -> None:
-        """There is in it what it takes to go on."""
-        if self._mark is not None:
-            self._mark.write_text(self._text, "utf-8")
 
 
 @contextmanager
-def kept(folder: Path, mark: str) -> Iterator[Kept]:
+def kept(folder: Path, is_of_use: Callable[[Store], bool]) -> Iterator[Kept]:
     """A store in ``folder``, which is gone when the block has ended. What an earlier process has left
-    there is gone on with if it has the same ``mark`` and is not older than a day, else thrown away.
+    there is gone on with where it ``is_of_use`` and not older than a day, else thrown away.
 
     Raises Refused where another process is at it, or the folder is somebody else's.
     """
-    marked = folder / "mark"
     with _locked(folder):
-        if not _is_of_use(marked, mark):
-            _remove(folder, but_itself=True)
-        found = Kept(Store.open(_url(folder), is_scratch=True), marked, mark)
+        store = _left_over(folder, is_of_use)
+        is_new = store is None
+        if store is None:
+            _empty(folder)
+            store = Store.open(_url(folder), is_scratch=True)
+        found = Kept(store, is_new)
         try:
             yield found
         except BaseException:
-            found.store.close()
+            store.close()
             if not found.stays:
                 _remove(folder)
             raise
-        found.store.close()
+        store.close()
         _remove(folder)
 
 
-def _is_of_use(marked: Path, mark: str) -> bool:
-    if not marked.is_file() or time.time() - marked.stat().st_mtime > _LASTS:
-        return False
-    return marked.read_text("utf-8") == mark
+def _left_over(folder: Path, is_of_use: Callable[[Store], bool]) -> Store | None:
+    """What an earlier process has left, if it can be gone on with."""
+    file = folder / _FILE
+    if not file.exists() or time.time() - file.stat().st_mtime > _LASTS:
+        return None
+    try:
+        store = Store.open(_url(folder), is_scratch=True)
+    except HubError:
+        return None  # of another version of the hub, or cut short
+    try:
+        if is_of_use(store):
+            return store
+    except HubError:
+        pass
+    store.close()
+    return None
 
 
 def discard(folder: Path) -> None:
@@ -119,13 +123,14 @@ def place(address: Address) -> Path:
     return Path(tempfile.gettempdir()) / f"attendance-hub-rebuild-{name}"
 
 
-def _remove(folder: Path, but_itself: bool = False) -> None:
-    # The mark first: without it, nothing of the rest is gone on with.
-    (folder / "mark").unlink(missing_ok=True)
+def _remove(folder: Path) -> None:
+    _empty(folder)
+    folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
-    if not but_itself:
-        folder.rmdir()
 
 
 @contextmanager
@@ -153,7 +158,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'scratch.db'}"
+    return f"sqlite:///{folder / _FILE}"
 
 
 def keep(tx: Transaction, deliveries: Iterable[Sequence[Any]]) -> None:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -353,10 +353,28 @@ class TestWhereItIsEnded:
         rebuilt(hub, folder=folder, progress=looked_at.append, mark="other settings")
         assert looked_at == [0, 5, 5, 5, 5, 5]
 
+    @pytest.mark.parametrize("damage", ["cut off", "not begun", "no store"])
+    def test_what_cannot_be_gone_on_with_is_thrown_away(self, many, hub, folder, damage):
+        self.stopped(hub, folder, 8)
+        if damage == "no store":
+            for file in folder.iterdir():
+                file.unlink()
+            (folder / "scratch.db").write_text("nothing")
+        with closing(sqlite3.connect(folder / "scratch.db")) as copy:
+            if damage == "cut off":
+                copy.execute("DROP TABLE rebuild")
+            elif damage == "not begun":
+                copy.execute("DELETE FROM rebuild")
+            copy.commit()
+        looked_at = []
+        assert rebuilt(hub, folder=folder, progress=looked_at.append).differences == ()
+        assert looked_at[0] == 0
+        assert not folder.exists()
+
     def test_after_a_day_it_begins_anew(self, many, hub, folder):
         self.stopped(hub, folder, 8)
         yesterday = time.time() - 86_500
-        os.utime(folder / "mark", (yesterday, yesterday))
+        os.utime(folder / "scratch.db", (yesterday, yesterday))
         looked_at = []
         rebuilt(hub, folder=folder, progress=looked_at.append)
         assert looked_at[0] == 0
@@ -566,10 +584,12 @@ class TestProcesses:
 
 def so_far(place):
     """How many deliveries a rebuild that is at work has derived for good."""
-    if not (place / "mark").exists():
+    if not (place / "scratch.db").exists():
         return 0
-    with closing(sqlite3.connect(place / "scratch.db")) as copy:
-        return copy.execute("SELECT derived FROM rebuild").fetchone()[0]
+    with closing(sqlite3.connect(place / "scratch.db")) as copy, suppress(sqlite3.OperationalError):
+        for (derived,) in copy.execute("SELECT derived FROM rebuild"):
+            return derived
+    return 0
 
 
 def is_running(process):
