@@ -22,7 +22,7 @@ from hub.record import changes, deliveries, derivable, snapshot
 from hub.store import attendances, check_ins, derivation, scratch, settling
 from hub.store.apply import apply
 from hub.store.database import classified
-from hub.store.derivation import EVENT, STUDENT, Progress
+from hub.store.derivation import EVENT, STUDENT, Origin, Progress
 from hub.store.store import Store
 from hub.store.transaction import Transaction
 
@@ -66,6 +66,7 @@ class Derivation:
         with reading() as db:
             now = changes.now(db)
             upto = deliveries.last_id(db)
+            origin = Origin(mark, changes.cursor(db, now), derivable.emptied(db, upto))
         with self._writing() as tx:
             derivation.make_tables(tx)
         for what in (STUDENT, EVENT):
@@ -83,7 +84,7 @@ class Derivation:
             with self._writing() as tx:
                 scratch.insert(tx, table, rows)
         with self._writing() as tx:
-            derivation.begin(tx, mark, upto, *now)
+            derivation.begin(tx, origin, upto, *now)
 
     def run(
         self, so_far: Progress, helpers: Helpers, progress: Callable[[int], object]

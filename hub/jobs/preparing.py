@@ -11,16 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 from hub.domain.corrections import Replay
 from hub.domain.delivery import Delivery
 from hub.domain.identifiers import ROW, Identifier, row_id
 from hub.domain.operations import CheckIn, CheckOut, Ignore, Operation, Withdraw
-from hub.errors import Refused, StoreUnavailable
+from hub.errors import Refused
 from hub.intake.decide import context_of
 from hub.intake.endpoint import Endpoint
 from hub.intake.prepare import Prepared, meaning, prepare
@@ -46,6 +47,10 @@ _NICE = 10
 _NOTHING: Mapping[str, Any] = {}
 _MAYBE: Mapping[str, Any] = {"": ()}
 """Stands for what a delivery has made, until that is looked up."""
+
+
+class NotHelpedError(Exception):
+    """A helper could not prepare a batch, or not send it: this process has to do it."""
 
 
 class Kept(NamedTuple):
@@ -113,10 +118,10 @@ class Preparation:
         prepared = prepare(self._hooks, endpoint, delivery)
         context = self._context(endpoint, delivery, prepared)
         kept: tuple[Kept, ...] = (_kept(delivery),) if context.undoable or is_inside else ()
-        if prepared.failed:
-            return Ready(context, kept=kept, failed=True)
         if prepared.refused is not None or one.does_nothing:
             return Ready(context, kept=kept)
+        if prepared.failed:
+            return Ready(context, kept=kept, failed=True)
         if is_inside:
             return Ready(context, prepared.operations, kept=kept)
         again: Mapping[str, Ready] = _NOTHING
@@ -195,10 +200,8 @@ class Helpers:
                 ) from None
             if at + len(self._connections) < len(batches):
                 connection.send(batches[at + len(self._connections)])
-            if isinstance(told, StoreUnavailable):
-                raise Refused("The record cannot be read", str(told)) from told
-            if isinstance(told, BaseException):
-                raise told
+            if isinstance(told, str):
+                raise NotHelpedError(told)
             yield told
 
 
@@ -240,9 +243,18 @@ def _end(process: BaseProcess) -> None:
         process.join()
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that it was forked from has, even while a plugin hangs."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _help(preparation: Preparation, connection: Connection, others: Iterable[Connection]) -> None:
     # What is said to end the command is for the process that waits for this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.freeze()
     for one in others:
         one.close()  # else nobody would notice the end of the process that has them
@@ -250,7 +262,8 @@ def _help(preparation: Preparation, connection: Connection, others: Iterable[Con
         while True:
             batch = connection.recv()
             try:
-                told: Any = preparation.ready(batch)
+                told = ForkingPickler.dumps(preparation.ready(batch))
             except Exception as error:
-                told = error
-            connection.send(told)
+                # The store is away; or a plugin made what cannot be sent, such as a mapping's view.
+                told = ForkingPickler.dumps(type(error).__name__)
+            connection.send_bytes(told)

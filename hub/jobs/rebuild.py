@@ -6,6 +6,7 @@ gone on with by the next.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from hub.domain.timestamps import utc_now
 from hub.errors import Refused
 from hub.intake.endpoint import Endpoint
 from hub.jobs.deriving import Derivation
-from hub.jobs.preparing import Preparation, helpers
+from hub.jobs.preparing import NotHelpedError, Preparation, helpers
 from hub.plugin.code import digest
 from hub.plugin.hooks import Hooks
-from hub.record import deliveries, derivable, forgettings, snapshot
+from hub.record import changes, deliveries, derivable, forgettings, snapshot
 from hub.record.snapshot import Attended, NamedEvent
 from hub.store import deliveries as written
 from hub.store import derivation, rebuilding, scratch
@@ -32,6 +33,8 @@ from hub.store.rows import moment
 from hub.store.scratch import Kept
 from hub.store.store import Entities, Store
 from hub.store.transaction import Transaction
+
+_log = logging.getLogger(__name__)
 
 _PAGE = 100
 _WORTH_HELP = 5000
@@ -90,7 +93,6 @@ class Rebuild:
 
         Raises StoreUnavailable, and Refused where another process is at the same.
         """
-        preparation = Preparation(self._store, self._hooks, self._endpoints, self._zone)
         mark = self._whole_mark()
         with self._copy(mark) as kept:
             one = Derivation(self._store, kept.store, list(self._endpoints))
@@ -99,13 +101,34 @@ class Rebuild:
             so_far = _so_far(kept.store)
             earlier = so_far.derived + so_far.failed
             progress(earlier)
-            with helpers(preparation, self._count(so_far)) as some:
-                so_far = one.run(so_far, some, progress)
+            so_far = self._derive(one, kept.store, so_far, progress)
+            if not self._is_of(kept.store, mark):
+                kept.stays = False
+                raise Refused(
+                    "The record has lost bodies, or was put back, since the rebuild began",
+                    "Run it again; it begins anew",
+                )
             rebuilt = Rebuilt(self._store, kept, self._endpoints, self._zone, so_far, earlier)
             if so_far.applied_by is None:
                 rebuilt.compare()
                 kept.stays = False
             yield rebuilt
+
+    def _derive(
+        self,
+        one: Derivation,
+        copy: Store,
+        so_far: Progress,
+        progress: Callable[[int], object],
+    ) -> Progress:
+        preparation = Preparation(self._store, self._hooks, self._endpoints, self._zone)
+        try:
+            with helpers(preparation, self._count(so_far)) as some:
+                return one.run(so_far, some, progress)
+        except NotHelpedError as error:
+            _log.info("the rest is derived without helpers: %s", error)
+            with helpers(preparation, 0) as none:
+                return one.run(_so_far(copy), none, progress)
 
     def _count(self, so_far: Progress) -> int:
         """How many helpers are worth their start."""
@@ -129,11 +152,26 @@ class Rebuild:
             return
 
         def is_of_use(copy: Store) -> bool:
-            with copy.writing() as tx:
-                return derivation.mark(tx) == mark
+            return self._is_of(copy, mark)
 
         with scratch.kept(self._folder, is_of_use) as kept:
             yield kept
+
+    def _is_of(self, copy: Store, mark: str) -> bool:
+        """Whether a copy is whole, and of the record as it is, but for what came since."""
+        with copy.writing() as tx:
+            origin = derivation.origin(tx)
+            if origin is None or origin.mark != mark:
+                return False
+            upto = derivation.progress(tx).upto
+        with self._store.reading() as db:
+            if origin.emptied != derivable.emptied(db, upto):
+                return False
+            try:
+                changes.position(db, origin.cursor)
+            except Refused:
+                return False
+        return mark == self._whole_mark()
 
 
 class Rebuilt:
@@ -277,8 +315,9 @@ class _There(NamedTuple):
 
 class _Here(NamedTuple):
     """What the record tells of the differences of a page: labels of students, events, the sources of
-    deliveries that have a body; when students and events that were copied have changed; and what has
-    changed since the rebuild began: rows by their table, and new attendances by student and event.
+    deliveries that have a body; when students and events that were copied have changed; what has changed
+    since the rebuild began, by table; and all attendances of a student and an event as they are told. The
+    last one was ``attendance`` when the rebuild began.
     """
 
     students: Mapping[int, str]
@@ -286,7 +325,7 @@ class _Here(NamedTuple):
     sources: Mapping[str, str]
     changed: Mapping[str, Mapping[int, datetime]]
     since: Mapping[str, set[int]]
-    attended: set[tuple[int, int]]
+    pairs: Mapping[tuple[int, int], Sequence[int]]
     attendance: int
 
     @classmethod
@@ -299,10 +338,12 @@ class _Here(NamedTuple):
         change: int,
     ) -> "_Here":
         students, events = _ids(one.student for one in page), _ids(one.event for one in page)
+        pairs = snapshot.attendances_of(db, students)
+        every = (pairs.get((one.student, one.event), ()) for one in page)
         own = {
             STUDENT: _ids([*students, *(one.own_student for one in page)]),
             EVENT: _ids([*events, *(one.own_event for one in page)]),
-            "attendance": _ids(one.recorded for one in page),
+            "attendance": _ids(row for rows in every for row in rows),
         }
         told = (text for one in page for text in (one.derived_delivery, one.recorded_delivery))
         return cls(
@@ -314,18 +355,17 @@ class _Here(NamedTuple):
                 EVENT: snapshot.changed(db, EVENT, events, sources),
             },
             snapshot.changed_since(db, change, own),
-            snapshot.attended_since(db, attendance, students),
+            pairs,
             attendance,
         )
 
     def is_changed(self, one: Found) -> bool:
         """Whether a difference is of what has changed since the rebuild began."""
-        if (one.student, one.event) in self.attended or (one.recorded or 0) > self.attendance:
-            return True
+        own = self.pairs.get((one.student, one.event), ())
         return bool(
             {one.student, one.own_student} & self.since[STUDENT]
             or {one.event, one.own_event} & self.since[EVENT]
-            or one.recorded in self.since["attendance"]
+            or any(row > self.attendance or row in self.since["attendance"] for row in own)
         )
 
     def was_called_otherwise(self, one: Found) -> bool:
@@ -365,7 +405,11 @@ class _Resolved(NamedTuple):
         is_there = recorded is not None or (
             one.student in here.students and one.event in here.events
         )
-        return cls(one.id, Difference(label, event, recorded, derived, rows if is_there else None))
+        # Of two that are of the same student and event in the record, one is put there.
+        may_be_put = is_there and not one.is_second
+        return cls(
+            one.id, Difference(label, event, recorded, derived, rows if may_be_put else None)
+        )
 
 
 def _recorded(one: Found, here: _Here) -> Attended | None:

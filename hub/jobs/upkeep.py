@@ -23,7 +23,7 @@ from hub.jobs.retention import empty_old_bodies
 from hub.jobs.worker import Worker
 from hub.record import captures as kept_captures
 from hub.record import deliveries, events, students
-from hub.store import captures
+from hub.store import captures, scratch
 from hub.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -158,6 +158,7 @@ class Upkeep(Worker):
         if ended:
             with self._store.writing() as tx:
                 captures.remove_ended(tx, _captured_until())
+        scratch.discard(scratch.place(self._store.address), only_old=True)
         with self._store.reading() as db:
             newest = deliveries.newest(db)
         if newest is None:

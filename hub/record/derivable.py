@@ -88,6 +88,11 @@ def find(db: Entities, identifiers: Sequence[str]) -> dict[str, Derivable]:
     return found
 
 
+def emptied(db: Entities, upto: str) -> int:
+    """How many deliveries have lost their bodies, up to an id."""
+    return int(select(d.id for d in db.Delivery if d.emptied is not None and d.id <= upto).count())
+
+
 def count(db: Entities, upto: str) -> int:
     """How many deliveries have been settled, up to an id; with those that cannot be derived."""
     outcomes = _SETTLED

@@ -201,16 +201,24 @@ def changed_since(
     return found
 
 
-def attended_since(db: Entities, attendance: int, students: Sequence[int]) -> set[tuple[int, int]]:
-    """The students and events with an attendance that was made after this one, of these students."""
+def attendances_of(db: Entities, students: Sequence[int]) -> dict[tuple[int, int], list[int]]:
+    """All attendances of these students, and of those that were merged into them, also withdrawn ones: by
+    student and event as they are told.
+    """
     some = list(students)
-    return set(
-        select(
-            (a.student.id, a.event.id)
-            for a in db.Attendance
-            if a.id > attendance and a.student.id in some
-        )
+    roots = dict(select((s.id, s.merged_into.id) for s in db.Student if s.merged_into.id in some))
+    of_events = dict(
+        select((e.id, e.merged_into.id) for e in db.Event if e.merged_into is not None)
     )
+    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for part in chunks([*some, *roots]):
+        query = select(
+            (a.id, a.student.id, a.event.id) for a in db.Attendance if a.student.id in part
+        )
+        for row, student, event in query.order_by(1):
+            pair = roots.get(student, student), of_events.get(event, event)
+            found[pair].append(row)
+    return found
 
 
 def underivable(

@@ -32,9 +32,11 @@ _TABLES = (
         derived INTEGER, root_student INTEGER, root_event INTEGER,
         derived_in TEXT, derived_out TEXT, derived_delivery TEXT,
         recorded INTEGER, own_student INTEGER, own_event INTEGER,
-        recorded_in TEXT, recorded_out TEXT, recorded_delivery TEXT)""",
+        recorded_in TEXT, recorded_out TEXT, recorded_delivery TEXT,
+        is_second INTEGER NOT NULL DEFAULT FALSE)""",
     """CREATE TABLE rebuild (
-        mark TEXT NOT NULL, upto TEXT NOT NULL, attendance INTEGER NOT NULL, change INTEGER NOT NULL,
+        mark TEXT NOT NULL, cursor TEXT NOT NULL, upto TEXT NOT NULL, emptied INTEGER NOT NULL,
+        attendance INTEGER NOT NULL, change INTEGER NOT NULL,
         key TEXT NOT NULL, delivery TEXT NOT NULL, derived INTEGER NOT NULL, failed INTEGER NOT NULL,
         applied_by TEXT, applied INTEGER NOT NULL)""",
 )
@@ -49,9 +51,10 @@ ADD_RECORDED = """
     LEFT JOIN recorded_merged e ON e.what = 'event' AND e.id = own.event"""
 ADD_LATER = "INSERT INTO settled_later (moment, delivery) VALUES (?, ?)"
 BEGIN = """
-    INSERT INTO rebuild (mark, upto, attendance, change, key, delivery, derived, failed, applied)
-    VALUES (?, ?, ?, ?, '', '', 0, 0, 0)"""
-MARK = "SELECT mark FROM rebuild"
+    INSERT INTO rebuild (mark, cursor, upto, emptied, attendance, change, key, delivery, derived, failed,
+        applied)
+    VALUES (?, ?, ?, ?, ?, ?, '', '', 0, 0, 0)"""
+OF = "SELECT mark, cursor, emptied FROM rebuild"
 PROGRESS = """
     SELECT upto, attendance, change, key, delivery, derived, failed, applied_by, applied FROM rebuild"""
 MOVE = "UPDATE rebuild SET key = ?, delivery = ?, derived = ?, failed = ?"
@@ -105,11 +108,16 @@ _DIFFERENCES = (
     "DELETE FROM difference",
     """INSERT INTO difference (student, event, derived, root_student, root_event, derived_in,
         derived_out, derived_delivery, recorded, own_student, own_event, recorded_in, recorded_out,
-        recorded_delivery)
+        recorded_delivery, is_second)
     SELECT d.student, d.event, d.attendance, d.root_student, d.root_event, d.checked_in_at,
         d.checked_out_at, d.delivery, r.attendance, r.own_student, r.own_event, r.checked_in_at,
-        r.checked_out_at, r.delivery
-    FROM derived d LEFT JOIN recorded r ON r.student = d.student AND r.event = d.event
+        r.checked_out_at, r.delivery, d.is_second
+    FROM (
+        SELECT own.*, EXISTS (
+            SELECT 1 FROM derived o WHERE o.student = own.student AND o.event = own.event
+                AND o.attendance < own.attendance) AS is_second
+        FROM derived own) AS d
+    LEFT JOIN recorded r ON r.student = d.student AND r.event = d.event AND NOT d.is_second
     WHERE r.attendance IS NULL OR r.checked_in_at <> d.checked_in_at
         OR r.checked_out_at IS NOT d.checked_out_at
     ORDER BY d.attendance""",
@@ -123,7 +131,7 @@ _DIFFERENCES = (
 FOUND = """
     SELECT id, student, event, derived, root_student, root_event, derived_in, derived_out,
         derived_delivery, recorded, own_student, own_event, recorded_in, recorded_out,
-        recorded_delivery
+        recorded_delivery, is_second
     FROM difference WHERE id > ? ORDER BY id LIMIT ?"""
 COUNT = """
     SELECT coalesce(sum(recorded IS NULL), 0), coalesce(sum(derived IS NULL), 0), count(*)
@@ -152,7 +160,7 @@ class Progress(NamedTuple):
 class Found(NamedTuple):
     """A difference: ``student`` and ``event`` are those of the record (below 0: it has none); then the
     attendance of the copy, whose they are told to be there, its times and its delivery; then the same of
-    the record, with those it is of.
+    the record, with those it is of. ``is_second``: the copy has another one that is of the same two.
     """
 
     id: int
@@ -170,25 +178,38 @@ class Found(NamedTuple):
     recorded_in: Any
     recorded_out: Any
     recorded_delivery: str | None
+    is_second: int
 
 
 def make_tables(tx: Transaction) -> None:
-    """Give a new copy its own tables, and take away an index that costs more than it is of use here."""
-    for sql in (*_TABLES, "DROP INDEX attendance_event"):
+    """Give a new copy its own tables, and indexes by which those are found whom a delivery has made."""
+    for sql in (
+        *_TABLES,
+        "CREATE INDEX student_delivery ON student (delivery)",
+        "CREATE INDEX event_delivery ON event (delivery)",
+    ):
         tx.run(sql)
 
 
-def begin(tx: Transaction, mark: str, upto: str, attendance: int, change: int) -> None:
-    """All of the record is in the copy that it takes to begin. What has another ``mark`` may not go on
-    with it.
+class Origin(NamedTuple):
+    """What a copy was made of: the ``mark`` of code and settings, and the record at a time, which its
+    ``cursor`` tells from another; how many deliveries had lost their bodies.
     """
-    tx.run(BEGIN, mark, upto, attendance, change)
+
+    mark: str
+    cursor: str
+    emptied: int
 
 
-def mark(tx: Transaction) -> str | None:
-    """The mark of a rebuild; None where it has not begun."""
-    row = tx.row(MARK)
-    return None if row is None else str(row[0])
+def begin(tx: Transaction, origin: Origin, upto: str, attendance: int, change: int) -> None:
+    """All of the record is in the copy that it takes to begin."""
+    tx.run(BEGIN, origin.mark, origin.cursor, upto, origin.emptied, attendance, change)
+
+
+def origin(tx: Transaction) -> Origin | None:
+    """What the copy was made of; None where it is not whole."""
+    row = tx.row(OF)
+    return None if row is None else Origin(*row)
 
 
 def progress(tx: Transaction) -> Progress:

@@ -26,6 +26,19 @@ _LASTS = 86_400
 """Seconds for which what was left is gone on with."""
 
 RENUMBER_DEEDS = "UPDATE deed SET subject = ? WHERE what = ? AND subject = ? AND delivery = ?"
+_held: set[int] = set()
+"""The folders that this process has locked."""
+
+
+def _let_go() -> None:
+    """Have a process that was forked hold no lock: it may outlast the one that it was forked from."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 _REFERRING = {
     "student": ("student_identifier", "attendance", "disagreement"),
     "event": ("event_identifier", "attendance"),
@@ -90,8 +103,7 @@ def kept(folder: Path, is_of_use: Callable[[Store], bool]) -> Iterator[Kept]:
 
 def _left_over(folder: Path, is_of_use: Callable[[Store], bool]) -> Store | None:
     """What an earlier process has left, if it can be gone on with."""
-    file = folder / _FILE
-    if not file.exists() or time.time() - file.stat().st_mtime > _LASTS:
+    if not _is_fresh(folder):
         return None
     try:
         store = Store.open(_url(folder), is_scratch=True)
@@ -106,11 +118,19 @@ def _left_over(folder: Path, is_of_use: Callable[[Store], bool]) -> Store | None
     return None
 
 
-def discard(folder: Path) -> None:
-    """Throw away what an earlier process has left in ``folder``, unless one is at it."""
-    if folder.exists():
+def discard(folder: Path, only_old: bool = False) -> None:
+    """Throw away what an earlier process has left in ``folder``, unless one is at it; maybe only what
+    nobody goes on with any more.
+    """
+    if folder.exists() and not (only_old and _is_fresh(folder)):
         with suppress(Refused), _locked(folder):
             _remove(folder)
+
+
+def _is_fresh(folder: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return time.time() - (folder / _FILE).stat().st_mtime <= _LASTS
+    return False
 
 
 def place(address: Address) -> Path:
@@ -148,12 +168,16 @@ def _locked(folder: Path) -> Iterator[None]:
             )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if not os.path.samestat(about, folder.stat()):
+                raise BlockingIOError  # whoever had it has just taken it away
+        except (BlockingIOError, FileNotFoundError):
             raise Refused(
                 "Another process derives the attendances of this store", "Wait until it has ended"
             ) from None
+        _held.add(descriptor)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)
 
 
@@ -173,6 +197,8 @@ def give_ids(tx: Transaction, delivery: str, made: Mapping[str, Sequence[int]]) 
     (by table): others name them by these.
     """
     for table, others in made.items():
+        if not others:
+            continue
         rows = tx.rows(f"SELECT id FROM {table} WHERE delivery = ? ORDER BY id", delivery)
         for (own,), other in zip(rows, others, strict=False):
             if own == other or tx.rows(f"SELECT id FROM {table} WHERE id = ?", other):

@@ -368,11 +368,11 @@ def migrate(url: str) -> list[int]:
             if version is not None and version.number > migrations.LATEST:
                 _require_version(version, address)
                 return []
+            if address.in_file and version and version.number < migrations.OVERWRITES_FROM:
+                _rewrite(address)
             applied = _migrate(database, address)
     finally:
         database.disconnect()
-    if version is not None and version.number < migrations.OVERWRITES_FROM and address.in_file:
-        _rewrite(address)
     return applied
 
 
@@ -389,8 +389,8 @@ def _rewrite(address: Address) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         raise StoreUnavailable(
-            f"The store {address.shown} is migrated, and its file still has what was deleted before: "
-            f"{error}; when no hub uses it, run: sqlite3 {address.target} VACUUM"
+            f"The store {address.shown} cannot be written anew, which removes what was deleted before: "
+            f"{error}; stop the hubs that use it, and run it again"
         ) from error
 
 

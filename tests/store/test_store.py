@@ -63,7 +63,7 @@ from hub.store.apply import apply
 from hub.store.context import Context
 from hub.store.database import bind, classified, is_lost, parse_address, root
 from hub.store.soundness import Log
-from hub.store.store import Store, migrate
+from hub.store.store import Store, _rewrite, migrate
 
 NOW = datetime(2026, 1, 1, 10)
 sqlite_only = pytest.mark.skipif(STORE != "sqlite", reason="about SQLite's own ways")
@@ -230,7 +230,8 @@ class TestFile:
         store.database.disconnect()
         assert setting() == (1,)
 
-    def test_a_migration_removes_what_was_deleted_before(self, url, monkeypatch):
+    def with_what_was_deleted(self, url):
+        """The file of a store from which an older hub has deleted something."""
         store = Store.open(url)
         path = Path(store.address.target)
         store.close()
@@ -244,6 +245,10 @@ class TestFile:
             older.execute("DELETE FROM captured_request")
             older.commit()
         assert b"ada@example.edu" in path.read_bytes()
+        return path
+
+    def test_a_migration_removes_what_was_deleted_before(self, url, monkeypatch):
+        path = self.with_what_was_deleted(url)
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
         monkeypatch.setattr(migrations, "STEPS", newer)
         monkeypatch.setattr(migrations, "LATEST", len(newer))
@@ -252,25 +257,35 @@ class TestFile:
         files = path.parent.glob(f"{path.name}*")
         assert b"ada@example.edu" not in b"".join(one.read_bytes() for one in files)
 
-    def test_one_that_is_in_use_is_migrated_and_named(self, url, monkeypatch):
+    def test_it_does_so_before_a_step_that_fails(self, url, monkeypatch):
+        path = self.with_what_was_deleted(url)
+        broken = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",), ("CREATE nonsense",))
+        monkeypatch.setattr(migrations, "STEPS", broken)
+        monkeypatch.setattr(migrations, "LATEST", len(broken))
+        monkeypatch.setattr(migrations, "OVERWRITES_FROM", len(broken) - 1)
+        with pytest.raises(Exception, match="nonsense"):
+            migrate(url)
+        files = path.parent.glob(f"{path.name}*")
+        assert b"ada@example.edu" not in b"".join(one.read_bytes() for one in files)
+
+    def test_one_that_is_in_use_is_left_as_it_was(self, url, monkeypatch):
         monkeypatch.setattr("hub.store.store.LOCK_TIMEOUT", 0)
         newer = (*migrations.STEPS, ("CREATE TABLE later (id INTEGER)",))
         monkeypatch.setattr(migrations, "STEPS", newer)
         monkeypatch.setattr(migrations, "LATEST", len(newer))
         monkeypatch.setattr(migrations, "OVERWRITES_FROM", len(newer))
-        migrate_steps = migrations.migrate
-        with closing(sqlite3.connect(parse_address(url).target)) as reader:
 
-            def and_read(database, address):
-                applied = migrate_steps(database, address)
-                reader.execute("BEGIN IMMEDIATE")
-                return applied
+        with closing(sqlite3.connect(parse_address(url).target)) as other:
+
+            def beside(address):
+                other.execute("BEGIN IMMEDIATE")
+                _rewrite(address)
 
             with monkeypatch.context() as patch:
-                patch.setattr(migrations, "migrate", and_read)
-                with pytest.raises(StoreUnavailable, match="is migrated, and its file still has"):
+                patch.setattr("hub.store.store._rewrite", beside)
+                with pytest.raises(StoreUnavailable, match="cannot be written anew"):
                     migrate(url)
-        assert migrate(url) == []
+        assert migrate(url) == [len(newer)]
 
     @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
     @pytest.mark.parametrize("make", [Store.open, migrate])
