@@ -202,6 +202,19 @@ def test_two_that_are_one_in_the_record(hub, calls, rebuild, rows):
     assert rows("Attendance") == before
 
 
+def test_one_that_cannot_be_applied_is_a_fault_of_its_own(door, calls, client, rebuild):
+    calls.event("Chess")
+    hub = door("'Chess'")
+    for one in ("a1", "a2", "a3"):
+        calls.student(one)
+        Client(hub).post("/api/webhook/door/", {"who": one, "event": "Chess"})
+    # What the mended plugin says of a2 is no JSON.
+    broken = door("'Chess', metadata={'a2': {'x': {1}}}.get(payload['who'], {})")
+    found = rebuild(broken)
+    assert (found.derived, found.failed) == (6, 1)
+    assert [one.student for one in found.differences] == ["a2"]
+
+
 def test_check_ins_by_id_though_the_ids_have_a_gap(hub, calls, rebuild):
     calls.student("a1")
     calls.event("Chess")
