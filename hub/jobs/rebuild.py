@@ -28,7 +28,7 @@ from hub.store import deliveries as written
 from hub.store import derivation, rebuilding, scratch
 from hub.store.context import Context
 from hub.store.database import file_identity
-from hub.store.derivation import EVENT, STUDENT, Found, Progress
+from hub.store.derivation import EVENT, STUDENT, Found, Progress, Side
 from hub.store.rows import moment
 from hub.store.scratch import Kept
 from hub.store.store import Entities, Store
@@ -93,22 +93,26 @@ class Rebuild:
 
         Raises StoreUnavailable, and Refused where another process is at the same.
         """
-        mark = self._whole_mark()
-        with self._copy(mark) as kept:
+        with self._copy() as kept:
             one = Derivation(self._store, kept.store, list(self._endpoints))
             if kept.is_new:
-                one.begin(mark)
+                one.begin(self._whole_mark())
             so_far = _so_far(kept.store)
+            with self._store.reading() as db:
+                every = derivable.count(db, so_far.upto)
             earlier = so_far.derived + so_far.failed
             progress(earlier)
-            so_far = self._derive(one, kept.store, so_far, progress)
-            if not self._is_of(kept.store, mark):
+            count = self._helpers if every - earlier >= _WORTH_HELP else 0
+            so_far = self._derive(one, kept.store, count, progress)
+            if not self._is_of(kept.store):
                 kept.stays = False
                 raise Refused(
                     "The record has lost bodies, or was put back, since the rebuild began",
                     "Run it again; it begins anew",
                 )
-            rebuilt = Rebuilt(self._store, kept, self._endpoints, self._zone, so_far, earlier)
+            rebuilt = Rebuilt(
+                self._store, kept, self._endpoints, self._zone, so_far, earlier, every
+            )
             if so_far.applied_by is None:
                 rebuilt.compare()
                 kept.stays = False
@@ -118,23 +122,17 @@ class Rebuild:
         self,
         one: Derivation,
         copy: Store,
-        so_far: Progress,
+        count: int,
         progress: Callable[[int], object],
     ) -> Progress:
         preparation = Preparation(self._store, self._hooks, self._endpoints, self._zone)
         try:
-            with helpers(preparation, self._count(so_far)) as some:
-                return one.run(so_far, some, progress)
+            with helpers(preparation, count) as some:
+                return one.run(_so_far(copy), some, progress)
         except NotHelpedError as error:
             _log.info("the rest is derived without helpers: %s", error)
             with helpers(preparation, 0) as none:
                 return one.run(_so_far(copy), none, progress)
-
-    def _count(self, so_far: Progress) -> int:
-        """How many helpers are worth their start."""
-        with self._store.reading() as db:
-            left = derivable.count(db, so_far.upto) - so_far.derived - so_far.failed
-        return self._helpers if left >= _WORTH_HELP else 0
 
     def _whole_mark(self) -> str:
         """What must be the same for a rebuild to be gone on with."""
@@ -145,20 +143,17 @@ class Rebuild:
         return f"{self._mark} {code} {forgotten} {file}"
 
     @contextmanager
-    def _copy(self, mark: str) -> Iterator[Kept]:
+    def _copy(self) -> Iterator[Kept]:
         if self._folder is None:
             with scratch.opened() as store:
                 yield Kept(store)
             return
-
-        def is_of_use(copy: Store) -> bool:
-            return self._is_of(copy, mark)
-
-        with scratch.kept(self._folder, is_of_use) as kept:
+        with scratch.kept(self._folder, self._is_of) as kept:
             yield kept
 
-    def _is_of(self, copy: Store, mark: str) -> bool:
+    def _is_of(self, copy: Store) -> bool:
         """Whether a copy is whole, and of the record as it is, but for what came since."""
+        mark = self._whole_mark()
         with copy.writing() as tx:
             origin = derivation.origin(tx)
             if origin is None or origin.mark != mark:
@@ -171,7 +166,7 @@ class Rebuild:
                 changes.position(db, origin.cursor)
             except Refused:
                 return False
-        return mark == self._whole_mark()
+        return True
 
 
 class Rebuilt:
@@ -192,6 +187,7 @@ class Rebuilt:
         zone: tzinfo,
         so_far: Progress,
         earlier: int,
+        every: int,
     ) -> None:
         self._store = store
         self._kept = kept
@@ -204,8 +200,6 @@ class Rebuilt:
         self.applied_by = so_far.applied_by
         self.earlier = earlier
         self.derived, self.failed = so_far.derived, so_far.failed
-        with store.reading() as db:
-            every = derivable.count(db, so_far.upto)
         self.underivable = max(0, every - so_far.derived - so_far.failed)
         self.missing = self.surplus = self.changed = self.meanwhile = 0
         self._count()
@@ -277,7 +271,7 @@ class Rebuilt:
         return delivery.id
 
     def _said(self, there: Transaction, one: Found) -> rebuilding.Rows:
-        return [] if one.derived is None else rebuilding.rows(there, one.derived)
+        return [] if one.derived is None else rebuilding.rows(there, one.derived.attendance)
 
     def _count(self) -> None:
         with self._copy.writing() as tx:
@@ -295,10 +289,11 @@ class Rebuilt:
             after = page[-1].id
 
     def _resolved(self, page: Sequence[Found]) -> list["_Resolved"]:
+        derived = [one.derived for one in page if one.derived is not None]
         with self._copy.reading() as other:
             there = _There(
-                snapshot.student_labels(other, _ids(one.root_student for one in page)),
-                snapshot.named_events(other, _ids(one.root_event for one in page)),
+                snapshot.student_labels(other, [side.student for side in derived]),
+                snapshot.named_events(other, [side.event for side in derived]),
             )
         sources = list(self._endpoints)
         with self._store.reading() as db:
@@ -340,16 +335,17 @@ class _Here(NamedTuple):
         students, events = _ids(one.student for one in page), _ids(one.event for one in page)
         pairs = snapshot.attendances_of(db, students)
         every = (pairs.get((one.student, one.event), ()) for one in page)
+        recorded = [one.recorded for one in page if one.recorded is not None]
+        derived = [one.derived for one in page if one.derived is not None]
         own = {
-            STUDENT: _ids([*students, *(one.own_student for one in page)]),
-            EVENT: _ids([*events, *(one.own_event for one in page)]),
+            STUDENT: _ids([*students, *(side.student for side in recorded)]),
+            EVENT: _ids([*events, *(side.event for side in recorded)]),
             "attendance": _ids(row for rows in every for row in rows),
         }
-        told = (text for one in page for text in (one.derived_delivery, one.recorded_delivery))
         return cls(
             snapshot.student_labels(db, students),
             snapshot.named_events(db, events),
-            snapshot.sources_of(db, [one for one in told if one is not None]),
+            snapshot.sources_of(db, [side.delivery for side in (*derived, *recorded)]),
             {
                 STUDENT: snapshot.changed(db, STUDENT, students, sources),
                 EVENT: snapshot.changed(db, EVENT, events, sources),
@@ -362,9 +358,12 @@ class _Here(NamedTuple):
     def is_changed(self, one: Found) -> bool:
         """Whether a difference is of what has changed since the rebuild began."""
         own = self.pairs.get((one.student, one.event), ())
+        sides: list[Found | Side] = [one]
+        if one.recorded is not None:
+            sides.append(one.recorded)
         return bool(
-            {one.student, one.own_student} & self.since[STUDENT]
-            or {one.event, one.own_event} & self.since[EVENT]
+            {side.student for side in sides} & self.since[STUDENT]
+            or {side.event for side in sides} & self.since[EVENT]
             or any(row > self.attendance or row in self.since["attendance"] for row in own)
         )
 
@@ -373,7 +372,7 @@ class _Here(NamedTuple):
         what was said before, under another name or identifier, cannot be derived.
         """
         moments = (self.changed[STUDENT].get(one.student), self.changed[EVENT].get(one.event))
-        begin = (one.recorded_delivery or "")[:12]
+        begin = "" if one.recorded is None else one.recorded.delivery[:12]
         return any(at is not None and delivery_id_at(at) >= begin for at in moments)
 
 
@@ -386,7 +385,7 @@ class _Resolved(NamedTuple):
 
     @classmethod
     def of(cls, one: Found, here: _Here, there: _There, sources: Sequence[str]) -> "_Resolved":
-        recorded, derived = _recorded(one, here), _derived(one, here)
+        recorded, derived = _attended(one.recorded, here), _attended(one.derived, here)
         if recorded is not None and recorded.source not in sources:
             return cls(one.id, None)
         if derived is None and here.was_called_otherwise(one):
@@ -412,30 +411,16 @@ class _Resolved(NamedTuple):
         )
 
 
-def _recorded(one: Found, here: _Here) -> Attended | None:
-    if one.recorded is None:
+def _attended(side: Side | None, here: _Here) -> Attended | None:
+    if side is None:
         return None
-    student, event, delivery = one.own_student, one.own_event, one.recorded_delivery
-    assert student is not None
-    assert event is not None
-    assert delivery is not None
-    times = moment(one.recorded_in), moment(one.recorded_out)
-    return Attended(student, event, *times, delivery, here.sources.get(delivery))
+    times = moment(side.checked_in_at), moment(side.checked_out_at)
+    source = here.sources.get(side.delivery)
+    return Attended(side.student, side.event, *times, side.delivery, source)
 
 
-def _derived(one: Found, here: _Here) -> Attended | None:
-    if one.derived is None:
-        return None
-    student, event, delivery = one.root_student, one.root_event, one.derived_delivery
-    assert student is not None
-    assert event is not None
-    assert delivery is not None
-    times = moment(one.derived_in), moment(one.derived_out)
-    return Attended(student, event, *times, delivery, here.sources.get(delivery))
-
-
-def _ids(found: Iterable[int | None]) -> list[int]:
-    return sorted({one for one in found if one is not None and one > 0})
+def _ids(found: Iterable[int]) -> list[int]:
+    return sorted({one for one in found if one > 0})
 
 
 def _so_far(copy: Store) -> Progress:

@@ -157,27 +157,30 @@ class Progress(NamedTuple):
     applied: int = 0
 
 
+class Side(NamedTuple):
+    """An attendance as the copy, or the record, has it: with the student and the event, its times as the
+    database has them, and its delivery.
+    """
+
+    attendance: int
+    student: int
+    event: int
+    checked_in_at: Any
+    checked_out_at: Any
+    delivery: str
+
+
 class Found(NamedTuple):
-    """A difference: ``student`` and ``event`` are those of the record (below 0: it has none); then the
-    attendance of the copy, whose they are told to be there, its times and its delivery; then the same of
-    the record, with those it is of. ``is_second``: the copy has another one that is of the same two.
+    """A difference: ``student`` and ``event`` are those of the record (below 0: it has none). ``derived``
+    is of those who are told in the copy, ``recorded`` of those it is of in the record; None where there
+    is none. ``is_second``: the copy has another one that is of the same two.
     """
 
     id: int
     student: int
     event: int
-    derived: int | None
-    root_student: int | None
-    root_event: int | None
-    derived_in: Any
-    derived_out: Any
-    derived_delivery: str | None
-    recorded: int | None
-    own_student: int | None
-    own_event: int | None
-    recorded_in: Any
-    recorded_out: Any
-    recorded_delivery: str | None
+    derived: Side | None
+    recorded: Side | None
     is_second: int
 
 
@@ -242,7 +245,14 @@ def compare(tx: Transaction, upto: str) -> None:
 
 def found(tx: Transaction, after: int, limit: int) -> list[Found]:
     """At most ``limit`` differences after one of them."""
-    return [Found(*row) for row in tx.rows(FOUND, after, limit)]
+    return [
+        Found(row[0], row[1], row[2], _side(row[3:9]), _side(row[9:15]), row[15])
+        for row in tx.rows(FOUND, after, limit)
+    ]
+
+
+def _side(row: Row) -> Side | None:
+    return None if row[0] is None else Side(*row)
 
 
 def drop(tx: Transaction, differences: Iterable[int]) -> None:
