@@ -326,16 +326,18 @@ class TestManyAtOnce:
         assert rebuild(hub).differences == ()
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Where a copy is kept."""
+    return tmp_path / "copy"
+
+
 class Stopped(BaseException):
     """Ends a rebuild in the middle of its work, as a signal would."""
 
 
 class TestWhereItIsEnded:
     """A rebuild that was ended is gone on with, and leaves nothing behind when it is done."""
-
-    @pytest.fixture
-    def folder(self, tmp_path):
-        return tmp_path / "copy"
 
     @pytest.fixture
     def many(self, calls, monkeypatch):
@@ -661,16 +663,16 @@ def is_running(process):
         return False
 
 
-class TestMeanwhile:
-    """What changes while a rebuild is at work is left to the next."""
-
-    @pytest.fixture
-    def folder(self, tmp_path):
-        return tmp_path / "copy"
+class OfTheDesk:
+    """Tests of a hub whose desk may be used."""
 
     @pytest.fixture
     def hub(self, make_hub):
         return make_hub(admin_token=TOKEN)
+
+
+class TestMeanwhile(OfTheDesk):
+    """What changes while a rebuild is at work is left to the next."""
 
     @pytest.fixture
     def desk(self, hub):
@@ -742,12 +744,8 @@ class TestMeanwhile:
         assert rebuilt(hub).differences == ()
 
 
-class TestTheDesk:
+class TestTheDesk(OfTheDesk):
     """What the desk and imports said is derived with the rest."""
-
-    @pytest.fixture
-    def hub(self, make_hub):
-        return make_hub(admin_token=TOKEN)
 
     @pytest.fixture
     def desk(self, hub):
